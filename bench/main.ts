@@ -1,0 +1,80 @@
+/**
+ * `npm run bench -- [names] [options]`: answers each benchmark's question with a table. Benchmarks that need ublk run
+ * in the VM (bench/vm.ts); there this same program runs again with --inside.
+ */
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { currentEnvironment } from "./environment.ts";
+import { floorProgram, floorProgramInVm } from "./floor/build.ts";
+import type { BenchContext, Benchmark, Row } from "./harness.ts";
+import { type BenchOptions, parseOptions, USAGE } from "./options.ts";
+import { benchmarkTable } from "./table.ts";
+import { runInsideVm } from "./vm.ts";
+
+async function loadBenchmarks(): Promise<Benchmark[]> {
+  const files = readdirSync(import.meta.dir).filter((name) => name.endsWith(".bench.ts"));
+  const benchmarks: Benchmark[] = [];
+  for (const file of files.sort()) {
+    benchmarks.push(((await import(join(import.meta.dir, file))) as { default: Benchmark }).default);
+  }
+  return benchmarks;
+}
+
+/** Only the named files are loaded, when names are given: one that does not load must not stop the others. */
+async function chooseBenchmarks(names: readonly string[]): Promise<Benchmark[]> {
+  if (names.length === 0) return loadBenchmarks();
+  const known = readdirSync(import.meta.dir).flatMap((name) => /^(.*)\.bench\.ts$/.exec(name)?.[1] ?? []);
+  const stranger = names.find((name) => !known.includes(name));
+  if (stranger !== undefined) throw new Error(`no benchmark "${stranger}"; there are ${known.sort().join(", ")}`);
+  return Promise.all(
+    names.map(async (name) => ((await import(join(import.meta.dir, `${name}.bench.ts`))) as { default: Benchmark }).default),
+  );
+}
+
+function contextFor(options: BenchOptions): BenchContext {
+  return {
+    runs: options.quick ? 3 : 5,
+    milliseconds: options.milliseconds ?? (options.quick ? 200 : 1000),
+    environment: currentEnvironment("host"),
+    floor: async (program) => (options.inside ? floorProgramInVm(program) : floorProgram(program)),
+    say: (message) => console.error(message),
+  };
+}
+
+async function rowsOf(benchmark: Benchmark, options: BenchOptions): Promise<Row[]> {
+  if (benchmark.where === "vm" && !options.inside) return runInsideVm(benchmark.name, options);
+  return benchmark.run(contextFor(options));
+}
+
+async function main(): Promise<number> {
+  process.chdir(join(import.meta.dir, ".."));
+  let options: BenchOptions;
+  let benchmarks: Benchmark[];
+  try {
+    options = parseOptions(process.argv.slice(2));
+    benchmarks = await chooseBenchmarks(options.names);
+  } catch (error) {
+    console.error(`${(error as Error).message}\n${USAGE}`);
+    return 2;
+  }
+  const all: Array<Pick<Benchmark, "name" | "question" | "unit"> & { rows: Row[] }> = [];
+  let failures = 0;
+  for (const benchmark of benchmarks) {
+    try {
+      const rows = await rowsOf(benchmark, options);
+      const { name, question, unit } = benchmark;
+      all.push({ name, question, unit, rows });
+      if (!options.inside) console.log(`\n${benchmarkTable(benchmark, rows)}`);
+    } catch (error) {
+      failures++;
+      console.error(`\n${benchmark.name} failed: ${error instanceof Error ? error.stack : String(error)}`);
+    }
+  }
+  if (options.json !== undefined) {
+    mkdirSync(dirname(options.json), { recursive: true });
+    writeFileSync(options.json, `${JSON.stringify(all, null, 2)}\n`);
+  }
+  return failures > 0 ? 1 : 0;
+}
+
+process.exit(await main());

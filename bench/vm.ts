@@ -1,0 +1,39 @@
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { stageFloorForVm } from "./floor/build.ts";
+import type { Row } from "./harness.ts";
+import type { BenchOptions } from "./options.ts";
+
+const VM_LIMIT_SECONDS = 40 * 60;
+
+/** How the VM's processors ran, in words. */
+const MODES = {
+  kvm: "VM with hardware virtualisation",
+  tcg: "emulated VM (swings with the host's load: a sanity check only)",
+  icount: "emulated VM with counted time (ratios only)",
+} as const;
+
+/** Runs one benchmark in the VM, where bench/main.ts measures with --inside; its rows come back as a file in vm-out. */
+export async function runInsideVm(name: string, options: BenchOptions): Promise<Row[]> {
+  const { runInVm } = await import("../test/vm/vm.ts");
+  await stageFloorForVm();
+  const path = `vm-out/bench/${name}.json`;
+  mkdirSync(dirname(path), { recursive: true });
+  rmSync(path, { force: true });
+  const inner = ["bun", "bench/main.ts", name, "--inside", "--json", path];
+  if (options.quick) inner.push("--quick");
+  // A run must outlast fio's own start and end many times over, also when emulated.
+  inner.push("--ms", String(options.milliseconds ?? (options.quick ? 2000 : 4000)));
+  const { status, output, accelerator } = await runInVm({
+    kernel: options.kernel,
+    command: inner,
+    timeoutSeconds: VM_LIMIT_SECONDS,
+    icount: options.icount,
+  });
+  if (status !== 0) throw new Error(`the VM's half ended with status ${status}:\n${output.slice(-4000)}`);
+  const [result] = JSON.parse(readFileSync(path, "utf8")) as Array<{ rows: Row[] }>;
+  return result!.rows.map((row) => ({
+    ...row,
+    environment: { ...row.environment, mode: MODES[accelerator] },
+  }));
+}

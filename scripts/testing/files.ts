@@ -1,0 +1,27 @@
+import { readdirSync } from "node:fs";
+
+/** Folders of test/ whose tests need a kernel with ublk: they run in the VM. */
+export const VM_FOLDERS: readonly string[] = ["ublk", "targets", "examples", "cli-vm"];
+
+/** Folders with a step of their own; test/vm is the VM itself. */
+const OTHER_FOLDERS: readonly string[] = ["vm", "package", "docs"];
+
+/** Files that have a step of their own on the host and, for the part that needs ublk, run in the VM as well. */
+export const ALSO_IN_VM: readonly string[] = ["test/docs/examples.test.ts"];
+
+/** All *.test.ts files below test/, as paths from the repository's root, in a stable order. */
+export function testFiles(root: string): string[] {
+  return readdirSync(`${root}/test`, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".test.ts"))
+    .map((path) => `test/${path}`)
+    .sort();
+}
+
+export function inFolders(files: readonly string[], folders: readonly string[]): string[] {
+  return files.filter((file) => folders.includes(file.split("/")[1]!));
+}
+
+/** What neither the VM nor a step of its own takes runs on the host: a new folder is never forgotten. */
+export function hostFiles(files: readonly string[]): string[] {
+  return files.filter((file) => ![...VM_FOLDERS, ...OTHER_FOLDERS].includes(file.split("/")[1]!));
+}

@@ -1,0 +1,110 @@
+import { readFileSync } from "node:fs";
+import {
+  blockPath,
+  type DeviceInfo,
+  type DeviceState,
+  deviceIds,
+  isOurs,
+  type KernelState,
+  readState,
+  SECTOR,
+  UblkControl,
+  UblkError,
+} from "../ublk/index.ts";
+
+/** What `list` tells of a device, and what `del` decides by. */
+export interface Device {
+  readonly id: number;
+  readonly path: string;
+  readonly state: KernelState;
+  /** The server's process: the driver's word, or the state file's. */
+  readonly pid: number | undefined;
+  /** Whether that process lives. */
+  readonly alive: boolean;
+  /** Whether uring-ublk made the device. */
+  readonly ours: boolean;
+  /** URL of the target's module, where the state file names one. */
+  readonly module: string | undefined;
+  readonly queues: number;
+  readonly depth: number;
+  /** Capacity in bytes, where it can be told. */
+  readonly size: number | undefined;
+}
+
+const COMMAND_MS = 5_000;
+const CLOCK_TICKS = 100; // USER_HZ: the same on every Linux x86-64
+const START_FIELD = 19; // field 22 of /proc/PID/stat, counted from behind the name
+const LENIENCE_MS = 2_000; // both clocks are rounded
+
+/** Opens the control for short, quick commands. */
+export const openControl = (): Promise<UblkControl> => UblkControl.open({ timeoutMs: COMMAND_MS });
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** When a process began, in milliseconds since 1970; undefined when it has ended. */
+function startOf(pid: number): number | undefined {
+  const stat = readText(`/proc/${pid}/stat`);
+  const boot = /^btime (\d+)$/m.exec(readText("/proc/stat") ?? "")?.[1];
+  if (stat === undefined || boot === undefined) return undefined;
+  // The name may hold anything, spaces and brackets included.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  if (fields[0] === "Z" || fields[0] === "X") return undefined;
+  return Number(boot) * 1000 + (Number(fields[START_FIELD]) / CLOCK_TICKS) * 1000;
+}
+
+/** Whether the process that wrote the state file lives; a later one may have been given its number. */
+function writerLives({ pid, started }: DeviceState): boolean {
+  const start = startOf(pid);
+  return start !== undefined && start <= Date.parse(started) + LENIENCE_MS;
+}
+
+// GET_PARAMS waits while another command has the device, and one that waits keeps this process from ending. A device with a disk
+// is looked up where nothing waits; one without has nobody to wait for.
+async function sizeOf(control: UblkControl, { id, state }: DeviceInfo): Promise<number | undefined> {
+  const sectors = readText(`/sys/class/block/ublkb${id}/size`);
+  if (sectors !== undefined) return Number(sectors) * SECTOR;
+  if (state !== "dead") return undefined;
+  const { size } = await control.getParams(id);
+  return size === 0 ? undefined : size;
+}
+
+function describe(info: DeviceInfo, size: number | undefined): Device {
+  const ours = isOurs(info);
+  const state = ours ? readState(info.id) : undefined;
+  const served = info.pid > 0; // only a live server has a pid there
+  return {
+    id: info.id,
+    path: blockPath(info.id),
+    state: info.state,
+    pid: served ? info.pid : state?.pid,
+    alive: served ? startOf(info.pid) !== undefined : state !== undefined && writerLives(state),
+    ours,
+    module: state?.module,
+    queues: info.queues,
+    depth: info.depth,
+    size,
+  };
+}
+
+/** Looks at one device; undefined when there is none. */
+export async function look(control: UblkControl, id: number): Promise<Device | undefined> {
+  try {
+    const info = await control.getDeviceInfo(id);
+    return describe(info, await sizeOf(control, info));
+  } catch (error) {
+    if (error instanceof UblkError && error.code === "ENODEV") return undefined;
+    throw error;
+  }
+}
+
+/** Looks at every device; those that go meanwhile are left out. */
+export async function survey(control: UblkControl): Promise<Device[]> {
+  const devices = await Promise.all(deviceIds().map((id) => look(control, id)));
+  return devices.filter((device) => device !== undefined);
+}

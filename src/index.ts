@@ -1,0 +1,33 @@
+/**
+ * uring-ublk: io_uring and ublk for Bun, in TypeScript.
+ *
+ * Block devices: {@link serve}, {@link defineTarget}, {@link UblkDevice}. The ring alone: {@link Ring} and the operations.
+ *
+ * @module
+ */
+export { blockErrnoOf, SystemError } from "./ffi/index.ts";
+export {
+  type Attachment,
+  type DataMode,
+  DeferredRequest,
+  defineTarget,
+  type Geometry,
+  type InlineTarget,
+  type Methods,
+  Op,
+  parseSize,
+  type RequestBuffer,
+  type RequestContext,
+  type RequestTarget,
+  type ServeOptions,
+  type Size,
+  type StopOptions,
+  serve,
+  type Target,
+  type TargetDefinition,
+  UblkControl,
+  UblkDevice,
+  UblkError,
+  UblkRequest,
+} from "./ublk/index.ts";
+export * from "./uring/index.ts";

@@ -1,0 +1,10 @@
+import { defineTarget } from "../ublk/index.ts";
+import { closeBacking, type LoopOptions, type LoopShared, openBacking } from "./loop/backing.ts";
+import { LoopRequests } from "./loop/requests.ts";
+
+/** A file or block device as a disk: data moves by operations of the queue's own ring. */
+export default defineTarget<LoopOptions, LoopShared>({
+  open: openBacking,
+  attach: (queue, shared) => new LoopRequests(queue, shared),
+  close: closeBacking,
+});

@@ -1,0 +1,336 @@
+import { addressOf, cpusOf, sys } from "../ffi/index.ts";
+import { Ring, UringError, uringCmd128 } from "../uring/index.ts";
+import { checkChoice, checkInteger, checkKnown } from "../uring/options.ts";
+import * as abi from "./abi.ts";
+import { UblkError } from "./error.ts";
+import { type DeviceInfo, decodeInfo, SERVER_FLAGS } from "./info.ts";
+import { openControl } from "./open-control.ts";
+import { type DiskParams, decodeParams, encodeParams } from "./params.ts";
+import { ublk_params, ublksrv_ctrl_cmd, ublksrv_ctrl_dev_info } from "./structs.ts";
+
+const ANY_ID = 0xffff_ffff;
+const NO_QUEUE = 0xffff;
+const CPU_MASK_BYTES = 1024;
+const EINTR = -4;
+const ETIMEDOUT = -110;
+/** How long a command that was told to stop may take to say so. STOP_DEV and DEL_DEV sleep where no cancel reaches them. */
+const CANCEL_GRACE_MS = 1000;
+/** Sleeping commands hold a kernel worker each; more than this many wait for their turn here. */
+const CONCURRENT = 24;
+const WORKERS = 64;
+
+/** Options of {@link UblkControl.open}. */
+export interface ControlOptions {
+  /** Time limit of every command in milliseconds; default 30000. */
+  timeoutMs?: number;
+  /** How commands are numbered: as ioctls (6.4 and newer), or the plain numbers before. Default `"ioctl"`. */
+  encoding?: CommandEncoding;
+}
+
+/** How ublk's commands are numbered. */
+export type CommandEncoding = "ioctl" | "legacy";
+
+/** Options of a control command. */
+export interface CommandOptions {
+  /** Time limit in milliseconds, instead of the control's own. */
+  timeoutMs?: number;
+  /** Gives the command up; it rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** What {@link UblkControl.addDevice} is asked for. */
+export interface AddDevice {
+  /** The wanted id; left out, the driver chooses. */
+  id?: number;
+  /** Hardware queues; the driver clamps them to the CPUs. */
+  queues: number;
+  /** Tags per queue. */
+  depth: number;
+  /** The largest request. */
+  maxIoBytes: number;
+  /** `UBLK_F_*`. */
+  flags: number;
+}
+
+/** A control command, before it is encoded. */
+export interface Command {
+  name: string;
+  op: number;
+  device?: number;
+  buffer?: DataView<ArrayBuffer>;
+  data?: number;
+  pathBytes?: number;
+}
+
+/**
+ * The control side of ublk: every command of `/dev/ublk-control`, asynchronous, with a time limit and errors that say why.
+ *
+ * It has a ring of its own (128-byte SQEs), so it may live on the thread that serves a queue: nothing here waits synchronously.
+ *
+ * @example
+ * ```ts
+ * import { featureNames, UblkControl } from "uring-ublk/ublk";
+ * await using control = await UblkControl.open();
+ * console.log(featureNames(control.features));
+ * ```
+ */
+export class UblkControl implements AsyncDisposable {
+  /** `UBLK_F_*` that the driver knows (GET_FEATURES). */
+  readonly features: number;
+  readonly #fd: number;
+  readonly #ring: Ring;
+  readonly #timeoutMs: number;
+  readonly #encoding: CommandEncoding;
+  readonly #turns: (() => void)[] = [];
+  #running = 0;
+  #stuck = 0;
+  #closed = false;
+
+  private constructor(fd: number, ring: Ring, features: number, options: ControlOptions) {
+    this.#fd = fd;
+    this.#ring = ring;
+    this.features = features;
+    this.#timeoutMs = options.timeoutMs ?? 30_000;
+    this.#encoding = options.encoding ?? "ioctl";
+  }
+
+  /**
+   * Opens the control device and asks for the driver's features (GET_FEATURES, 6.5).
+   *
+   * @throws UblkError ENOENT: the module is not loaded; EACCES: not root; ENODEV: the kernel is older than 6.5.
+   */
+  static async open(options: ControlOptions = {}): Promise<UblkControl> {
+    checkKnown("UblkControl.open", options, ["timeoutMs", "encoding"]);
+    if (options.timeoutMs !== undefined) checkInteger("UblkControl.open", "timeoutMs", options.timeoutMs, 1, 2 ** 31 - 1);
+    if (options.encoding !== undefined) checkChoice("UblkControl.open", "encoding", options.encoding, ["ioctl", "legacy"]);
+    const fd = openControl();
+    let ring: Ring | undefined;
+    try {
+      ring = await Ring.open({ entries: 64, sqe: 128 });
+      ring.raw.register.iowqMaxWorkers(WORKERS, 0);
+      const probe = new UblkControl(fd, ring, 0, { ...options, encoding: "ioctl" });
+      return new UblkControl(fd, ring, await probe.getFeatures(), options);
+    } catch (error) {
+      await ring?.close();
+      sys.close(fd);
+      if (error instanceof UblkError && ["ENODEV", "EOPNOTSUPP", "EINVAL"].includes(error.code)) {
+        throw new UblkError({
+          command: "GET_FEATURES",
+          errno: error.errno,
+          hint: "this kernel's ublk driver is too old: Linux 6.5 or newer is needed",
+        });
+      }
+      throw error;
+    }
+  }
+
+  /** GET_FEATURES (6.5): the mask of `UBLK_F_*` that the driver knows. */
+  async getFeatures(options?: CommandOptions): Promise<number> {
+    const buffer = new DataView(new ArrayBuffer(abi.UBLK_FEATURES_LEN));
+    await this.#command({ name: "GET_FEATURES", op: abi.UBLK_U_CMD_GET_FEATURES, buffer }, options);
+    return Number(buffer.getBigUint64(0, true));
+  }
+
+  /** ADD_DEV: makes `/dev/ublkcN`. Answers what the driver made of the request. */
+  async addDevice(add: AddDevice, options?: CommandOptions): Promise<DeviceInfo> {
+    const id = add.id ?? ANY_ID;
+    const buffer = ublksrv_ctrl_dev_info.build({
+      nr_hw_queues: add.queues,
+      queue_depth: add.depth,
+      max_io_buf_bytes: add.maxIoBytes,
+      dev_id: id,
+      flags: add.flags,
+      ublksrv_flags: SERVER_FLAGS,
+    });
+    await this.#command({ name: "ADD_DEV", op: abi.UBLK_U_CMD_ADD_DEV, device: id, buffer }, options);
+    return decodeInfo(buffer);
+  }
+
+  /** SET_PARAMS: before START_DEV only. A refusal also wipes what was set before. */
+  async setParams(device: number, params: DiskParams, options?: CommandOptions): Promise<void> {
+    await this.#command({ name: "SET_PARAMS", op: abi.UBLK_U_CMD_SET_PARAMS, device, buffer: encodeParams(params) }, options);
+  }
+
+  /** GET_PARAMS: the stored parameters, and the block device's numbers (DEVT). */
+  async getParams(device: number, options?: CommandOptions): Promise<DiskParams & { disk: { major: number; minor: number } }> {
+    const buffer = ublk_params.build({ len: ublk_params.size });
+    await this.#command({ name: "GET_PARAMS", op: abi.UBLK_U_CMD_GET_PARAMS, device, buffer }, options);
+    return {
+      ...decodeParams(buffer),
+      disk: { major: ublk_params.get(buffer, "devt.disk_major"), minor: ublk_params.get(buffer, "devt.disk_minor") },
+    };
+  }
+
+  /** GET_DEV_INFO2 (6.3) with the char device's path, which unprivileged devices demand; GET_DEV_INFO where that fails. */
+  async getDeviceInfo(device: number, options?: CommandOptions): Promise<DeviceInfo> {
+    try {
+      return await this.getDeviceInfo2(device, options);
+    } catch (error) {
+      if (error instanceof UblkError && error.code === "ENODEV") throw error;
+      return await this.getDeviceInfo1(device, options);
+    }
+  }
+
+  /** GET_DEV_INFO: lock-free, so it answers while other commands hang. */
+  async getDeviceInfo1(device: number, options?: CommandOptions): Promise<DeviceInfo> {
+    const buffer = ublksrv_ctrl_dev_info.allocate();
+    await this.#command({ name: "GET_DEV_INFO", op: abi.UBLK_U_CMD_GET_DEV_INFO, device, buffer }, options);
+    return decodeInfo(buffer);
+  }
+
+  /** GET_DEV_INFO2 (6.3): the same, with the path of the char device in front. */
+  async getDeviceInfo2(device: number, options?: CommandOptions): Promise<DeviceInfo> {
+    const path = new TextEncoder().encode(`/dev/ublkc${device}\0`);
+    const pathBytes = Math.ceil(path.length / 8) * 8; // padded with NULs, so that the struct behind it is aligned
+    const buffer = new DataView(new ArrayBuffer(pathBytes + ublksrv_ctrl_dev_info.size));
+    new Uint8Array(buffer.buffer).set(path);
+    await this.#command({ name: "GET_DEV_INFO2", op: abi.UBLK_U_CMD_GET_DEV_INFO2, device, buffer, pathBytes }, options);
+    return decodeInfo(buffer, pathBytes);
+  }
+
+  /** GET_QUEUE_AFFINITY: the CPUs whose requests arrive on a hardware queue. */
+  async getQueueAffinity(device: number, queue: number, options?: CommandOptions): Promise<number[]> {
+    const buffer = new DataView(new ArrayBuffer(CPU_MASK_BYTES));
+    await this.#command({ name: "GET_QUEUE_AFFINITY", op: abi.UBLK_U_CMD_GET_QUEUE_AFFINITY, device, buffer, data: queue }, options);
+    return cpusOf(new Uint8Array(buffer.buffer));
+  }
+
+  /** START_DEV: waits until every tag of every queue is fetched, then makes `/dev/ublkbN`. `pid` opened the char device. */
+  async startDevice(device: number, pid = process.pid, options?: CommandOptions): Promise<void> {
+    await this.#command({ name: "START_DEV", op: abi.UBLK_U_CMD_START_DEV, device, data: pid }, options);
+  }
+
+  /**
+   * STOP_DEV: writes back what is dirty, drains, removes the disk. The queues must keep serving until it is through.
+   * A process that serves the device itself must not send it: killed meanwhile, it could never end. `UblkDevice.stop` uses a child.
+   */
+  async stopDevice(device: number, options?: CommandOptions): Promise<void> {
+    await this.#command({ name: "STOP_DEV", op: abi.UBLK_U_CMD_STOP_DEV, device }, options);
+  }
+
+  /** TRY_STOP_DEV (7.0): as STOP_DEV, but EBUSY while somebody has the device open. */
+  async tryStopDevice(device: number, options?: CommandOptions): Promise<void> {
+    await this.#command({ name: "TRY_STOP_DEV", op: abi.UBLK_U_CMD_TRY_STOP_DEV, device }, options);
+  }
+
+  /** DEL_DEV: stops if needed, removes the char device, and waits until nobody has either device open or mapped. */
+  async deleteDevice(device: number, options?: CommandOptions): Promise<void> {
+    await this.#command({ name: "DEL_DEV", op: abi.UBLK_U_CMD_DEL_DEV, device }, options);
+  }
+
+  /** DEL_DEV_ASYNC (6.7): the same without the final wait; the id is free once the last opener is gone. */
+  async deleteDeviceAsync(device: number, options?: CommandOptions): Promise<void> {
+    await this.#command({ name: "DEL_DEV_ASYNC", op: abi.UBLK_U_CMD_DEL_DEV_ASYNC, device }, options);
+  }
+
+  /** Closes the ring and the control device. A command the kernel does not give back keeps its memory, and nothing else. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#stuck > 0) this.#ring.abandon();
+    else await this.#ring.close();
+    sys.close(this.#fd);
+  }
+
+  /** {@link UblkControl.close}, at the end of an `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #command(command: Command, options: CommandOptions = {}): Promise<number> {
+    if (this.#closed) throw new TypeError("the control is closed");
+    await this.#turn();
+    try {
+      return await this.#issue(command, options);
+    } finally {
+      this.#running--;
+      this.#turns.shift()?.();
+    }
+  }
+
+  async #turn(): Promise<void> {
+    if (this.#running >= CONCURRENT) await new Promise<void>((resolve) => this.#turns.push(resolve));
+    this.#running++;
+  }
+
+  async #issue(command: Command, { timeoutMs = this.#timeoutMs, signal }: CommandOptions): Promise<number> {
+    const { name, device, buffer } = command;
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(), timeoutMs);
+    const either = signal === undefined ? limit.signal : AbortSignal.any([limit.signal, signal]);
+    const run = this.#ring.run(
+      uringCmd128({
+        fd: this.#fd,
+        cmdOp: this.#encode(command),
+        payload: payloadOf(command),
+        ...(buffer === undefined ? {} : { pins: [buffer] }),
+      }),
+      { signal: either },
+    );
+    try {
+      return await Promise.race([run, this.#givenUp(either, run)]);
+    } catch (error) {
+      if (limit.signal.aborted) {
+        throw new UblkError({
+          command: name,
+          ...named(device),
+          errno: ETIMEDOUT,
+          hint: `it took longer than ${timeoutMs} ms; a server that does not answer its requests blocks it`,
+        });
+      }
+      if (signal?.aborted) throw signal.reason;
+      if (!(error instanceof UringError)) throw error;
+      throw new UblkError({ command: name, ...named(device), errno: error.errno, cause: error });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  // A cancelled command normally ends at once. One that sleeps where no cancel reaches it is left to itself.
+  #givenUp(signal: AbortSignal, run: Promise<unknown>): Promise<never> {
+    return new Promise((_, reject) => {
+      signal.addEventListener(
+        "abort",
+        () => {
+          let ended = false;
+          const end = (): void => {
+            ended = true;
+          };
+          run.then(end, end);
+          setTimeout(() => {
+            if (ended) return;
+            this.#stuck++;
+            run.then(
+              () => this.#stuck--,
+              () => this.#stuck--,
+            );
+            reject(new UringError({ operation: "uringCmd128", errno: EINTR }));
+          }, CANCEL_GRACE_MS);
+        },
+        { once: true },
+      );
+    });
+  }
+
+  #encode({ name, op }: Command): number {
+    // GET_FEATURES never had a plain number: it came after the encoding.
+    return this.#encoding === "ioctl" || name === "GET_FEATURES" ? op : op & 0xff;
+  }
+}
+
+function named(device: number | undefined): { device?: number } {
+  return device === undefined || device === ANY_ID ? {} : { device };
+}
+
+/** The payload of a control command's SQE. */
+export function payloadOf({ device = ANY_ID, buffer, data = 0, pathBytes = 0 }: Command): Uint8Array {
+  const payload = ublksrv_ctrl_cmd.build({
+    dev_id: device,
+    queue_id: NO_QUEUE,
+    len: buffer?.byteLength ?? 0,
+    addr: buffer === undefined ? 0 : addressOf(buffer),
+    data,
+    dev_path_len: pathBytes,
+  });
+  return new Uint8Array(payload.buffer);
+}

@@ -1,0 +1,41 @@
+import { errnoName, SystemError, type SystemErrorInit } from "../ffi/index.ts";
+
+/** Causes by command and errno: `"ADD_DEV EEXIST"`, or the errno alone. */
+const HINTS: Readonly<Record<string, string>> = {
+  "ADD_DEV EEXIST": "the id is taken; choose another or leave it out",
+  "ADD_DEV EPERM": "creating a device needs root (CAP_SYS_ADMIN in the initial user namespace)",
+  "ADD_DEV EACCES": "the quota of unprivileged devices is used up: /sys/module/ublk_drv/parameters/ublks_max",
+  "ADD_DEV EINVAL": "the driver refuses the combination of queues, depth, sizes and flags",
+  "SET_PARAMS EINVAL": "the driver refuses a parameter; the stored ones are gone now",
+  "SET_PARAMS EACCES": "the device is started; parameters are fixed then",
+  "START_DEV EINVAL": "no valid parameters are set, or this is not the process that opened the char device",
+  "START_DEV EEXIST": "the device is live already, or its previous disk is not released yet",
+  "START_DEV EINTR": "it was cancelled while it waited for every queue to fetch",
+  "TRY_STOP_DEV EBUSY": "somebody has the device open (a mount counts)",
+  EPERM: "this needs root (CAP_SYS_ADMIN in the initial user namespace)",
+  ENODEV: "there is no such device, or it is not started",
+  EOPNOTSUPP: "this kernel's driver does not have the command",
+  ETIMEDOUT: "the command took longer than its time limit",
+};
+
+/** A ublk control command, or a step of a device's life, failed. */
+export class UblkError extends SystemError {
+  /** The command (`"ADD_DEV"`), or the step. */
+  readonly command: string;
+  /** The device's id, where there is one. */
+  readonly device: number | undefined;
+
+  constructor(init: Omit<SystemErrorInit, "syscall"> & { command: string; device?: number }) {
+    const code = errnoName(init.errno);
+    const hint = init.hint ?? HINTS[`${init.command} ${code}`] ?? HINTS[code];
+    super({
+      errno: init.errno,
+      cause: init.cause,
+      syscall: `ublk ${init.command}`,
+      ...(init.subject !== undefined ? { subject: init.subject } : init.device === undefined ? {} : { subject: `device ${init.device}` }),
+      ...(hint === undefined ? {} : { hint }),
+    });
+    this.command = init.command;
+    this.device = init.device;
+  }
+}

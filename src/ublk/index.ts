@@ -1,0 +1,43 @@
+/**
+ * ublk for Bun: block devices in TypeScript, and the control commands behind them.
+ *
+ * @module
+ */
+export * as abi from "./abi.ts";
+export { type AddDevice, type CommandEncoding, type CommandOptions, type ControlOptions, UblkControl } from "./control.ts";
+export {
+  type DeviceEvents,
+  type DeviceStateName,
+  type RequestErrorEvent,
+  type StopOptions,
+  type Target,
+  UblkDevice,
+} from "./device.ts";
+export { UblkError } from "./error.ts";
+export { FEATURES, type Feature, featureNames } from "./features.ts";
+export { type DeviceInfo, isOurs, type KernelState } from "./info.ts";
+export type { Capabilities } from "./methods.ts";
+export { blockPath, charPath, deviceIds } from "./nodes.ts";
+export { CONTROL_PATH } from "./open-control.ts";
+export { type DiskParams, decodeParams, encodeParams, SECTOR } from "./params.ts";
+export { UblkQueue } from "./queue.ts";
+export type { DataMode, QueueEvents, QueueResources, QueueSpec, RequestHandler } from "./queue-spec.ts";
+export { DeferredRequest, Op, opName, type RequestBuffer, type RequestContext, UblkRequest } from "./request.ts";
+export { serve } from "./serve.ts";
+export type { ServeOptions } from "./serve-options.ts";
+export { parseSize } from "./size.ts";
+export { type DeviceState, readState, removeState, stateDirectory, writeState } from "./state-file.ts";
+export {
+  type Attachment,
+  defineTarget,
+  type Geometry,
+  type HandleResult,
+  type InlineTarget,
+  type MethodResult,
+  type Methods,
+  type Opened,
+  type RequestTarget,
+  type Size,
+  type TargetDefinition,
+} from "./target.ts";
+export type { QueueThread } from "./thread.ts";

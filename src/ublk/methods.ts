@@ -1,0 +1,109 @@
+import { Operation } from "../uring/index.ts";
+import type { UblkQueue } from "./queue.ts";
+import type { RequestHandler } from "./queue-spec.ts";
+import { Op, type UblkRequest } from "./request.ts";
+import type { Attachment, HandleResult, MethodResult, Methods, RequestTarget } from "./target.ts";
+
+/** What a target takes, as the kernel is told. */
+export interface Capabilities {
+  /** WRITE requests; without it the disk is read-only. */
+  readonly write: boolean;
+  /** FLUSH requests: the disk has a volatile cache. */
+  readonly flush: boolean;
+  /** DISCARD requests. */
+  readonly discard: boolean;
+  /** WRITE_ZEROES requests. */
+  readonly writeZeroes: boolean;
+}
+
+const EOPNOTSUPP = -95;
+
+/** Which operations an attachment takes. */
+export function capabilitiesOf(attachment: Attachment): Capabilities {
+  if (attachment.handle !== undefined) {
+    const ops = (attachment as RequestTarget).ops ?? {};
+    return { write: true, flush: ops.flush === true, discard: ops.discard === true, writeZeroes: ops.writeZeroes === true };
+  }
+  const { write, flush, discard, writeZeroes } = attachment as Methods;
+  return { write: write !== undefined, flush: flush !== undefined, discard: discard !== undefined, writeZeroes: writeZeroes !== undefined };
+}
+
+/** Turns what a target attached into the handler of a queue. */
+export function handlerOf(attachment: Attachment, queue: UblkQueue): RequestHandler {
+  return attachment.handle !== undefined ? requestHandler(attachment as RequestTarget, queue) : methodHandler(attachment as Methods);
+}
+
+/** The request ends with the promise. */
+function follow(request: UblkRequest, promise: Promise<number | void>): void {
+  const { queue } = request;
+  const { op, offset, length } = request;
+  if (queue.isFinished(request.tag)) {
+    // It was finished before the first await: what is left of the promise can only be reported.
+    promise.catch((error: unknown) => queue.report(error, op, offset, length));
+    return;
+  }
+  const done = request.defer();
+  const failed = (error: unknown): void => {
+    if (!done.open) return; // the device stopped without waiting
+    done.fail(error);
+    queue.report(error, op, offset, length);
+  };
+  promise
+    .then((bytes) => {
+      if (done.open) done.complete(bytes ?? done.length);
+    })
+    .catch(failed);
+}
+
+function isPromise(value: unknown): value is Promise<never> {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}
+
+function methodHandler(methods: Methods): RequestHandler {
+  const finish = (request: UblkRequest, result: MethodResult): void => {
+    if (result === undefined) request.complete();
+    else if (isPromise(result)) follow(request, result);
+    else throw new TypeError(`${request.name}: the method returned ${String(result)}; it must return nothing or a promise`);
+  };
+  return {
+    handle(request) {
+      switch (request.op) {
+        case Op.READ:
+          if (methods.read === undefined) break;
+          return finish(request, methods.read(request.bytes, request.offset, request.context));
+        case Op.WRITE:
+          if (methods.write === undefined) break;
+          return finish(request, methods.write(request.bytes, request.offset, request.context));
+        case Op.FLUSH:
+          if (methods.flush === undefined) break;
+          return finish(request, methods.flush(request.context));
+        case Op.DISCARD:
+          if (methods.discard === undefined) break;
+          return finish(request, methods.discard(request.offset, request.length, request.context));
+        case Op.WRITE_ZEROES:
+          if (methods.writeZeroes === undefined) break;
+          return finish(request, methods.writeZeroes(request.offset, request.length, request.context));
+      }
+      request.fail(EOPNOTSUPP);
+    },
+  };
+}
+
+function requestHandler(target: RequestTarget, queue: UblkQueue): RequestHandler {
+  const take = (request: UblkRequest, result: Exclude<HandleResult, void>): void => {
+    if (result instanceof Operation) {
+      const { tag, signal } = request;
+      follow(request, queue.ring.run(result, { signal }));
+      queue.endsByItself(tag);
+    } else if (isPromise(result)) follow(request, result);
+    else throw new TypeError(`handle() returned ${String(result)}; it must return nothing, a promise or an operation`);
+  };
+  const completed = target.completed?.bind(target);
+  return {
+    handle(request) {
+      const result = target.handle(request);
+      if (result !== undefined) take(request, result);
+    },
+    ...(completed === undefined ? {} : { completed }),
+  };
+}

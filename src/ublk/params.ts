@@ -1,0 +1,95 @@
+import {
+  UBLK_ATTR_FUA,
+  UBLK_ATTR_READ_ONLY,
+  UBLK_ATTR_ROTATIONAL,
+  UBLK_ATTR_VOLATILE_CACHE,
+  UBLK_PARAM_TYPE_BASIC,
+  UBLK_PARAM_TYPE_DISCARD,
+  UBLK_PARAM_TYPE_DMA_ALIGN,
+} from "./abi.ts";
+import { ublk_params } from "./structs.ts";
+
+/** Bytes in the unit of all sector counts, whatever the block size. */
+export const SECTOR = 512;
+
+/** A device's parameters, in bytes. */
+export interface DiskParams {
+  /** Capacity; a multiple of the block size. */
+  size: number;
+  /** Logical block: 512 to 4096, a power of two. */
+  blockSize: number;
+  /** Physical block; at least the logical one. */
+  physicalBlockSize: number;
+  /** Smallest good size of a request. */
+  ioMin: number;
+  /** Best size of a request. */
+  ioOpt: number;
+  /** The longest request. */
+  maxIoBytes: number;
+  /** Clients may not write. */
+  readOnly: boolean;
+  /** Clients schedule as for a spinning disk. */
+  rotational: boolean;
+  /** There is a cache that FLUSH empties. Without it the kernel never sends FLUSH. */
+  volatileCache: boolean;
+  /** WRITE may carry FUA. Only with a volatile cache. */
+  fua: boolean;
+  /** Longest DISCARD, 0 for none. */
+  maxDiscardBytes: number;
+  /** What DISCARD handles as a unit. */
+  discardGranularity: number;
+  /** Longest WRITE_ZEROES, 0 for none. */
+  maxWriteZeroesBytes: number;
+  /** Memory alignment that zero-copy targets need for requests, minus one (511 for most O_DIRECT files); 0 for the default. */
+  dmaAlignmentMask: number;
+}
+
+const shift = (bytes: number): number => Math.log2(bytes);
+
+/** Encodes `struct ublk_params` (basic, discard, dma). */
+export function encodeParams(params: DiskParams): DataView<ArrayBuffer> {
+  const discards = params.maxDiscardBytes > 0 || params.maxWriteZeroesBytes > 0;
+  const attrs =
+    (params.readOnly ? UBLK_ATTR_READ_ONLY : 0) |
+    (params.rotational ? UBLK_ATTR_ROTATIONAL : 0) |
+    (params.volatileCache ? UBLK_ATTR_VOLATILE_CACHE : 0) |
+    (params.fua && params.volatileCache ? UBLK_ATTR_FUA : 0);
+  return ublk_params.build({
+    len: ublk_params.size,
+    types: UBLK_PARAM_TYPE_BASIC | (discards ? UBLK_PARAM_TYPE_DISCARD : 0) | (params.dmaAlignmentMask > 0 ? UBLK_PARAM_TYPE_DMA_ALIGN : 0),
+    "basic.attrs": attrs,
+    "basic.logical_bs_shift": shift(params.blockSize),
+    "basic.physical_bs_shift": shift(params.physicalBlockSize),
+    "basic.io_opt_shift": shift(params.ioOpt),
+    "basic.io_min_shift": shift(params.ioMin),
+    "basic.max_sectors": params.maxIoBytes / SECTOR,
+    "basic.dev_sectors": params.size / SECTOR,
+    "discard.discard_granularity": discards ? params.discardGranularity : 0,
+    "discard.max_discard_sectors": params.maxDiscardBytes / SECTOR,
+    "discard.max_write_zeroes_sectors": params.maxWriteZeroesBytes / SECTOR,
+    "discard.max_discard_segments": params.maxDiscardBytes > 0 ? 1 : 0,
+    "dma.alignment": params.dmaAlignmentMask,
+  });
+}
+
+/** Reads `struct ublk_params` back. */
+export function decodeParams(view: DataView): DiskParams {
+  const get = (name: Parameters<typeof ublk_params.get>[1]): number => ublk_params.get(view, name);
+  const attrs = get("basic.attrs");
+  return {
+    size: get("basic.dev_sectors") * SECTOR,
+    blockSize: 2 ** get("basic.logical_bs_shift"),
+    physicalBlockSize: 2 ** get("basic.physical_bs_shift"),
+    ioMin: 2 ** get("basic.io_min_shift"),
+    ioOpt: 2 ** get("basic.io_opt_shift"),
+    maxIoBytes: get("basic.max_sectors") * SECTOR,
+    readOnly: (attrs & UBLK_ATTR_READ_ONLY) !== 0,
+    rotational: (attrs & UBLK_ATTR_ROTATIONAL) !== 0,
+    volatileCache: (attrs & UBLK_ATTR_VOLATILE_CACHE) !== 0,
+    fua: (attrs & UBLK_ATTR_FUA) !== 0,
+    maxDiscardBytes: get("discard.max_discard_sectors") * SECTOR,
+    discardGranularity: get("discard.discard_granularity"),
+    maxWriteZeroesBytes: get("discard.max_write_zeroes_sectors") * SECTOR,
+    dmaAlignmentMask: get("dma.alignment"),
+  };
+}

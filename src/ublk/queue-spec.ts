@@ -1,0 +1,61 @@
+import type { CommandEncoding } from "./control.ts";
+import type { UblkRequest } from "./request.ts";
+
+/** How a request's data reaches the server. */
+export type DataMode = "copy" | "auto-buf-reg";
+
+/** What serves the requests of a queue. */
+export interface RequestHandler {
+  /** A request arrived. It completes, fails, defers or starts operations of its own before it returns. */
+  handle(request: UblkRequest): void;
+  /** One of the request's own operations completed. */
+  completed?(request: UblkRequest, result: number, member: number): void;
+}
+
+/** Where and how a queue is served. */
+export interface QueueSpec {
+  /** The device's id. */
+  readonly device: number;
+  /** The open char device. */
+  readonly charFd: number;
+  /** The queue's number. */
+  readonly queue: number;
+  /** Tags. */
+  readonly depth: number;
+  /** The largest request. */
+  readonly maxIoBytes: number;
+  /** The logical block. */
+  readonly blockSize: number;
+  /** How data moves. */
+  readonly mode: DataMode;
+  /** How driver commands are numbered. */
+  readonly encoding: CommandEncoding;
+  /** Operations of its own that a request may have in flight. */
+  readonly members: number;
+  /** The calling thread exists to serve this queue. */
+  readonly serving: boolean;
+  /** Nothing in the target ever awaits. */
+  readonly synchronous: boolean;
+  /** One request at a time. */
+  readonly serialize: boolean;
+}
+
+/** What a queue reports to the thread that owns it. */
+export interface QueueEvents {
+  /** A request failed by a throw or a broken rule of the handler. */
+  requestError(error: unknown, op: number, offset: number, length: number): void;
+  /** Every tag is gone: the device stopped, or is being torn down. The queue may be closed. */
+  drained(): void;
+  /** The device must stop, and can: this queue still serves. */
+  failed(error: Error): void;
+  /** The ring is dead: nobody answers for the tags any more. */
+  broken(error: Error): void;
+}
+
+/** Descriptors and mappings of a queue. */
+export interface QueueResources {
+  /** File descriptors to close. */
+  readonly fds: readonly number[];
+  /** Memory to unmap. */
+  readonly mappings: readonly { readonly address: number; readonly length: number }[];
+}

@@ -1,0 +1,254 @@
+import { blockErrnoOf, join64 } from "../ffi/index.ts";
+import type { FixedBuffer } from "../uring/index.ts";
+import * as abi from "./abi.ts";
+import type { UblkQueue } from "./queue.ts";
+
+/** What a request asks for: the low byte of the descriptor's `op_flags`. */
+export const Op = Object.freeze({
+  READ: abi.UBLK_IO_OP_READ,
+  WRITE: abi.UBLK_IO_OP_WRITE,
+  FLUSH: abi.UBLK_IO_OP_FLUSH,
+  DISCARD: abi.UBLK_IO_OP_DISCARD,
+  WRITE_ZEROES: abi.UBLK_IO_OP_WRITE_ZEROES,
+});
+
+/** 32-bit words in a descriptor (`struct ublksrv_io_desc`). */
+export const DESCRIPTOR_WORDS = 6;
+
+const NAMES: Readonly<Record<number, string>> = {
+  [Op.READ]: "READ",
+  [Op.WRITE]: "WRITE",
+  [Op.FLUSH]: "FLUSH",
+  [Op.DISCARD]: "DISCARD",
+  [Op.WRITE_ZEROES]: "WRITE_ZEROES",
+};
+
+/** The name of an operation, for messages. */
+export const opName = (op: number): string => NAMES[op] ?? `op ${op}`;
+
+/**
+ * A request's data. In copy mode it is memory of this process. With AUTO_BUF_REG it stays in the kernel: a WRITE request's pages
+ * are a source that operations may read from, a READ request's a sink that they may write into, and never the other way.
+ */
+export type RequestBuffer =
+  | { readonly kind: "memory"; readonly bytes: Uint8Array }
+  | { readonly kind: "source"; readonly fixed: FixedBuffer<"source"> }
+  | { readonly kind: "sink"; readonly fixed: FixedBuffer<"sink"> };
+
+/** What a target's methods are told besides buffer and offset. Current until the method is done; not to be kept longer. */
+export interface RequestContext {
+  /** The data must be durable before the write completes. */
+  readonly fua: boolean;
+  /** WRITE_ZEROES must keep the blocks allocated. */
+  readonly noUnmap: boolean;
+  /** Aborts when the device stops without waiting for this request any longer. */
+  readonly signal: AbortSignal;
+}
+
+/** The context of a tag's request: one object per tag, filled anew for each request. @internal */
+export class TagContext implements RequestContext {
+  readonly #queue: UblkQueue;
+  readonly #tag: number;
+  fua = false;
+  noUnmap = false;
+
+  constructor(queue: UblkQueue, tag: number) {
+    this.#queue = queue;
+    this.#tag = tag;
+  }
+
+  get signal(): AbortSignal {
+    return this.#queue.signalOf(this.#tag);
+  }
+}
+
+/**
+ * A block request, while a handler looks at it. One object is used for all requests of a queue: it is valid during the call only.
+ * Whoever finishes later takes a token with {@link UblkRequest.defer}.
+ */
+export class UblkRequest {
+  /** The queue it arrived on. */
+  readonly queue: UblkQueue;
+  /** Its tag, 0 to depth - 1; -1 outside a handler. */
+  tag = -1;
+  // The kernel's descriptors of the queue: fields are read when they are asked for, and the descriptor holds until the commit.
+  readonly #descriptors: Int32Array;
+
+  /** @internal */
+  constructor(queue: UblkQueue, descriptors: Int32Array) {
+    this.queue = queue;
+    this.#descriptors = descriptors;
+  }
+
+  /** The descriptor's `op_flags`: the op and `UBLK_IO_F_*`. */
+  get flags(): number {
+    return this.#descriptors[this.#check() * DESCRIPTOR_WORDS]!;
+  }
+
+  /** What it asks for: {@link Op}. */
+  get op(): number {
+    return this.flags & 0xff;
+  }
+
+  /** Sectors, in units of 512 bytes. */
+  get sectors(): number {
+    return this.#descriptors[this.#check() * DESCRIPTOR_WORDS + 1]! >>> 0;
+  }
+
+  /** First sector, in units of 512 bytes. */
+  get startSector(): number {
+    const at = this.#check() * DESCRIPTOR_WORDS;
+    return join64(this.#descriptors[at + 2]!, this.#descriptors[at + 3]!);
+  }
+
+  /** Where it starts, in bytes. */
+  get offset(): number {
+    return this.startSector * 512;
+  }
+
+  /** Its length in bytes; 0 for FLUSH. */
+  get length(): number {
+    return this.op === Op.FLUSH ? 0 : this.sectors * 512;
+  }
+
+  /** The op's name, for messages. */
+  get name(): string {
+    return opName(this.op);
+  }
+
+  /** Durable before completion (`UBLK_IO_F_FUA`). */
+  get fua(): boolean {
+    return (this.flags & abi.UBLK_IO_F_FUA) !== 0;
+  }
+
+  /** WRITE_ZEROES must not deallocate (`UBLK_IO_F_NOUNMAP`). */
+  get noUnmap(): boolean {
+    return (this.flags & abi.UBLK_IO_F_NOUNMAP) !== 0;
+  }
+
+  /**
+   * The data as memory, in copy mode: filled for a READ, filled by the kernel for a WRITE. Valid until completion.
+   *
+   * @throws TypeError in a mode whose data stays in the kernel: use {@link UblkRequest.buffer}.
+   */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.queue.bytesOf(this.#check());
+  }
+
+  /** The data in whatever form the device's mode gives it. */
+  get buffer(): RequestBuffer {
+    return this.queue.bufferOf(this.#check(), this.op);
+  }
+
+  /** Aborts when the device stops without waiting for this request any longer. */
+  get signal(): AbortSignal {
+    return this.queue.signalOf(this.#check());
+  }
+
+  /** Finishes the request: with its whole length, or with fewer bytes (a READ or WRITE only; the rest comes again). */
+  complete(bytes?: number): void {
+    const tag = this.#check();
+    if (bytes === undefined) this.queue.finishWhole(tag);
+    else this.queue.finish(tag, this.op, this.length, bytes);
+  }
+
+  /** Fails the request: with a negative errno, or with what the error stands for (EIO if nothing better). */
+  fail(reason: unknown): void {
+    this.queue.fail(this.#check(), typeof reason === "number" ? reason : blockErrnoOf(reason));
+  }
+
+  /** A token to finish the request later, from anywhere on this thread. The request object itself is void after the call. */
+  defer(): DeferredRequest {
+    return this.queue.defer(this.#check());
+  }
+
+  /**
+   * Ring level: the slot of one of the request's own operations (`members` of the target's geometry). The request stays open until
+   * {@link UblkRequest.complete}; the operation's CQE calls the target's `completed`.
+   */
+  member(index = 0): number {
+    return this.queue.memberSlot(this.#check(), index);
+  }
+
+  /**
+   * Ring level: reads a file into the request's data, in every mode. For READ requests.
+   *
+   * @param at first byte within the request; `length` bytes from there.
+   */
+  readFrom(fd: number, fileOffset: number, at = 0, length: number = this.length - at, member = 0): void {
+    this.queue.readFrom(this.#check(), fd, fileOffset, at, length, member);
+  }
+
+  /** Ring level: writes the request's data to a file, in every mode. For WRITE requests. `rwFlags` are `RWF_*`. */
+  writeTo(fd: number, fileOffset: number, rwFlags = 0, at = 0, length: number = this.length - at, member = 0): void {
+    this.queue.writeTo(this.#check(), fd, fileOffset, rwFlags, at, length, member);
+  }
+
+  /** What methods are told; one object per tag, current until the request is finished. @internal */
+  get context(): RequestContext {
+    return this.queue.contextOf(this.#check(), this.flags);
+  }
+
+  #check(): number {
+    if (this.tag < 0)
+      throw new TypeError("the request is over: it is valid during the handler's call only; take a token with request.defer()");
+    return this.tag;
+  }
+}
+
+/** The right to finish one request later. It knows which request it belongs to: a second use throws and touches nothing. */
+export class DeferredRequest {
+  readonly #queue: UblkQueue;
+  readonly #generation: number;
+  /** The request's tag. */
+  readonly tag: number;
+  /** {@link Op}. */
+  readonly op: number;
+  /** Where it starts, in bytes. */
+  readonly offset: number;
+  /** Its length in bytes; 0 for FLUSH. */
+  readonly length: number;
+
+  /** @internal */
+  constructor(queue: UblkQueue, tag: number, generation: number, op: number, offset: number, length: number) {
+    this.#queue = queue;
+    this.tag = tag;
+    this.#generation = generation;
+    this.op = op;
+    this.offset = offset;
+    this.length = length;
+  }
+
+  /** Whether the request is still open. */
+  get open(): boolean {
+    return this.#queue.isOpen(this.tag, this.#generation);
+  }
+
+  /** The data, as {@link UblkRequest.buffer}. */
+  get buffer(): RequestBuffer {
+    return this.#queue.bufferOf(this.#check(), this.op);
+  }
+
+  /** Aborts when the device stops without waiting any longer. */
+  get signal(): AbortSignal {
+    return this.#queue.signalOf(this.#check(), this.#generation);
+  }
+
+  /** Finishes the request, as {@link UblkRequest.complete}. */
+  complete(bytes: number = this.length): void {
+    this.#queue.finish(this.#check(), this.op, this.length, bytes);
+  }
+
+  /** Fails the request, as {@link UblkRequest.fail}. */
+  fail(reason: unknown): void {
+    this.#queue.fail(this.#check(), typeof reason === "number" ? reason : blockErrnoOf(reason));
+  }
+
+  #check(): number {
+    if (!this.open)
+      throw new TypeError(
+        `the ${opName(this.op)} request of tag ${this.tag} is finished already, or its device has stopped: this token is stale`,
+      );
+    return this.tag;
+  }
+}

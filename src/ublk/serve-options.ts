@@ -1,0 +1,105 @@
+import { checkBoolean, checkChoice, checkInteger, checkKnown } from "../uring/options.ts";
+import type { CommandEncoding } from "./control.ts";
+import type { DataMode } from "./queue-spec.ts";
+import { parseSize } from "./size.ts";
+import type { Size } from "./target.ts";
+
+/** Options of {@link serve}: how a target is served. What the disk is belongs to the target. */
+export interface ServeOptions<Options = unknown> {
+  /** Hardware queues, 1 to the number of CPUs; default 1. A module gets a Worker for each, closures are called on this thread. */
+  queues?: number;
+  /** Tags per queue, 1 to 4096: requests in flight. Default 128. */
+  depth?: number;
+  /** The largest request, 4 KiB to 32 MiB, a multiple of 4 KiB. Default 512 KiB. */
+  maxIo?: Size;
+  /**
+   * How data reaches the target: `"copy"`, or `"auto-buf-reg"` for targets that move it by operations of the ring (6.16). Default: the
+   * best that target and kernel allow.
+   */
+  mode?: DataMode;
+  /** The device's id; default the first free one. */
+  id?: number;
+  /** Clients may only read, whatever the target can do. */
+  readOnly?: boolean;
+  /** Clients schedule as for a spinning disk. */
+  rotational?: boolean;
+  /** One request at a time: for targets whose methods must not overlap. Needs `queues: 1`. */
+  serialize?: boolean;
+  /** SIGINT, SIGTERM, SIGHUP and uncaught exceptions stop the disk before the process ends. Default true; your own listeners win. */
+  signals?: boolean;
+  /** Passed to the target's `open`. */
+  options?: Options;
+  /** Time limit of each step of starting and stopping in milliseconds; default 30000. */
+  timeoutMs?: number;
+  /** How driver commands are numbered; `"legacy"` is for tests. */
+  encoding?: CommandEncoding;
+}
+
+/** The options with every default in place. */
+export interface CheckedOptions {
+  queues: number;
+  depth: number;
+  maxIoBytes: number;
+  mode: DataMode | undefined;
+  id: number | undefined;
+  readOnly: boolean | undefined;
+  rotational: boolean | undefined;
+  serialize: boolean;
+  signals: boolean;
+  options: unknown;
+  timeoutMs: number;
+  encoding: CommandEncoding;
+}
+
+const KNOWN: readonly (keyof ServeOptions)[] = [
+  "queues",
+  "depth",
+  "maxIo",
+  "mode",
+  "id",
+  "readOnly",
+  "rotational",
+  "serialize",
+  "signals",
+  "options",
+  "timeoutMs",
+  "encoding",
+];
+const PAGE = 4096;
+const MAX_IO = 32 * 2 ** 20;
+const BUFFER_LIMIT = 4 * 2 ** 30;
+
+/** Checks serve's options before anything is made. */
+export function checkServeOptions(options: ServeOptions<never>): CheckedOptions {
+  const what = "serve";
+  checkKnown(what, options, KNOWN);
+  const integer = (option: keyof ServeOptions, value: number | undefined, standard: number, least: number, most: number): number =>
+    value === undefined ? standard : checkInteger(what, option, value, least, most);
+  const boolean = (option: "readOnly" | "rotational" | "serialize" | "signals"): boolean | undefined =>
+    options[option] === undefined ? undefined : checkBoolean(what, option, options[option]);
+  const queues = integer("queues", options.queues, 1, 1, 4096);
+  const depth = integer("depth", options.depth, 128, 1, 4096);
+  const maxIoBytes = options.maxIo === undefined ? 512 * 1024 : parseSize(options.maxIo, `${what}: maxIo`);
+  if (maxIoBytes < PAGE || maxIoBytes > MAX_IO || maxIoBytes % PAGE !== 0) {
+    throw new RangeError(`serve: maxIo is ${maxIoBytes} bytes; it must be a multiple of 4096 from 4096 to 33554432 (32 MiB)`);
+  }
+  if (depth * maxIoBytes > BUFFER_LIMIT)
+    throw new RangeError(`serve: depth ${depth} times maxIo ${maxIoBytes} is more than 4 GiB of buffers; lower one of them`);
+  const serialize = boolean("serialize") ?? false;
+  if (serialize && queues > 1) throw new RangeError(`serve: serialize needs queues: 1, and queues is ${queues}`);
+  return {
+    queues,
+    depth,
+    maxIoBytes,
+    mode: options.mode === undefined ? undefined : checkChoice<DataMode>(what, "mode", options.mode, ["copy", "auto-buf-reg"]),
+    id: options.id === undefined ? undefined : checkInteger(what, "id", options.id, 0, 2 ** 20 - 1),
+    readOnly: boolean("readOnly"),
+    rotational: boolean("rotational"),
+    serialize,
+    signals: boolean("signals") ?? true,
+    options: options.options,
+    timeoutMs: integer("timeoutMs", options.timeoutMs, 30_000, 100, 2 ** 31 - 1),
+    encoding:
+      options.encoding === undefined ? "ioctl" : checkChoice<CommandEncoding>(what, "encoding", options.encoding, ["ioctl", "legacy"]),
+  };
+}

@@ -1,0 +1,45 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** What a device's state file says: enough to recognise its server, and to start it again. */
+export interface DeviceState {
+  /** The device's number. */
+  readonly id: number;
+  /** The server's process. */
+  readonly pid: number;
+  /** URL of the target's module, if it has one. */
+  readonly module?: string | undefined;
+  /** What its `open` was given, if that is plain data. */
+  readonly options?: unknown;
+  /** ISO time. */
+  readonly started: string;
+}
+
+/** Where state files are: `/run/uring-ublk`, or `URING_UBLK_STATE_DIR`. */
+export function stateDirectory(): string {
+  return process.env.URING_UBLK_STATE_DIR ?? "/run/uring-ublk";
+}
+
+const fileOf = (id: number): string => join(stateDirectory(), `${id}.json`);
+
+/** Writes a device's state file; whole or not at all. */
+export function writeState(state: DeviceState): void {
+  mkdirSync(stateDirectory(), { recursive: true, mode: 0o755 });
+  const temporary = `${fileOf(state.id)}.${process.pid}`;
+  writeFileSync(temporary, `${JSON.stringify(state)}\n`);
+  renameSync(temporary, fileOf(state.id));
+}
+
+/** Reads a device's state file; undefined without a readable one. */
+export function readState(id: number): DeviceState | undefined {
+  try {
+    return JSON.parse(readFileSync(fileOf(id), "utf8")) as DeviceState;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Removes a device's state file, if there is one. */
+export function removeState(id: number): void {
+  rmSync(fileOf(id), { force: true });
+}

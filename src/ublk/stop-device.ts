@@ -1,0 +1,49 @@
+import { fileURLToPath } from "node:url";
+import type { UblkControl } from "./control.ts";
+import { UblkError } from "./error.ts";
+
+/** The child's program: beside this module in the sources, an entry of its own in the built package. */
+const PROGRAM = import.meta.url.endsWith(".ts") ? new URL("./stopper.ts", import.meta.url) : new URL("./ublk-stopper.js", import.meta.url);
+/** In an executable made by `bun build --compile` there is no program for a child to run. */
+const COMPILED = import.meta.url.includes("$bunfs");
+const ETIMEDOUT = -110;
+
+/**
+ * STOP_DEV for a device that this very process serves, from a child process.
+ *
+ * STOP_DEV sleeps until every open request is answered, where no signal reaches it, and a process cannot end before its commands have.
+ * Sent from here it would be a trap: kill this process meanwhile, and its end waits for requests that only its end could fail, for ever.
+ */
+export async function stopServed(control: UblkControl, id: number, limitMs: number): Promise<void> {
+  if (COMPILED) return await control.stopDevice(id, { timeoutMs: limitMs });
+  // Not in our process group: a Ctrl-C is meant for the server, which has sent for this child.
+  const child = Bun.spawn([process.execPath, fileURLToPath(PROGRAM), String(id)], { stdio: ["ignore", "ignore", "pipe"], detached: true });
+  let timer: Timer | undefined;
+  const limit = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, limitMs, undefined);
+  });
+  const status = await Promise.race([child.exited, limit]);
+  clearTimeout(timer);
+  if (status === 0) return;
+  if (status === undefined) {
+    child.kill("SIGKILL"); // it ends when the requests do
+    child.unref();
+    throw new UblkError({
+      command: "STOP_DEV",
+      device: id,
+      errno: ETIMEDOUT,
+      hint: `it took longer than ${limitMs} ms; a target that does not answer its requests blocks it`,
+    });
+  }
+  const said = (await new Response(child.stderr).text()).trim();
+  throw new Error(`STOP_DEV of device ${id} could not be sent by a child process (status ${status})${said === "" ? "" : `: ${said}`}`);
+}
+
+/** DEL_DEV from a child process, for a server that is about to kill itself: the command goes through when it is gone. */
+export function deleteFromOutside(id: number): void {
+  if (COMPILED) return;
+  Bun.spawn([process.execPath, fileURLToPath(PROGRAM), String(id), "delete"], {
+    stdio: ["ignore", "ignore", "ignore"],
+    detached: true,
+  }).unref();
+}

@@ -1,0 +1,84 @@
+import { high32 } from "../ffi/index.ts";
+import { abi as io, type RawRing } from "../uring/index.ts";
+import * as abi from "./abi.ts";
+import type { QueueSpec } from "./queue-spec.ts";
+import type { TagBuffers } from "./tag-buffers.ts";
+
+/** The char device's place in the ring's file table. */
+export const CHAR_FILE = 0;
+
+// Words of a tag's SQE beyond the usual ones: struct ublksrv_io_cmd starts at word 12.
+const CMD_OP = 2;
+const AUTO_REG = 4;
+const IO_CMD = 12;
+const RESULT = 13;
+const BUFFER = 14;
+
+/** Writes the commands of a queue's tags: a permanent SQE per tag, and the registrations by hand. */
+export class TagCommands {
+  /** The SQE array of the ring. */
+  readonly #words: Int32Array;
+  readonly #shift: number;
+  readonly #raw: RawRing;
+  readonly #spec: QueueSpec;
+  readonly #buffers: TagBuffers;
+
+  constructor(raw: RawRing, spec: QueueSpec, buffers: TagBuffers) {
+    this.#raw = raw;
+    this.#words = raw.words;
+    this.#shift = raw.sqeShift;
+    this.#spec = spec;
+    this.#buffers = buffers;
+  }
+
+  /** Writes a tag's permanent SQE as FETCH_REQ and queues it. */
+  fetch(tag: number): void {
+    this.#write(tag, this.#number(abi.UBLK_U_IO_FETCH_REQ));
+    this.#raw.armTemplate(tag);
+  }
+
+  /** From now on the tag's SQE is COMMIT_AND_FETCH_REQ. The kernel must have taken the fetch. */
+  turnIntoCommit(tag: number): void {
+    this.#words[(tag << this.#shift) + CMD_OP] = this.#number(abi.UBLK_U_IO_COMMIT_AND_FETCH_REQ);
+  }
+
+  /** Commits a tag's request with a result and asks for its next: two stores. */
+  commit(tag: number, result: number): void {
+    this.#words[(tag << this.#shift) + RESULT] = result;
+    this.#raw.armTemplate(tag);
+  }
+
+  /** Writes the tag's SQE anew and repeats a commit that the kernel refused. */
+  repeat(tag: number): void {
+    const result = this.#words[(tag << this.#shift) + RESULT]!;
+    this.#write(tag, this.#number(abi.UBLK_U_IO_COMMIT_AND_FETCH_REQ));
+    this.commit(tag, result);
+  }
+
+  /** Queues REGISTER_IO_BUF or UNREGISTER_IO_BUF for a tag, into the table's second half. */
+  bufferCommand(slot: number, command: number, tag: number): void {
+    this.#raw.uringCmd(slot, CHAR_FILE, command, 0, this.#spec.queue | (tag << 16), 0, this.#spec.depth + tag, 0);
+    this.#raw.setFlags(io.IOSQE_FIXED_FILE);
+  }
+
+  #write(tag: number, command: number): void {
+    const at = tag << this.#shift;
+    const words = this.#words;
+    words.fill(0, at, at + (1 << this.#shift));
+    words[at] = io.IORING_OP_URING_CMD | (io.IOSQE_FIXED_FILE << 8);
+    words[at + 1] = CHAR_FILE;
+    words[at + CMD_OP] = command;
+    words[at + 8] = tag; // user_data: the slot, generation 0
+    words[at + IO_CMD] = this.#spec.queue | (tag << 16);
+    if (!this.#buffers.inMemory) words[at + AUTO_REG] = tag | (abi.UBLK_AUTO_BUF_REG_FALLBACK << 16);
+    else {
+      const address = this.#buffers.address(tag);
+      words[at + BUFFER] = address;
+      words[at + BUFFER + 1] = high32(address);
+    }
+  }
+
+  #number(encoded: number): number {
+    return this.#spec.encoding === "ioctl" ? encoded : encoded & 0xff;
+  }
+}

@@ -1,0 +1,33 @@
+import type { Capabilities } from "./methods.ts";
+import type { QueueResources } from "./queue-spec.ts";
+
+/** What a serving thread reports to its device. */
+export interface ThreadEvents {
+  requestError(error: unknown, op: number, offset: number, length: number): void;
+  /** Something broke outside a request: the device must stop, and can, because the thread still serves. */
+  fatal(error: Error): void;
+  /** The thread is gone without having closed its queue: nobody answers for its tags. */
+  died(error: Error): void;
+}
+
+/** A thread that serves one queue: the calling one, or a Worker. */
+export interface QueueThread {
+  /** The hardware queue it serves. */
+  readonly queue: number;
+  /** What the target attached takes. */
+  readonly capabilities: Capabilities;
+  /** Resolves when every tag is gone and the queue is closed. */
+  readonly closed: Promise<void>;
+  /** The same as a fact, for whoever cannot wait. */
+  readonly isClosed: boolean;
+  /** Fetches the tags and serves. */
+  start(): void;
+  /** Whether the thread still takes commands; false when it has not said so within the limit. */
+  answers(limitMs: number): Promise<boolean>;
+  /** Fails what has been open for `ms` or longer: its signal aborts, its operations are cancelled. */
+  refuse(ms: number): void;
+  /** Leaves the loop and closes the queue without an orderly stop; the kernel takes back what was open. */
+  abort(): void;
+  /** What is left of a thread that died. */
+  readonly resources: QueueResources;
+}

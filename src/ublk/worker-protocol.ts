@@ -1,0 +1,41 @@
+import type { Capabilities } from "./methods.ts";
+import type { QueueResources, QueueSpec } from "./queue-spec.ts";
+
+/** What a serving Worker is told first. */
+export interface AttachMessage {
+  readonly type: "attach";
+  readonly module: string;
+  readonly spec: QueueSpec;
+  readonly shared: unknown;
+  /** CPUs whose requests arrive on this queue. */
+  readonly cpus: readonly number[];
+  /** Eventfd that makes the Worker look at the command word. */
+  readonly doorbell: number;
+  readonly commands: SharedArrayBuffer;
+}
+
+export type ToWorker = AttachMessage | { readonly type: "start" };
+
+export type FromWorker =
+  | { readonly type: "attached"; readonly capabilities: Capabilities; readonly resources: QueueResources }
+  | { readonly type: "failed"; readonly error: Error }
+  | { readonly type: "requesterror"; readonly error: unknown; readonly op: number; readonly offset: number; readonly length: number }
+  | { readonly type: "fatal"; readonly error: Error }
+  | { readonly type: "broken"; readonly error: Error }
+  | { readonly type: "closed" };
+
+/** Words of the shared command array. */
+export const COMMAND = 0;
+/** 1 when the Worker has closed its queue, for whoever cannot wait for its message. */
+export const CLOSED = 3;
+/** With REFUSE: how long a request must have been open to be failed, in milliseconds. */
+export const REFUSE_MS = 2;
+/** Set by a thread that answers a PING. */
+export const ALIVE = 4;
+export const COMMAND_WORDS = 8;
+
+/** Commands, as bits. */
+export const REFUSE = 1;
+export const ABORT = 2;
+/** Answered by setting {@link ALIVE}: the thread still takes commands. */
+export const PING = 4;

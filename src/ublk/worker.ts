@@ -1,0 +1,105 @@
+/**
+ * The program of a serving Worker: imports the target's module, attaches it, and serves one queue.
+ *
+ * A serving thread must not die: what would end it becomes a message, and it goes on serving until the device has stopped.
+ *
+ * @module
+ */
+import { sys } from "../ffi/index.ts";
+import { checkAttachment, importTarget } from "./inline.ts";
+import { capabilitiesOf, handlerOf } from "./methods.ts";
+import { UblkQueue } from "./queue.ts";
+import type { Attachment } from "./target.ts";
+import {
+  ABORT,
+  ALIVE,
+  type AttachMessage,
+  CLOSED,
+  COMMAND,
+  type FromWorker,
+  PING,
+  REFUSE,
+  REFUSE_MS,
+  type ToWorker,
+} from "./worker-protocol.ts";
+
+declare const self: { postMessage(message: FromWorker): void; onmessage: ((event: { data: ToWorker }) => void) | null };
+
+let queue: UblkQueue | undefined;
+let attachment: Attachment | undefined;
+let words: Int32Array | undefined;
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
+/** Posts a message; an error that cannot be cloned is replaced by one with the same text. */
+function post(message: FromWorker): void {
+  try {
+    self.postMessage(message);
+  } catch {
+    if ("error" in message) self.postMessage({ ...message, error: new Error(String(message.error)) });
+  }
+}
+
+function close(): void {
+  if (queue === undefined || queue.closed) return;
+  queue.close();
+  if (words !== undefined) Atomics.store(words, CLOSED, 1);
+  try {
+    attachment?.detach?.();
+  } catch (error) {
+    post({ type: "fatal", error: asError(error) });
+  }
+  post({ type: "closed" });
+}
+
+function stayAlive(): void {
+  const fatal = (error: unknown): void => post({ type: "fatal", error: asError(error) });
+  process.on("uncaughtException", fatal);
+  process.on("unhandledRejection", fatal);
+  const refused = (code?: number | string | null): never => {
+    const error = new Error(`process.exit(${code ?? ""}) was called in a thread that serves a disk; the disk is stopped instead`);
+    fatal(error);
+    throw error;
+  };
+  process.exit = refused;
+  (process as unknown as { reallyExit: typeof refused }).reallyExit = refused;
+}
+
+async function attach(message: AttachMessage): Promise<void> {
+  const { spec, cpus, doorbell, commands } = message;
+  if (cpus.length > 0) sys.schedSetAffinity(sys.gettid(), cpus);
+  const target = await importTarget(message.module);
+  queue = new UblkQueue(spec, {
+    requestError: (error, op, offset, length) => post({ type: "requesterror", error: asError(error), op, offset, length }),
+    failed: (error) => post({ type: "fatal", error }),
+    broken: (error) => {
+      post({ type: "broken", error });
+      setImmediate(close);
+    },
+    drained: () => {
+      queue!.driver.yield();
+      setImmediate(close);
+    },
+  });
+  attachment = checkAttachment(await target.attach(queue, message.shared), message.module);
+  const shared = (words = new Int32Array(commands));
+  queue.doorbell(doorbell, () => {
+    const command = Atomics.exchange(shared, COMMAND, 0);
+    if ((command & REFUSE) !== 0) queue!.refuse(Atomics.load(shared, REFUSE_MS));
+    if ((command & PING) !== 0) Atomics.store(shared, ALIVE, 1);
+    if ((command & ABORT) !== 0) setImmediate(close);
+  });
+  post({ type: "attached", capabilities: capabilitiesOf(attachment), resources: queue.resources });
+}
+
+self.onmessage = ({ data }) => {
+  if (data.type === "start") {
+    queue!.start(handlerOf(attachment!, queue!));
+    return;
+  }
+  stayAlive();
+  attach(data).catch((error: unknown) => {
+    queue?.close();
+    post({ type: "failed", error: asError(error) });
+  });
+};

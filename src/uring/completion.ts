@@ -1,0 +1,276 @@
+import {
+  IORING_CQ_EVENTFD_DISABLED,
+  IORING_CQE_F_32,
+  IORING_CQE_F_MORE,
+  IORING_CQE_F_NOTIF,
+  IORING_CQE_F_SKIP,
+  IORING_SETUP_DEFER_TASKRUN,
+  IORING_SETUP_IOPOLL,
+} from "./abi.ts";
+import { ProtocolError } from "./error.ts";
+import type { RingMemory, RingRecord } from "./setup.ts";
+import { io_cqring_offsets, io_uring_params } from "./structs.ts";
+import { SubmissionQueue } from "./submission.ts";
+
+/** Called for each CQE of a slot: result (negative errno on failure), CQE flags, and the slot itself. */
+export type CompletionHandler = (result: number, flags: number, slot: number) => void;
+
+/** Completions an operation posts: one CQE; many, until one comes without F_MORE; or a result and a later notification. */
+export type Completions = "one" | "many" | "notify";
+
+const ONE = 1;
+const MANY = 2;
+const NOTIFY = 3;
+
+/** user_data of the NOPs that pad a mixed ring; nobody waits for them. */
+export const FILLER = 0x7fff_ffff;
+
+/**
+ * The completion side of a ring: a table of slots, each with a handler and the generation of its latest operation, and the loop
+ * that reads CQEs.
+ *
+ * A CQE that belongs to no operation in flight fails the ring: the kernel, or a bug here, did what can never be right.
+ */
+export class CompletionQueue extends SubmissionQueue {
+  /** What was set up. */
+  readonly record: RingRecord;
+  /** The failure that ended the ring, if one did: a protocol violation or an enter that cannot work. */
+  failure: Error | undefined;
+  /** Called once when the ring fails; during a batch, after its end. */
+  onFailure: ((error: Error) => void) | undefined;
+  /** Called when a handler throws; without it the error is thrown from reap, after the batch. */
+  onHandlerError: ((error: unknown) => void) | undefined;
+  /** Word index of the CQE being handled within {@link CompletionQueue.cqeWords}: for the extra words of 32-byte CQEs. */
+  cqeAt = 0;
+  /** Whoever drives the ring must look at more than its CQEs after this batch: it failed, was closed, or something is due. */
+  attention = false;
+  /** The memory is gone. */
+  protected ended = false;
+
+  readonly #shared: boolean; // CQEs may appear at any time, not only inside this thread's enter
+  readonly #headAt: number;
+  readonly #tailAt: number;
+  readonly #flagsAt: number;
+  readonly #cqesAt: number;
+  readonly #mask: number;
+  readonly #shift: number;
+  readonly #mixed: boolean;
+  readonly #handlers: CompletionHandler[];
+  readonly #generations: Int32Array;
+  readonly #armed: Uint8Array;
+  readonly #kinds: Uint8Array;
+  readonly #free: Int32Array;
+  #freeCount: number;
+  #head: number;
+  #inFlight = 0;
+  #reaping = false;
+
+  constructor(memory: RingMemory, record: RingRecord, templates: number, slots: number) {
+    super(memory, record, templates);
+    this.record = record;
+    this.#shared = (record.flags & IORING_SETUP_DEFER_TASKRUN) === 0 || (record.flags & IORING_SETUP_IOPOLL) !== 0;
+    const base = io_uring_params.fields.cq_off[0];
+    const word = (name: "head" | "tail" | "cqes" | "flags"): number => io_cqring_offsets.get(memory.params, name, base) >> 2;
+    this.#headAt = word("head");
+    this.#tailAt = word("tail");
+    this.#cqesAt = word("cqes");
+    this.#flagsAt = word("flags");
+    this.#mask = record.cqEntries - 1;
+    this.#shift = record.cqe === 32 ? 3 : 2;
+    this.#mixed = record.cqe === "mixed";
+    this.#head = this.ring[this.#headAt]!;
+    this.#handlers = new Array<CompletionHandler>(slots).fill(unexpected);
+    this.#generations = new Int32Array(slots);
+    this.#armed = new Uint8Array(slots);
+    this.#kinds = new Uint8Array(slots).fill(ONE);
+    this.#free = new Int32Array(slots);
+    for (let i = 0; i < slots; i++) this.#free[i] = slots - 1 - i;
+    this.#freeCount = slots;
+  }
+
+  /** Operations armed whose final CQE has not been handled. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** How many more operations fit: in the SQ, and in the CQ once they complete. */
+  get room(): number {
+    return Math.min(this.sqRoom, this.record.cqEntries - this.#inFlight, this.#freeCount);
+  }
+
+  /** Free slots. */
+  get freeSlots(): number {
+    return this.#freeCount;
+  }
+
+  /** Whether the ring was closed. */
+  get closed(): boolean {
+    return this.ended;
+  }
+
+  /** Shared words of the CQ ring, for handlers that read the upper half of a 32-byte CQE at `cqeAt + 4`. */
+  get cqeWords(): Int32Array {
+    return this.ring;
+  }
+
+  /** CQEs waiting in the ring. */
+  get ready(): number {
+    return (Atomics.load(this.ring, this.#tailAt) - this.#head) | 0;
+  }
+
+  /** Whether completions signal the registered eventfd (`IORING_CQ_EVENTFD_DISABLED`, 5.8). */
+  set eventfdEnabled(enabled: boolean) {
+    Atomics.store(this.ring, this.#flagsAt, enabled ? 0 : IORING_CQ_EVENTFD_DISABLED);
+  }
+
+  /** Takes a slot and gives it a handler. */
+  allocate(handler: CompletionHandler, completions: Completions = "one"): number {
+    if (this.#freeCount === 0) throw new RangeError(`all ${this.#free.length} slots of the ring are in use; open it with more cqEntries`);
+    const slot = this.#free[--this.#freeCount]!;
+    this.#handlers[slot] = handler;
+    this.#kinds[slot] = completions === "one" ? ONE : completions === "many" ? MANY : NOTIFY;
+    return slot;
+  }
+
+  /** Takes slots 0..count-1 for permanent SQEs, before any other is allocated; each gets the same handler. */
+  allocateTemplates(count: number, handler: CompletionHandler): void {
+    if (this.#freeCount !== this.#free.length) throw new TypeError("permanent slots are taken before all others");
+    for (let slot = 0; slot < count; slot++) this.#handlers[this.#free[--this.#freeCount]!] = handler;
+  }
+
+  /** Gives a slot back. Its operation must have completed. */
+  release(slot: number): void {
+    if (this.#armed[slot] !== 0) throw new TypeError(`slot ${slot} is in flight; release it after its final CQE`);
+    if (this.#handlers[slot] === unexpected) throw new TypeError(`slot ${slot} was released already`);
+    this.#handlers[slot] = unexpected;
+    this.#free[this.#freeCount++] = slot;
+  }
+
+  /** Whether the slot's operation is in flight. */
+  inFlightAt(slot: number): boolean {
+    return this.#armed[slot] !== 0;
+  }
+
+  /** The upper word of the user_data of the slot's latest operation; the lower word is the slot. */
+  generation(slot: number): number {
+    return this.#generations[slot]!;
+  }
+
+  /** Queues the slot's permanent SQE: the allocation-free path of a ublk commit. */
+  armTemplate(slot: number): void {
+    this.#armed[slot] = 1;
+    this.#inFlight++;
+    this.queueTemplate(slot);
+  }
+
+  /** Runs the handler of every CQE in the ring; answers how many there were. Handlers may queue operations. */
+  reap(): number {
+    if (this.#reaping || this.ended) return 0; // a handler that reaps would run others in the middle of itself
+    this.#reaping = true;
+    const wasFine = this.failure === undefined;
+    let thrown: { error: unknown } | undefined;
+    const ring = this.ring;
+    let head = this.#head;
+    const first = head;
+    const tail = this.#shared ? Atomics.load(ring, this.#tailAt) : ring[this.#tailAt]!;
+    while (head !== tail) {
+      const at = this.#cqesAt + ((head & this.#mask) << this.#shift);
+      const flags = ring[at + 3]!;
+      head = (head + 1) | 0;
+      if (this.#mixed) {
+        if ((flags & IORING_CQE_F_SKIP) !== 0) continue;
+        if ((flags & IORING_CQE_F_32) !== 0) head = (head + 1) | 0;
+      }
+      try {
+        this.#dispatch(ring[at]!, ring[at + 1]!, ring[at + 2]!, flags, at);
+      } catch (error) {
+        thrown ??= this.#caught(error);
+      }
+      if (this.ended) break; // a handler closed the ring: its memory is gone
+    }
+    this.#reaping = false;
+    if (!this.ended) {
+      this.#head = head;
+      if (this.#shared) Atomics.store(ring, this.#headAt, head);
+      else ring[this.#headAt] = head;
+    }
+    // Told only now: whoever tears the ring down does not do it in the middle of a batch.
+    if (wasFine && this.failure !== undefined) this.onFailure?.(this.failure);
+    if (thrown !== undefined) throw thrown.error;
+    return (head - first) | 0;
+  }
+
+  /** Marks the ring failed; the first failure counts. Whoever drives the ring tears it down, after the batch being handled. */
+  fail(error: Error): void {
+    if (this.failure !== undefined) return;
+    this.failure = error;
+    this.attention = true;
+    if (!this.#reaping) this.onFailure?.(error);
+  }
+
+  /** Whether the slot may be armed; throws otherwise. */
+  protected checkIdle(slot: number): void {
+    if (this.#armed[slot] !== 0) {
+      throw new TypeError(
+        slot >= 0 && slot < this.#armed.length ? `slot ${slot} has an operation in flight already` : `there is no slot ${slot}`,
+      );
+    }
+    if (this.failure !== undefined) throw this.failure;
+    if (this.ended) throw new TypeError("the ring is closed");
+  }
+
+  /** Counts the slot's operation as in flight; answers its generation. */
+  protected claim(slot: number): number {
+    this.#armed[slot] = 1;
+    this.#inFlight++;
+    return (this.#generations[slot] = (this.#generations[slot]! + 1) | 0);
+  }
+
+  // Small, so that the JIT inlines it: what can never be right is looked at elsewhere.
+  #dispatch(slot: number, generation: number, result: number, flags: number, at: number): void {
+    if (this.#armed[slot] !== 1 || this.#generations[slot] !== generation) {
+      this.#stray(slot, generation, result);
+      return;
+    }
+    if ((flags & (IORING_CQE_F_MORE | IORING_CQE_F_NOTIF)) !== IORING_CQE_F_MORE) {
+      this.#armed[slot] = 0;
+      this.#inFlight--;
+    } else if (this.#kinds[slot] === ONE) {
+      this.#announcesMore(slot);
+      return;
+    }
+    this.cqeAt = at;
+    this.#handlers[slot]!(result, flags, slot);
+  }
+
+  #stray(slot: number, generation: number, result: number): void {
+    if (slot === FILLER) return;
+    const known = slot >= 0 && slot < this.#handlers.length;
+    this.fail(
+      new ProtocolError(
+        known
+          ? `a CQE for slot ${slot} (generation ${generation}, result ${result}) does not belong to an operation in flight`
+          : `a CQE names slot ${slot}, which this ring does not have`,
+      ),
+    );
+  }
+
+  #announcesMore(slot: number): void {
+    this.fail(new ProtocolError(`a CQE for slot ${slot} announces more, but its operation completes once`));
+  }
+
+  // Where nobody listens, the first error is thrown when the batch is through.
+  #caught(error: unknown): { error: unknown } | undefined {
+    if (this.onHandlerError === undefined) return { error };
+    try {
+      this.onHandlerError(error);
+      return undefined;
+    } catch (second) {
+      return { error: second };
+    }
+  }
+}
+
+function unexpected(result: number, _flags: number, slot: number): void {
+  throw new ProtocolError(`slot ${slot} has no handler (result ${result})`);
+}

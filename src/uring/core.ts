@@ -1,0 +1,224 @@
+import { type Arena, type RingSyscalls, ringSyscalls, sys } from "../ffi/index.ts";
+import {
+  IORING_ENTER_EXT_ARG,
+  IORING_ENTER_GETEVENTS,
+  IORING_ENTER_REGISTERED_RING,
+  IORING_ENTER_SQ_WAIT,
+  IORING_ENTER_SQ_WAKEUP,
+  IORING_OP_NOP,
+  IORING_SETUP_IOPOLL,
+  IORING_SETUP_REGISTERED_FD_ONLY,
+  IORING_SQ_CQ_OVERFLOW,
+  IORING_SQ_NEED_WAKEUP,
+} from "./abi.ts";
+import { CompletionQueue, FILLER } from "./completion.ts";
+import { enterError, WaitArgument } from "./enter.ts";
+import { checkInteger, checkKnown } from "./options.ts";
+import { Registrations } from "./register.ts";
+import { type RingShape, setupRing } from "./setup.ts";
+
+export type { CompletionHandler, Completions } from "./completion.ts";
+
+const EINTR = -4;
+const EAGAIN = -11;
+const EBUSY = -16;
+const ETIME = -62;
+
+/** How often an arm submits and reaps for room before it gives up. */
+const ROOM_ATTEMPTS = 1000;
+/** How long it waits for the kernel's SQPOLL thread to take SQEs, and how long it looks away in between. */
+const POLLER_MS = 5000;
+const NAP_NS = 50_000;
+
+/** Options of a {@link RingCore} besides its shape. */
+export interface RingCoreOptions {
+  /** Positions 0..n-1 of the SQE array are permanent templates; needs `sqArray`. */
+  templates?: number;
+  /** Slots for operations in flight; default the CQ's entries. */
+  slots?: number;
+  /** Slots beyond those, for cancels: an abort must not wait behind what it aborts. Default none. */
+  spareSlots?: number;
+  /** Enter through a registered ring descriptor (`IORING_REGISTER_RING_FDS`, 5.18). Default true; recorded if refused. */
+  registerRingFd?: boolean;
+  /** The system calls to use. */
+  syscalls?: RingSyscalls;
+}
+
+/** The ring itself: SQEs in, CQEs out. {@link RawRing} adds a writer for every operation. */
+export class RingCore extends CompletionQueue implements Disposable {
+  /** Registration calls (`io_uring_register(2)`). */
+  readonly register: Registrations;
+  /** Address and length of the ring's mappings: what another thread must unmap to destroy the ring. */
+  readonly mappings: readonly { address: number; length: number }[];
+  /** The system calls this ring uses. */
+  readonly syscalls: RingSyscalls;
+
+  readonly #arenas: readonly Arena[];
+  readonly #fd: number; // what enter is called with: the registered index or the descriptor
+  readonly #enterFlags: number;
+  #plain: boolean; // an enter without a time limit needs no second look: no SQPOLL, and not closed
+  readonly #polling: boolean;
+  readonly #wait = new WaitArgument();
+
+  constructor(shape: RingShape = {}, options: RingCoreOptions = {}) {
+    checkKnown("ring", options, ["templates", "slots", "spareSlots", "registerRingFd", "syscalls"]);
+    if (options.slots !== undefined) checkInteger("ring", "slots", options.slots, 1, FILLER);
+    const syscalls = options.syscalls ?? ringSyscalls();
+    const { rings, sqes, params, record } = setupRing(shape, syscalls, options.templates);
+    super({ rings, sqes, params }, record, options.templates ?? 0, (options.slots ?? record.cqEntries) + (options.spareSlots ?? 0));
+    this.syscalls = syscalls;
+    this.#arenas = [rings, sqes];
+    this.mappings = this.#arenas.map(({ address, length }) => ({ address, length }));
+    this.register = new Registrations(record.fd, syscalls, shape.registeredFdOnly ?? false);
+    const registered = shape.registeredFdOnly ? record.fd : options.registerRingFd === false ? -1 : this.register.ringFd();
+    this.#fd = registered >= 0 ? registered : record.fd;
+    this.#plain = !this.polled;
+    this.#enterFlags = registered >= 0 ? IORING_ENTER_REGISTERED_RING : 0;
+    this.#polling = (record.flags & IORING_SETUP_IOPOLL) !== 0;
+  }
+
+  /** The ring's descriptor (its registered index with `registeredFdOnly`). */
+  get fd(): number {
+    return this.record.fd;
+  }
+
+  /** Arms a slot and answers the generation to put into the SQE; makes room in the SQ by submitting if there is none. */
+  arm(slot: number): number {
+    this.checkIdle(slot);
+    if (this.sqRoom < 1) this.#makeRoom(slot, 1);
+    return this.claim(slot);
+  }
+
+  /** Writes and queues a 64-byte SQE for a slot. The typed writers call it; see {@link SubmissionQueue} for the fields. */
+  prep(
+    opcode: number,
+    slot: number,
+    fd: number,
+    off: number,
+    addr: number,
+    len: number,
+    opFlags: number,
+    buf: number,
+    fileIndex: number,
+    addr3: number,
+  ): void {
+    this.put(opcode, slot, this.arm(slot), fd, off, addr, len, opFlags, buf, fileIndex, addr3);
+  }
+
+  /** Writes and queues an SQE of 128 bytes (needs a ring with `sqe: 128` or `"mixed"`); `payload` is its cmd[], 20 words at most. */
+  prep128(opcode: number, slot: number, fd: number, off: number, addr: number, opFlags: number, payload: Int32Array): void {
+    if (this.record.sqe === 64) throw new TypeError("an SQE of 128 bytes needs a ring opened with sqe: 128 or sqe: 'mixed'");
+    if (this.record.sqe === "mixed") this.#makeNeighbours(slot);
+    this.put(opcode, slot, this.arm(slot), fd, off, addr, 0, opFlags, 0, 0, 0);
+    this.extend(payload);
+  }
+
+  /**
+   * Submits what is queued and waits (`io_uring_enter(2)`).
+   *
+   * @param minComplete CQEs to wait for; 0 does not wait.
+   * @param timeoutNs the longest wait in nanoseconds (needs EXT_ARG, 5.11); negative for ever.
+   * @returns how many SQEs were submitted, or -ETIME / -EINTR when the wait ended without a CQE, or -EAGAIN / -EBUSY when the kernel
+   * took none for the moment: reap, and enter again.
+   * @throws UringError when enter fails for a reason that will not go away.
+   */
+  enter(minComplete: number, timeoutNs = -1): number {
+    if (timeoutNs >= 0 || !this.#plain) return this.#enterWithCare(minComplete, timeoutNs);
+    const result = this.syscalls.enter(this.#fd, this.publish(), minComplete, this.#enterFlags | IORING_ENTER_GETEVENTS, 0, 0);
+    if (result < 0) return this.#refused(result);
+    this.taken(result);
+    return result;
+  }
+
+  #enterWithCare(minComplete: number, timeoutNs: number): number {
+    if (this.ended) throw new TypeError("the ring is closed");
+    const toSubmit = this.publish();
+    let flags = this.#enterFlags | IORING_ENTER_GETEVENTS;
+    if (this.polled) {
+      if (toSubmit > 0 && (this.sqFlags & IORING_SQ_NEED_WAKEUP) !== 0) flags |= IORING_ENTER_SQ_WAKEUP;
+      else if (minComplete === 0 && (this.sqFlags & IORING_SQ_CQ_OVERFLOW) === 0 && !this.#polling) return toSubmit;
+    }
+    let result: number;
+    if (minComplete > 0 && timeoutNs >= 0) {
+      this.#wait.limit(timeoutNs);
+      result = this.syscalls.enter(this.#fd, toSubmit, minComplete, flags | IORING_ENTER_EXT_ARG, this.#wait.address, WaitArgument.size);
+    } else {
+      result = this.syscalls.enter(this.#fd, toSubmit, minComplete, flags, 0, 0);
+    }
+    if (result < 0) return this.#refused(result);
+    if (!this.polled) this.taken(result);
+    return result;
+  }
+
+  #refused(result: number): number {
+    if (result === ETIME || result === EINTR || result === EAGAIN || result === EBUSY) return result;
+    throw this.#cannotEnter(result);
+  }
+
+  /** Unmaps and closes the ring. The kernel cancels what is in flight; nothing is waited for. Twice is fine. */
+  close(): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.#plain = false;
+    this.attention = true;
+    this.register.close();
+    for (const arena of this.#arenas) arena.dispose();
+    this.#wait[Symbol.dispose]();
+    if ((this.record.flags & IORING_SETUP_REGISTERED_FD_ONLY) === 0) sys.close(this.record.fd);
+  }
+
+  /** Closes the ring. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  // An SQE of 128 bytes takes two neighbouring positions of a mixed ring and may not wrap: a NOP fills a last position.
+  #makeNeighbours(slot: number): void {
+    this.checkIdle(slot);
+    for (;;) {
+      const last = this.untilWrap === 1;
+      const positions = last ? 1 : 2;
+      if (this.sqRoom < positions) this.#makeRoom(slot, positions);
+      else if (!last) return;
+      else this.put(IORING_OP_NOP, FILLER, 0, -1, 0, 0, 0, 0, 0, 0, 0);
+    }
+  }
+
+  #makeRoom(slot: number, positions: number): void {
+    if (this.polled) this.#awaitPoller(positions);
+    for (let attempt = 0; !this.polled && this.sqRoom < positions && attempt < ROOM_ATTEMPTS; attempt++) {
+      this.enter(0);
+      if (this.sqRoom < positions) this.reap(); // what completed may be what holds the kernel up
+    }
+    this.checkIdle(slot); // a handler ran: the slot may be taken, the ring closed
+    if (this.sqRoom < positions) throw enterError(EBUSY);
+  }
+
+  // The kernel's thread makes the room. SQ_WAIT waits for it only while the whole queue is full; permanent SQEs keep a part of it,
+  // so a full rest is waited for in naps.
+  #awaitPoller(positions: number): void {
+    const until = performance.now() + POLLER_MS;
+    while (this.sqRoom < positions && performance.now() < until) {
+      this.publish();
+      const flags = this.#enterFlags | ((this.sqFlags & IORING_SQ_NEED_WAKEUP) !== 0 ? IORING_ENTER_SQ_WAKEUP : 0);
+      const result = this.syscalls.enter(this.#fd, 0, 0, flags | IORING_ENTER_SQ_WAIT, 0, 0);
+      if (result < 0 && result !== EINTR) throw this.#cannotEnter(result);
+      if (this.sqRoom >= positions) return;
+      this.#wait.limit(NAP_NS);
+      this.syscalls.enter(
+        this.#fd,
+        0,
+        1,
+        this.#enterFlags | IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+        this.#wait.address,
+        WaitArgument.size,
+      );
+    }
+  }
+
+  #cannotEnter(errno: number): Error {
+    const error = enterError(errno);
+    this.fail(error);
+    return error;
+  }
+}

@@ -1,0 +1,370 @@
+import { drainMicrotasks } from "bun:jsc";
+import { addressOf, EFD_NONBLOCK, sys } from "../ffi/index.ts";
+import { IORING_SETUP_IOPOLL } from "./abi.ts";
+import { UringError } from "./error.ts";
+import type { RawRing } from "./raw-ring.ts";
+import { io_timespec } from "./structs.ts";
+
+/** How a thread drives a ring. */
+export interface DriverPolicy {
+  /** The thread exists to serve this ring: it may block in enter. Otherwise the event loop is the caller's and is never blocked. */
+  readonly serving: boolean;
+  /** A serving thread takes no real turn of its event loop between batches: nothing it runs needs one. */
+  readonly synchronous?: boolean;
+  /** Whether something outside the ring is awaited (a handler's fetch, a timer): only the event loop advances it. */
+  readonly awaiting?: () => boolean;
+}
+
+/** The longest a serving thread goes without a real turn of its event loop, and the shortest idleness that makes it sleep there. */
+const TURN_MS = 50;
+/** How long a thread that does not block stays with the ring in one turn. */
+const BURST_MS = 1;
+/** How long it waits in enter for the next batch after a non-empty one. */
+const LINGER_NS = 200_000;
+/** Microtask flushes in a row before one through the event loop, so that timers live. */
+const MICROTASK_FLUSHES = 16;
+const ETIME = -62;
+
+// How a look between two batches ends.
+const STAY = 0;
+const COME_BACK = 1;
+const LEAVE = 2;
+/** How often a ring with operations in flight is looked at without having been woken: a wake-up that got lost costs this much, and no more. */
+const SWEEP_MS = 500;
+
+/** The part of a stream's reader that is used; the type packages disagree about the rest. */
+interface Reader {
+  read(): Promise<{ done: boolean }>;
+  cancel(): Promise<void>;
+  releaseLock(): void;
+}
+
+/**
+ * Moves a ring: submits what was queued, waits, and runs the handlers; on the main thread and in Workers.
+ *
+ * A thread that serves blocks in enter while no handler awaits anything outside the ring, with a real turn of the event loop every
+ * 50 ms; idle, or with something awaited, it sleeps in the event loop and an eventfd wakes it. Any other thread is never blocked
+ * for more than about a millisecond. The process is held open while operations are in flight, and not longer.
+ */
+export class Driver {
+  /** Called after every stay with the ring: operations that waited for room may be queued now. */
+  afterBatch: (() => void) | undefined;
+  readonly #raw: RawRing;
+  readonly #policy: DriverPolicy;
+  /** The eventfd that wakes the event loop. */
+  readonly eventfd: number;
+  readonly #stream: ReadableStream<Uint8Array>;
+  readonly #holder: Timer;
+  readonly #searching: boolean;
+  #reader: Reader | undefined;
+  #held = false;
+  #scheduled = false;
+  #running = false;
+  #draining = false;
+  #releasing = false;
+  #stopped = false;
+  #yield = false;
+  #microtasksDue = false;
+  #flushes = 0;
+  #tickSlot = -1;
+  #tickDue = false;
+  #woken = false;
+  #idle: (() => void)[] = [];
+  readonly #timespec = io_timespec.build({ tv_sec: 0, tv_nsec: TURN_MS * 1e6 });
+
+  constructor(raw: RawRing, policy: DriverPolicy = { serving: false }) {
+    this.#raw = raw;
+    this.#policy = policy;
+    this.eventfd = sys.eventfd(0, EFD_NONBLOCK);
+    try {
+      raw.register.eventfd(this.eventfd);
+    } catch (error) {
+      sys.close(this.eventfd);
+      throw error;
+    }
+    // Completions of a polled ring are only found by looking.
+    this.#searching = (raw.record.flags & IORING_SETUP_IOPOLL) !== 0;
+    this.#stream = Bun.file(this.eventfd).stream();
+    this.#holder = setInterval(this.#sweep, SWEEP_MS);
+    this.#holder.unref();
+  }
+
+  /** A handler has settled a promise: microtasks run before the next batch. */
+  get microtasksDue(): boolean {
+    return this.#microtasksDue;
+  }
+  /** Says that microtasks are due. */
+  set microtasksDue(due: boolean) {
+    this.#microtasksDue = due;
+    this.#raw.attention = true;
+  }
+
+  /** Something was queued: submits it soon, together with what else is queued in this tick. */
+  kick(): void {
+    if (!this.#running) this.#schedule();
+  }
+
+  /** Ends a blocking stretch after the current batch: the event loop gets a real turn. For handlers of a doorbell. */
+  yield(): void {
+    this.#yield = true;
+    this.#raw.attention = true;
+  }
+
+  /** What {@link DriverPolicy.awaiting} answers has changed: it is asked after the current batch. */
+  reconsider(): void {
+    this.#raw.attention = true;
+  }
+
+  /** Resolves when nothing is in flight, when the ring has failed or stopped, and in any case after `patienceMs`. */
+  idle(patienceMs: number): Promise<void> {
+    if (this.#ended() || (this.#raw.inFlight === 0 && !this.#running)) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, patienceMs);
+      this.#idle.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** Stops driving. The ring itself is closed by its owner. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#raw.attention = true;
+    clearInterval(this.#holder);
+    this.#tellIdle();
+    const reader = this.#reader;
+    this.#reader = undefined;
+    // Cancelling the stream ends Bun's interest in the descriptor before the number can be reused.
+    const cancelled = reader === undefined ? this.#stream.cancel() : reader.cancel();
+    const close = (): void => sys.close(this.eventfd);
+    cancelled.then(close, close);
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#ended()) return;
+    this.#scheduled = true;
+    this.#hold();
+    // From the microtasks of a stay: it submits by itself when they return. If they do not (a nested event loop), the loop does.
+    if (this.#draining || this.#policy.serving || this.#flushes >= MICROTASK_FLUSHES) setImmediate(this.#turn);
+    else {
+      this.#flushes++;
+      queueMicrotask(this.#flush);
+    }
+  }
+
+  // A flush from a microtask only submits and reaps: the code that queued goes on as soon as its result is there.
+  readonly #flush = (): void => {
+    this.#scheduled = false;
+    if (this.#running || this.#ended()) return;
+    let again = false;
+    this.#guard(() => {
+      again = this.#raw.enter(0) < 0;
+      this.#raw.reap();
+    });
+    this.#settle(again);
+  };
+
+  // From the event loop itself: whatever else waited for it has had its turn.
+  readonly #turn = (): void => {
+    this.#scheduled = false;
+    this.#flushes = 0;
+    this.#stay();
+  };
+
+  // From the eventfd. Bun may find it readable without asking the event loop, one wake after the other: that must come to an end.
+  #wake(): void {
+    if (this.#running) this.#woken = true;
+    else if (this.#flushes >= MICROTASK_FLUSHES) this.kick();
+    else if (!this.#scheduled) {
+      this.#flushes++;
+      this.#stay();
+    }
+  }
+
+  #stay(): void {
+    if (this.#running || this.#ended()) return;
+    let more = false;
+    this.#guard(() => {
+      // What arrived before the eventfd was switched on again shows in the burst behind an idle stretch.
+      more = (this.#mayBlock() && this.#stretch()) || (!this.#ended() && this.#burst());
+    });
+    this.#settle(more);
+  }
+
+  readonly #sweep = (): void => {
+    if (this.#running || this.#scheduled || this.#raw.inFlight === 0 || this.#ended()) return;
+    let more = false;
+    this.#guard(() => {
+      more = this.#burst();
+    });
+    this.#settle(more);
+  };
+
+  #mayBlock(): boolean {
+    return this.#policy.serving && this.#policy.awaiting?.() !== true;
+  }
+
+  // Bounded stay on a thread that must not be blocked. Answers whether there was more to do.
+  #burst(): boolean {
+    const raw = this.#raw;
+    const until = performance.now() + BURST_MS;
+    let wait = 0;
+    for (;;) {
+      const entered = wait === 0 ? raw.enter(0) : raw.enter(1, LINGER_NS);
+      const reaped = raw.reap();
+      this.#microtasks();
+      if (this.#ended()) return false;
+      // An enter that was interrupted or refused has not looked for completions: it is repeated.
+      const looked = entered >= 0 || entered === ETIME;
+      if (raw.queued === 0 && (raw.inFlight === 0 || (reaped === 0 && looked))) return false;
+      if (performance.now() >= until) return true;
+      wait = 1;
+    }
+  }
+
+  // Blocking service, until a real turn is due, nothing happened for a while, or a handler awaits. Answers whether to come back.
+  #stretch(): boolean {
+    const raw = this.#raw;
+    let handled = 0;
+    this.#tickDue = false;
+    raw.eventfdEnabled = false;
+    try {
+      if (!this.#policy.synchronous) this.#armTick();
+      for (;;) {
+        if (raw.inFlight === 0) return false; // nothing could end the wait
+        raw.enter(1);
+        handled += raw.reap();
+        while (raw.attention) {
+          const leave = this.#attend(handled);
+          if (leave !== STAY) return leave === COME_BACK;
+        }
+      }
+    } finally {
+      if (!raw.closed) raw.eventfdEnabled = true;
+    }
+  }
+
+  // Everything that can end a stretch, and what must run between two batches. Rare: the loop itself stays small.
+  #attend(handled: number): number {
+    this.#raw.attention = false;
+    this.#microtasks();
+    if (this.#ended()) return LEAVE;
+    if (this.#yield || !this.#mayBlock()) {
+      this.#yield = false;
+      return COME_BACK;
+    }
+    if (!this.#tickDue) return STAY;
+    this.#tickDue = false;
+    return handled > 1 ? COME_BACK : LEAVE; // more than the tick itself
+  }
+
+  // A kernel timer bounds the stretch: one CQE in 50 ms costs less than a time limit on every wait.
+  #armTick(): void {
+    if (this.#tickSlot < 0) {
+      this.#tickSlot = this.#raw.allocate(() => {
+        this.#tickDue = true;
+        this.#raw.attention = true;
+      });
+    }
+    if (!this.#raw.inFlightAt(this.#tickSlot)) this.#raw.timeout(this.#tickSlot, addressOf(this.#timespec), 0, 0);
+  }
+
+  #microtasks(): void {
+    if (!this.#microtasksDue) return;
+    this.#microtasksDue = false;
+    // This is foreign code, and it may run a whole event loop (a test's expect().rejects does): the ring must go on in there.
+    this.#running = false;
+    this.#draining = true;
+    try {
+      drainMicrotasks();
+    } finally {
+      this.#draining = false;
+      this.#running = true;
+    }
+  }
+
+  #ended(): boolean {
+    return this.#stopped || this.#raw.closed || this.#raw.failure !== undefined;
+  }
+
+  #guard(work: () => void): void {
+    this.#running = true;
+    try {
+      work();
+    } catch (error) {
+      // Enter cannot work any more, or a handler threw where nobody listens: either way the ring is over.
+      this.#raw.fail(error instanceof Error ? error : new UringError({ operation: "handler", errno: -5, cause: error }));
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  // After every stay: come back at once, wait for the eventfd, or let the process go.
+  #settle(more: boolean): void {
+    if (this.#ended()) {
+      this.stop(); // a failed ring must not hold the process
+      return;
+    }
+    this.afterBatch?.();
+    const raw = this.#raw;
+    const woken = this.#woken;
+    this.#woken = false;
+    if (more || woken || raw.queued > 0 || raw.ready > 0 || (this.#searching && raw.inFlight > 0)) {
+      this.#flushes = MICROTASK_FLUSHES; // what is left over goes through the event loop
+      this.kick();
+    }
+    if (raw.inFlight > 0) this.#listen();
+    else {
+      this.#tellIdle();
+      this.#release();
+    }
+  }
+
+  #tellIdle(): void {
+    for (const tell of this.#idle.splice(0)) tell();
+  }
+
+  #hold(): void {
+    if (this.#held) return;
+    this.#held = true;
+    this.#holder.ref();
+  }
+
+  // Nothing is in flight: if that is still so after a turn of the event loop, nothing of ours keeps the process.
+  #release(): void {
+    if (!this.#held || this.#releasing) return;
+    this.#releasing = true;
+    setImmediate(() => {
+      this.#releasing = false;
+      this.#flushes = 0;
+      if (this.#stopped || this.#raw.inFlight > 0 || this.#scheduled) return;
+      this.#held = false;
+      this.#holder.unref();
+      const reader = this.#reader;
+      this.#reader = undefined;
+      reader?.releaseLock();
+    });
+  }
+
+  #listen(): void {
+    this.#hold();
+    if (this.#reader !== undefined) return;
+    const reader: Reader = this.#stream.getReader();
+    this.#reader = reader;
+    this.#pump(reader);
+  }
+
+  #pump(reader: Reader): void {
+    if (this.#reader !== reader) return;
+    reader.read().then(
+      ({ done }) => {
+        if (done || this.#stopped) return;
+        this.#pump(reader); // first, so that an event loop nested in what follows is woken as well
+        this.#wake();
+      },
+      () => {}, // the lock was released: nobody waits for this reader any more
+    );
+  }
+}

@@ -1,0 +1,32 @@
+import { errnoName, SystemError, type SystemErrorInit } from "../ffi/index.ts";
+
+/** Causes that a given errno has when a given io_uring operation reports it. */
+const HINTS: Readonly<Record<string, string>> = {
+  EINVAL: "the kernel refuses a field of this operation, or does not know the operation or flag: ask ring.supports(...)",
+  EFAULT: "the memory is not mapped, or a fixed buffer is missing, too short, or faces the wrong way",
+  EBADF: "the descriptor is closed, or its file-table slot is empty",
+  ENOBUFS: "the buffer group ran out of buffers: make it larger or recycle sooner",
+  ECANCELED: "it was cancelled, or an earlier operation of its chain failed",
+  ETIME: "the time limit passed",
+  EOPNOTSUPP: "the file or socket does not support this operation or flag",
+};
+
+/** An io_uring operation, or the ring itself, failed. `operation` says which. */
+export class UringError extends SystemError {
+  /** The operation's name (`"read"`), or the ring's step (`"setup"`, `"enter"`, `"register ..."`). */
+  readonly operation: string;
+
+  constructor(init: Omit<SystemErrorInit, "syscall"> & { operation: string; syscall?: string }) {
+    const hint = init.hint ?? HINTS[errnoName(init.errno)];
+    super({ ...init, syscall: init.syscall ?? `io_uring ${init.operation}`, ...(hint === undefined ? {} : { hint }) });
+    this.operation = init.operation;
+  }
+}
+
+/** The kernel did what it never should (an unknown user_data, a double completion): the ring can no longer be trusted. */
+export class ProtocolError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "ProtocolError";
+  }
+}

@@ -1,0 +1,130 @@
+import { addressOf, isDetached, type Memory } from "../ffi/index.ts";
+import { IOSQE_FIXED_FILE } from "./abi.ts";
+import type { Completions, RingCore } from "./core.ts";
+import { type Fd, FixedFile } from "./handles.ts";
+import { checkKnown } from "./options.ts";
+
+/** What a raw writer takes after the slot: integers, or the words of a payload. */
+export type RawArgument = number | Int32Array;
+
+/**
+ * One io_uring operation, declared once: the raw writer and the described operation both come from it.
+ *
+ * `raw` writes the SQE from positional numbers and is the method of that name on {@link RawRing}; `lower` turns a description
+ * into the same numbers and pins the memory it names; `result` turns the CQE into the described layer's value.
+ */
+export interface Declaration<Name extends string, Args extends readonly (RawArgument | undefined)[], Options extends object, Result> {
+  /** The name on both layers. */
+  readonly name: Name;
+  /** `IORING_OP_*`. */
+  readonly opcode: number;
+  /** The system call it stands for. */
+  readonly syscall: string;
+  /** The first kernel that has it. */
+  readonly since: string;
+  readonly completions: Completions;
+  /** The options a description may have. */
+  readonly options: readonly (keyof Options & string)[];
+  /** Negative results that are not failures: -ETIME of a timer. */
+  readonly accepts?: readonly number[];
+  /** What an errno means here, where that is something of its own: likely cause and remedy, by name. */
+  readonly hints?: Readonly<Record<string, string>>;
+  raw(this: RingCore, slot: number, ...args: Args): void;
+  lower(options: Options, lowering: Lowering): Args;
+  result(result: number, flags: number, options: Options): Result;
+  /** Undoes a completion whose value nobody gets, because it was aborted: closes what was opened, gives a buffer back. */
+  discard?(result: number, flags: number, options: Options, ring: RingCore): void;
+}
+
+/** The usual result: what the CQE says, a count or 0. */
+export const count = (result: number): number => result;
+
+/** Declares an operation; only the types need help. */
+export function declare<Name extends string, Args extends readonly (RawArgument | undefined)[], Options extends object, Result>(
+  declaration: Declaration<Name, Args, Options, Result>,
+): Declaration<Name, Args, Options, Result> {
+  return Object.freeze(declaration);
+}
+
+/** Collects what a description needs beyond its words: SQE flags, ioprio, and memory that must live until the final CQE. */
+export class Lowering {
+  /** `IOSQE_*`. */
+  flags = 0;
+  /** The SQE's ioprio: a priority, or the flag word of the socket operations. */
+  ioprio = 0;
+  /** Kept alive, and checked for detachment, until the final CQE. */
+  readonly pins: object[] = [];
+
+  /** The descriptor or slot number of a file; a slot sets `IOSQE_FIXED_FILE`. */
+  file(fd: Fd | FixedFile): number {
+    if (fd instanceof FixedFile) {
+      this.flags |= IOSQE_FIXED_FILE;
+      return fd.slot;
+    }
+    if (!Number.isInteger(fd) || fd < -1 || fd > 0x7fff_ffff)
+      throw new RangeError(`fd is ${String(fd)}; it must be a file descriptor or a FixedFile`);
+    return fd;
+  }
+
+  /** The address of memory, which is kept alive until the final CQE. */
+  memory(memory: Memory): number {
+    const address = addressOf(memory);
+    this.pins.push(memory);
+    return address;
+  }
+
+  /** Whether a pinned buffer was transferred away while the kernel may have used it. */
+  get detached(): boolean {
+    return this.pins.some((pin) => (ArrayBuffer.isView(pin) || pin instanceof ArrayBuffer) && isDetached(pin));
+  }
+}
+
+/** A declaration of any operation: what one operation knows of another's options is nothing. */
+export type AnyDeclaration = Omit<Declaration<string, readonly never[], never, unknown>, "lower"> & {
+  lower(options: never, lowering: Lowering): readonly (RawArgument | undefined)[];
+};
+
+/**
+ * A described operation: an immutable value that says what to do and has done nothing yet. `ring.run` executes it, as often as
+ * wanted. `Result` is what it resolves to.
+ */
+export class Operation<Result> {
+  /** What the operation is made of; shared by all of its kind. @internal */
+  readonly declaration: AnyDeclaration;
+  /** The options it was made with; frozen. */
+  readonly options: object;
+  declare protected readonly _result: Result;
+
+  /** @internal */
+  constructor(declaration: AnyDeclaration, options: object) {
+    checkKnown(declaration.name, options, declaration.options);
+    this.declaration = declaration;
+    this.options = Object.freeze({ ...options });
+  }
+
+  /** The operation's name, e.g. `"read"`. */
+  get name(): string {
+    return this.declaration.name;
+  }
+
+  /** Its `IORING_OP_*` number. */
+  get opcode(): number {
+    return this.declaration.opcode;
+  }
+
+  /** Writes the SQE for a slot of a ring and answers what must be pinned until the final CQE. @internal */
+  encode(ring: RingCore, slot: number): Lowering {
+    const lowering = new Lowering();
+    const args = this.declaration.lower(this.options as never, lowering) as never[];
+    this.declaration.raw.call(ring, slot, ...args);
+    if (lowering.flags !== 0) ring.setFlags(lowering.flags);
+    if (lowering.ioprio !== 0) ring.setIoprio(lowering.ioprio);
+    return lowering;
+  }
+}
+
+/** An operation that completes many times; `ring.run` of it is an async iterable. */
+export class MultishotOperation<Item> extends Operation<Item> {
+  /** Tells it from an operation that completes once. */
+  readonly multishot = true as const;
+}

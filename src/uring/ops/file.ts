@@ -1,0 +1,210 @@
+import { addressOf, cString, sys } from "../../ffi/index.ts";
+import {
+  IORING_FILE_INDEX_ALLOC,
+  IORING_FSYNC_DATASYNC,
+  IORING_OP_CLOSE,
+  IORING_OP_FALLOCATE,
+  IORING_OP_FSYNC,
+  IORING_OP_OPENAT,
+} from "../abi.ts";
+import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
+import { count, declare, Operation } from "../operation.ts";
+import { fileOffset } from "./vectors.ts";
+
+const AT_FDCWD = -100;
+const O_CLOEXEC = 0o2000000;
+
+/** Options of {@link fsync}. */
+export interface FsyncOptions {
+  /** The file: a descriptor, or a slot of the ring's file table. */
+  fd: Fd | FixedFile;
+  /** Only what is needed to read the data back (`fdatasync(2)`). */
+  dataOnly?: boolean;
+}
+
+export const FSYNC = declare({
+  name: "fsync",
+  opcode: IORING_OP_FSYNC,
+  syscall: "fsync(2)",
+  since: "5.1",
+  completions: "one",
+  options: ["fd", "dataOnly"],
+  raw(slot: number, fd: number, flags: number) {
+    this.prep(IORING_OP_FSYNC, slot, fd, 0, 0, 0, flags, 0, 0, 0);
+  },
+  lower: (o: FsyncOptions, l) => [l.file(o.fd), o.dataOnly ? IORING_FSYNC_DATASYNC : 0] as [number, number],
+  result: count,
+});
+
+/**
+ * Makes what was written durable: `IORING_OP_FSYNC`, since 5.1; as `fsync(2)` or `fdatasync(2)`. Resolves to 0.
+ *
+ * It covers writes that have completed, not writes queued before it. Errors: EIO, ENOSPC, EINVAL (not a file). **A failed fsync
+ * does not sever a kernel link**: whatever is linked behind it runs.
+ */
+export const fsync = (options: FsyncOptions): Operation<number> => new Operation(FSYNC, options);
+
+/** Modes of {@link fallocate} (`linux/falloc.h`). */
+export const FALLOC_FL_KEEP_SIZE = 1;
+export const FALLOC_FL_PUNCH_HOLE = 2;
+export const FALLOC_FL_ZERO_RANGE = 16;
+
+/** Options of {@link fallocate}. */
+export interface FallocateOptions {
+  /** The file: a descriptor, or a slot of the ring's file table. */
+  fd: Fd | FixedFile;
+  /** `FALLOC_FL_*`; 0 allocates. */
+  mode?: number;
+  /** Bytes. */
+  offset: number;
+  /** Bytes, more than 0. */
+  length: number;
+}
+
+export const FALLOCATE = declare({
+  name: "fallocate",
+  opcode: IORING_OP_FALLOCATE,
+  syscall: "fallocate(2)",
+  since: "5.6",
+  completions: "one",
+  options: ["fd", "mode", "offset", "length"],
+  raw(slot: number, fd: number, mode: number, offset: number, length: number) {
+    // The kernel reads the length from `addr` and the mode from `len`.
+    this.prep(IORING_OP_FALLOCATE, slot, fd, offset, length, mode, 0, 0, 0, 0);
+  },
+  lower: (o: FallocateOptions, l) => [l.file(o.fd), o.mode ?? 0, fileOffset(o.offset), o.length] as [number, number, number, number],
+  result: count,
+});
+
+/**
+ * Allocates, punches or zeroes a range of a file: `IORING_OP_FALLOCATE`, since 5.6; as `fallocate(2)`. Resolves to 0.
+ *
+ * Errors: EOPNOTSUPP (the file system cannot), ENOSPC, EINVAL, EFBIG. **A failed fallocate does not sever a kernel link.**
+ */
+export const fallocate = (options: FallocateOptions): Operation<number> => new Operation(FALLOCATE, options);
+
+/** Options of {@link openat}. */
+export interface OpenatOptions {
+  /** The file's path, relative ones from `dirfd`. */
+  path: string;
+  /** `O_*`; default O_RDONLY. A plain descriptor gets O_CLOEXEC as well. */
+  flags?: number;
+  /** Permission bits of a file that is created; default 0o666. */
+  mode?: number;
+  /** Directory that a relative path starts from; default the working directory. */
+  dirfd?: Fd;
+}
+/** Options of {@link openatDirect}. */
+export interface OpenatDirectOptions extends OpenatOptions {
+  /** Where in the ring's file table; `"any"` lets the kernel choose (5.19). */
+  slot: DirectSlot;
+}
+
+export const OPENAT = declare({
+  name: "openat",
+  opcode: IORING_OP_OPENAT,
+  syscall: "openat(2)",
+  since: "5.6",
+  completions: "one",
+  options: ["path", "flags", "mode", "dirfd"],
+  raw(slot: number, dirfd: number, path: number, flags: number, mode: number, fileIndex: number) {
+    this.prep(IORING_OP_OPENAT, slot, dirfd, 0, path, mode, flags, 0, fileIndex, 0);
+  },
+  lower(o: OpenatOptions, l) {
+    const path = cString(o.path);
+    l.pins.push(path);
+    return [o.dirfd ?? AT_FDCWD, addressOf(path), (o.flags ?? 0) | O_CLOEXEC, o.mode ?? 0o666, 0] as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+  },
+  result: count,
+  discard: (fd) => sys.close(fd),
+});
+
+export const OPENAT_DIRECT = declare({
+  name: "openatDirect",
+  opcode: IORING_OP_OPENAT,
+  syscall: "openat(2)",
+  since: "5.15",
+  completions: "one",
+  options: ["path", "flags", "mode", "dirfd", "slot"],
+  hints: {
+    ENXIO: "the ring has no file table: open it with fixedFiles",
+    ENFILE: "the ring's file table is full, or there is none: open it with (more) fixedFiles",
+    EINVAL: "the slot lies outside the ring's file table, or a flag is refused",
+  },
+  raw: OPENAT.raw,
+  lower(o: OpenatDirectOptions, l) {
+    const path = cString(o.path);
+    l.pins.push(path);
+    // A table slot has no descriptor flags: the kernel refuses O_CLOEXEC with one.
+    const index = o.slot === "any" ? IORING_FILE_INDEX_ALLOC : o.slot.slot + 1;
+    return [o.dirfd ?? AT_FDCWD, addressOf(path), (o.flags ?? 0) & ~O_CLOEXEC, o.mode ?? 0o666, index] as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+  },
+  result: (result: number, _flags: number, o: OpenatDirectOptions): FixedFile => (o.slot === "any" ? new FixedFile(result) : o.slot),
+  discard: (result, _flags, o, ring) => ring.register.updateFiles(o.slot === "any" ? result : o.slot.slot, [-1]),
+});
+
+/**
+ * Opens a file: `IORING_OP_OPENAT`, since 5.6; as `openat(2)`. Resolves to the descriptor, which the caller closes.
+ *
+ * Errors: ENOENT, EACCES, EMFILE and the others of openat(2). An error severs a soft link.
+ */
+export const openat = (options: OpenatOptions): Operation<number> => new Operation(OPENAT, options);
+
+/**
+ * Opens a file into a slot of the ring's file table: `IORING_OP_OPENAT` with a direct descriptor, since 5.15. Resolves to the
+ * {@link FixedFile}. Needs `fixedFiles` on the ring. Errors: also ENXIO (a slot and no table), ENFILE (`"any"`, and the table is full or missing).
+ *
+ * @example
+ * ```ts
+ * import { closeDirect, openatDirect, read, Ring } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8, fixedFiles: 4 });
+ * const file = await ring.run(openatDirect({ path: "/proc/version", slot: "any" }));
+ * console.log(await ring.run(read({ fd: file, buffer: new Uint8Array(8), offset: 0 }))); // 8
+ * await ring.run(closeDirect({ slot: file }));
+ * ```
+ */
+export const openatDirect = (options: OpenatDirectOptions): Operation<FixedFile> => new Operation(OPENAT_DIRECT, options);
+
+export const CLOSE = declare({
+  name: "close",
+  opcode: IORING_OP_CLOSE,
+  syscall: "close(2)",
+  since: "5.6",
+  completions: "one",
+  options: ["fd"],
+  raw(slot: number, fd: number, fileIndex: number) {
+    this.prep(IORING_OP_CLOSE, slot, fd, 0, 0, 0, 0, 0, fileIndex, 0);
+  },
+  lower: (o: { fd: Fd }) => [o.fd, 0] as [number, number],
+  result: count,
+});
+
+export const CLOSE_DIRECT = declare({
+  name: "closeDirect",
+  opcode: IORING_OP_CLOSE,
+  syscall: "close(2)",
+  since: "5.15",
+  completions: "one",
+  options: ["slot"],
+  raw: CLOSE.raw,
+  lower: (o: { slot: FixedFile }) => [0, o.slot.slot + 1] as [number, number],
+  result: count,
+});
+
+/** Closes a descriptor: `IORING_OP_CLOSE`, since 5.6; as `close(2)`. Resolves to 0. Errors: EBADF (also for a ring's descriptor). */
+export const close = (options: { fd: Fd }): Operation<number> => new Operation(CLOSE, options);
+
+/** Empties a slot of the ring's file table: `IORING_OP_CLOSE` of a direct descriptor, since 5.15. Errors: EBADF (slot is empty). */
+export const closeDirect = (options: { slot: FixedFile }): Operation<number> => new Operation(CLOSE_DIRECT, options);

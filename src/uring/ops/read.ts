@@ -1,0 +1,152 @@
+import type { Memory } from "../../ffi/index.ts";
+import { IORING_OP_READ, IORING_OP_READ_FIXED, IORING_OP_READV, IORING_OP_READV_FIXED } from "../abi.ts";
+import type { Fd, FixedFile, FixedSink } from "../handles.ts";
+import { count, declare, Operation } from "../operation.ts";
+import { fileOffset, oneIndex, rangesOf, vectorsOf } from "./vectors.ts";
+
+/** What the four operations of this family share. */
+interface Base {
+  /** The file: a descriptor, or a slot of the ring's file table. */
+  fd: Fd | FixedFile;
+  /** Bytes from the start of the file; left out: the file's own position, and the only choice for pipes and sockets. */
+  offset?: number;
+  /** `RWF_*` flags of preadv2(2). */
+  flags?: number;
+}
+
+/** Options of {@link read}. */
+export interface ReadOptions extends Base {
+  /** Filled from its first byte; not to be transferred or resized before the operation completes. */
+  buffer: Memory;
+}
+/** Options of {@link readFixed}. */
+export interface ReadFixedOptions extends Base {
+  /** A fixed buffer, or a part of one, that data may go into. */
+  buffer: FixedSink;
+}
+/** Options of {@link readv}. */
+export interface ReadvOptions extends Base {
+  /** Filled in order; 1 to 1024. */
+  buffers: readonly Memory[];
+}
+/** Options of {@link readvFixed}. */
+export interface ReadvFixedOptions extends Base {
+  /** Parts of one fixed buffer, filled in order. */
+  buffers: readonly FixedSink[];
+}
+
+export const READ = declare({
+  name: "read",
+  opcode: IORING_OP_READ,
+  syscall: "pread(2)",
+  since: "5.6",
+  completions: "one",
+  options: ["fd", "buffer", "offset", "flags"],
+  raw(slot: number, fd: number, address: number, length: number, offset: number, flags: number) {
+    this.prep(IORING_OP_READ, slot, fd, offset, address, length, flags, 0, 0, 0);
+  },
+  lower: (o: ReadOptions, l) =>
+    [l.file(o.fd), l.memory(o.buffer), o.buffer.byteLength, fileOffset(o.offset), o.flags ?? 0] as [number, number, number, number, number],
+  result: count,
+});
+
+export const READ_FIXED = declare({
+  name: "readFixed",
+  opcode: IORING_OP_READ_FIXED,
+  syscall: "pread(2)",
+  since: "5.1",
+  completions: "one",
+  options: ["fd", "buffer", "offset", "flags"],
+  raw(slot: number, fd: number, address: number, length: number, offset: number, index: number, flags: number) {
+    this.prep(IORING_OP_READ_FIXED, slot, fd, offset, address, length, flags, index, 0, 0);
+  },
+  lower(o: ReadFixedOptions, l) {
+    l.pins.push(o.buffer);
+    return [l.file(o.fd), o.buffer.address, o.buffer.length, fileOffset(o.offset), o.buffer.index, o.flags ?? 0] as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+  },
+  result: count,
+});
+
+export const READV = declare({
+  name: "readv",
+  opcode: IORING_OP_READV,
+  syscall: "preadv2(2)",
+  since: "5.1",
+  completions: "one",
+  options: ["fd", "buffers", "offset", "flags"],
+  raw(slot: number, fd: number, vectors: number, vectorCount: number, offset: number, flags: number) {
+    this.prep(IORING_OP_READV, slot, fd, offset, vectors, vectorCount, flags, 0, 0, 0);
+  },
+  lower: (o: ReadvOptions, l) =>
+    [l.file(o.fd), vectorsOf(o.buffers, l), o.buffers.length, fileOffset(o.offset), o.flags ?? 0] as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ],
+  result: count,
+});
+
+export const READV_FIXED = declare({
+  name: "readvFixed",
+  opcode: IORING_OP_READV_FIXED,
+  syscall: "preadv2(2)",
+  since: "6.15",
+  completions: "one",
+  options: ["fd", "buffers", "offset", "flags"],
+  raw(slot: number, fd: number, vectors: number, vectorCount: number, offset: number, index: number, flags: number) {
+    this.prep(IORING_OP_READV_FIXED, slot, fd, offset, vectors, vectorCount, flags, index, 0, 0);
+  },
+  lower(o: ReadvFixedOptions, l) {
+    const index = oneIndex(o.buffers);
+    l.pins.push(...o.buffers);
+    return [l.file(o.fd), rangesOf(o.buffers, l), o.buffers.length, fileOffset(o.offset), index, o.flags ?? 0] as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+  },
+  result: count,
+});
+
+/**
+ * Reads from a file: `IORING_OP_READ`, since 5.6; as `pread(2)`. Resolves to the bytes read: fewer than asked at the end of the
+ * file, 0 behind it.
+ *
+ * Errors: EBADF (descriptor), EFAULT, EINVAL (O_DIRECT alignment), EIO, EAGAIN (non-blocking file). In a soft link anything but
+ * the whole length severs the chain. The buffer is pinned until the CQE.
+ *
+ * @example
+ * ```ts
+ * import { openSync } from "node:fs";
+ * import { read, Ring } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8 });
+ * const buffer = new Uint8Array(16);
+ * const n = await ring.run(read({ fd: openSync("/proc/version", "r"), buffer, offset: 0 }));
+ * console.log(new TextDecoder().decode(buffer.subarray(0, n))); // Linux version ...
+ * ```
+ */
+export const read = (options: ReadOptions): Operation<number> => new Operation(READ, options);
+
+/**
+ * Reads into a fixed buffer: `IORING_OP_READ_FIXED`, since 5.1. As {@link read}, without mapping the pages each time.
+ * Errors: also EFAULT when the slot is empty, the range too long, or the kernel buffer is a source. See `ring.registerBuffers`.
+ */
+export const readFixed = (options: ReadFixedOptions): Operation<number> => new Operation(READ_FIXED, options);
+
+/** Reads into several buffers: `IORING_OP_READV`, since 5.1; as `preadv2(2)`. As {@link read}; the buffers are pinned until the CQE. */
+export const readv = (options: ReadvOptions): Operation<number> => new Operation(READV, options);
+
+/** Reads into parts of one fixed buffer: `IORING_OP_READV_FIXED`, since 6.15. As {@link readFixed}. */
+export const readvFixed = (options: ReadvFixedOptions): Operation<number> => new Operation(READV_FIXED, options);

@@ -1,0 +1,150 @@
+import type { Memory } from "../../ffi/index.ts";
+import { IORING_OP_WRITE, IORING_OP_WRITE_FIXED, IORING_OP_WRITEV, IORING_OP_WRITEV_FIXED } from "../abi.ts";
+import type { Fd, FixedFile, FixedSource } from "../handles.ts";
+import { count, declare, Operation } from "../operation.ts";
+import { fileOffset, oneIndex, rangesOf, vectorsOf } from "./vectors.ts";
+
+/** What the four operations of this family share. */
+interface Base {
+  /** The file: a descriptor, or a slot of the ring's file table. */
+  fd: Fd | FixedFile;
+  /** Bytes from the start of the file; left out: the file's own position, and the only choice for pipes and sockets. */
+  offset?: number;
+  /** `RWF_*` flags of pwritev2(2). */
+  flags?: number;
+}
+
+/** Options of {@link write}. */
+export interface WriteOptions extends Base {
+  /** Written from its first byte; not to be changed or transferred before the operation completes. */
+  buffer: Memory;
+}
+/** Options of {@link writeFixed}. */
+export interface WriteFixedOptions extends Base {
+  /** A fixed buffer, or a part of one, that data may come from. */
+  buffer: FixedSource;
+}
+/** Options of {@link writev}. */
+export interface WritevOptions extends Base {
+  /** Written in order; 1 to 1024. */
+  buffers: readonly Memory[];
+}
+/** Options of {@link writevFixed}. */
+export interface WritevFixedOptions extends Base {
+  /** Parts of one fixed buffer, written in order. */
+  buffers: readonly FixedSource[];
+}
+
+export const WRITE = declare({
+  name: "write",
+  opcode: IORING_OP_WRITE,
+  syscall: "pwrite(2)",
+  since: "5.6",
+  completions: "one",
+  options: ["fd", "buffer", "offset", "flags"],
+  raw(slot: number, fd: number, address: number, length: number, offset: number, flags: number) {
+    this.prep(IORING_OP_WRITE, slot, fd, offset, address, length, flags, 0, 0, 0);
+  },
+  lower: (o: WriteOptions, l) =>
+    [l.file(o.fd), l.memory(o.buffer), o.buffer.byteLength, fileOffset(o.offset), o.flags ?? 0] as [number, number, number, number, number],
+  result: count,
+});
+
+export const WRITE_FIXED = declare({
+  name: "writeFixed",
+  opcode: IORING_OP_WRITE_FIXED,
+  syscall: "pwrite(2)",
+  since: "5.1",
+  completions: "one",
+  options: ["fd", "buffer", "offset", "flags"],
+  raw(slot: number, fd: number, address: number, length: number, offset: number, index: number, flags: number) {
+    this.prep(IORING_OP_WRITE_FIXED, slot, fd, offset, address, length, flags, index, 0, 0);
+  },
+  lower(o: WriteFixedOptions, l) {
+    l.pins.push(o.buffer);
+    return [l.file(o.fd), o.buffer.address, o.buffer.length, fileOffset(o.offset), o.buffer.index, o.flags ?? 0] as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+  },
+  result: count,
+});
+
+export const WRITEV = declare({
+  name: "writev",
+  opcode: IORING_OP_WRITEV,
+  syscall: "pwritev2(2)",
+  since: "5.1",
+  completions: "one",
+  options: ["fd", "buffers", "offset", "flags"],
+  raw(slot: number, fd: number, vectors: number, vectorCount: number, offset: number, flags: number) {
+    this.prep(IORING_OP_WRITEV, slot, fd, offset, vectors, vectorCount, flags, 0, 0, 0);
+  },
+  lower: (o: WritevOptions, l) =>
+    [l.file(o.fd), vectorsOf(o.buffers, l), o.buffers.length, fileOffset(o.offset), o.flags ?? 0] as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ],
+  result: count,
+});
+
+export const WRITEV_FIXED = declare({
+  name: "writevFixed",
+  opcode: IORING_OP_WRITEV_FIXED,
+  syscall: "pwritev2(2)",
+  since: "6.15",
+  completions: "one",
+  options: ["fd", "buffers", "offset", "flags"],
+  raw(slot: number, fd: number, vectors: number, vectorCount: number, offset: number, index: number, flags: number) {
+    this.prep(IORING_OP_WRITEV_FIXED, slot, fd, offset, vectors, vectorCount, flags, index, 0, 0);
+  },
+  lower(o: WritevFixedOptions, l) {
+    const index = oneIndex(o.buffers);
+    l.pins.push(...o.buffers);
+    return [l.file(o.fd), rangesOf(o.buffers, l), o.buffers.length, fileOffset(o.offset), index, o.flags ?? 0] as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+  },
+  result: count,
+});
+
+/**
+ * Writes to a file: `IORING_OP_WRITE`, since 5.6; as `pwrite(2)`. Resolves to the bytes written, which may be fewer than asked.
+ *
+ * Errors: EBADF, EFAULT, EINVAL (O_DIRECT alignment), ENOSPC, EIO, EPIPE. In a soft link anything but the whole length severs the
+ * chain. Writes of one ring to one file may run in any order. The buffer is pinned until the CQE.
+ *
+ * @example
+ * ```ts
+ * import { openSync } from "node:fs";
+ * import { Ring, write } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8 });
+ * const fd = openSync(`/tmp/uring-ublk-example-${process.pid}`, "w");
+ * console.log(await ring.run(write({ fd, buffer: new TextEncoder().encode("hello"), offset: 0 }))); // 5
+ * ```
+ */
+export const write = (options: WriteOptions): Operation<number> => new Operation(WRITE, options);
+
+/**
+ * Writes from a fixed buffer: `IORING_OP_WRITE_FIXED`, since 5.1. As {@link write}, without mapping the pages each time.
+ * Errors: also EFAULT when the slot is empty, the range too long, or the kernel buffer is a sink.
+ */
+export const writeFixed = (options: WriteFixedOptions): Operation<number> => new Operation(WRITE_FIXED, options);
+
+/** Writes from several buffers: `IORING_OP_WRITEV`, since 5.1; as `pwritev2(2)`. As {@link write}; the buffers are pinned until the CQE. */
+export const writev = (options: WritevOptions): Operation<number> => new Operation(WRITEV, options);
+
+/** Writes from parts of one fixed buffer: `IORING_OP_WRITEV_FIXED`, since 6.15. As {@link writeFixed}. */
+export const writevFixed = (options: WritevFixedOptions): Operation<number> => new Operation(WRITEV_FIXED, options);

@@ -1,0 +1,99 @@
+import { RingCore } from "./core.ts";
+import type { RawArgument } from "./operation.ts";
+import { ASYNC_CANCEL, POLL_ADD, TIMEOUT } from "./ops/control.ts";
+import { CLOSE, FALLOCATE, FSYNC, OPENAT } from "./ops/file.ts";
+import { NOP } from "./ops/nop.ts";
+import { READ, READ_FIXED, READV, READV_FIXED } from "./ops/read.ts";
+import { RECV, RECV_MULTISHOT, SEND, SEND_ZC } from "./ops/socket.ts";
+import { URING_CMD, URING_CMD128 } from "./ops/uring-cmd.ts";
+import { WRITE, WRITE_FIXED, WRITEV, WRITEV_FIXED } from "./ops/write.ts";
+
+/** Every raw writer, by the name it has on {@link RawRing}; each comes from the declaration of its operation. */
+const writers = {
+  /** `IORING_OP_NOP`: flags (`IORING_NOP_*`), result to inject. */
+  nop: NOP.raw,
+  /** `IORING_OP_READ`: fd, address, length, offset (-1: the file's position), `RWF_*` flags. */
+  read: READ.raw,
+  /** `IORING_OP_READ_FIXED`: fd, address in the fixed buffer, length, offset, buffer index, `RWF_*` flags. */
+  readFixed: READ_FIXED.raw,
+  /** `IORING_OP_READV`: fd, address of the iovecs, their number, offset, `RWF_*` flags. */
+  readv: READV.raw,
+  /** `IORING_OP_READV_FIXED`: fd, address of the iovecs, their number, offset, buffer index, `RWF_*` flags. */
+  readvFixed: READV_FIXED.raw,
+  /** `IORING_OP_WRITE`: fd, address, length, offset (-1: the file's position), `RWF_*` flags. */
+  write: WRITE.raw,
+  /** `IORING_OP_WRITE_FIXED`: fd, address in the fixed buffer, length, offset, buffer index, `RWF_*` flags. */
+  writeFixed: WRITE_FIXED.raw,
+  /** `IORING_OP_WRITEV`: fd, address of the iovecs, their number, offset, `RWF_*` flags. */
+  writev: WRITEV.raw,
+  /** `IORING_OP_WRITEV_FIXED`: fd, address of the iovecs, their number, offset, buffer index, `RWF_*` flags. */
+  writevFixed: WRITEV_FIXED.raw,
+  /** `IORING_OP_FSYNC`: fd, flags (`IORING_FSYNC_*`). */
+  fsync: FSYNC.raw,
+  /** `IORING_OP_FALLOCATE`: fd, mode, offset, length. */
+  fallocate: FALLOCATE.raw,
+  /** `IORING_OP_OPENAT`: directory fd, address of the path, flags, mode, file-table slot + 1 or 0. */
+  openat: OPENAT.raw,
+  /** `IORING_OP_CLOSE`: fd, file-table slot + 1 or 0. */
+  closeFd: CLOSE.raw,
+  /** `IORING_OP_TIMEOUT`: address of the timespec, completions, flags (`IORING_TIMEOUT_*`). */
+  timeout: TIMEOUT.raw,
+  /** `IORING_OP_ASYNC_CANCEL`: fd, user_data in two words, flags (`IORING_ASYNC_CANCEL_*`). */
+  cancel: ASYNC_CANCEL.raw,
+  /** `IORING_OP_POLL_ADD`: fd, events. */
+  poll: POLL_ADD.raw,
+  /** `IORING_OP_SEND`: fd, address, length, `MSG_*` flags. */
+  send: SEND.raw,
+  /** `IORING_OP_SEND_ZC`: fd, address, length, `MSG_*` flags; the slot is declared "notify". */
+  sendZc: SEND_ZC.raw,
+  /** `IORING_OP_RECV`: fd, address, length, `MSG_*` flags. */
+  recv: RECV.raw,
+  /** `IORING_OP_RECV`, multishot: fd, buffer group, `MSG_*` flags; the slot is declared "many". */
+  recvMultishot: RECV_MULTISHOT.raw,
+  /** `IORING_OP_URING_CMD`: fd, command, address, four words of payload. */
+  uringCmd: URING_CMD.raw,
+  /** `IORING_OP_URING_CMD128`: fd, command, address, up to 20 words of payload. */
+  uringCmd128: URING_CMD128.raw,
+} as const;
+
+type Writers = {
+  readonly [Name in keyof typeof writers]: (typeof writers)[Name] extends (
+    this: RingCore,
+    slot: number,
+    ...args: infer Args extends readonly (RawArgument | undefined)[]
+  ) => void
+    ? (slot: number, ...args: Args) => void
+    : never;
+};
+
+/** The raw writers: positional, queueing without submitting. The first argument is always the slot. */
+export interface RawRing extends Writers {}
+
+/**
+ * The raw layer of a ring: positional writers, a table of handlers, no allocation per operation.
+ *
+ * A slot names an operation in flight. `allocate(handler)` gives one; writing an operation with it arms it; its final CQE
+ * frees it for the next operation, and `release` gives it back. `user_data` is the slot and a generation, so that a CQE of an
+ * earlier operation is recognised. The writers (`nop`, `read`, ...) queue without submitting; {@link RingCore.enter | enter} submits and
+ * waits, {@link RingCore.reap | reap} runs the handlers.
+ *
+ * The ring belongs to the thread that made it. In-flight memory must stay alive until the final CQE: this layer pins nothing.
+ *
+ * @example
+ * ```ts
+ * import { RawRing } from "uring-ublk/uring";
+ * using ring = new RawRing({ entries: 8 });
+ * let seen = 0;
+ * const slot = ring.allocate(() => seen++);
+ * ring.nop(slot);
+ * ring.enter(1);
+ * ring.reap();
+ * console.log(seen); // 1
+ * ```
+ */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed from the same table that types them
+export class RawRing extends RingCore {
+  static {
+    Object.assign(RawRing.prototype, writers);
+  }
+}

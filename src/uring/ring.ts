@@ -1,0 +1,333 @@
+import { Arena, type RingSyscalls } from "../ffi/index.ts";
+import { BufferGroup, type BufferGroupOptions } from "./buffer-group.ts";
+import { Canceller } from "./canceller.ts";
+import { Driver } from "./driver.ts";
+import { UringError } from "./error.ts";
+import { FixedBuffer } from "./handles.ts";
+import { type Host, InFlight, type Listener } from "./in-flight.ts";
+import { MultishotOperation, Operation } from "./operation.ts";
+import { checkInteger, checkKnown } from "./options.ts";
+import { RawRing } from "./raw-ring.ts";
+import { type RingRecord, type RingShape, shapeOptions } from "./setup.ts";
+import { multishot } from "./stream.ts";
+
+/** Options of {@link Ring.open}: the ring's shape, and the tables to register. */
+export interface RingOptions extends RingShape {
+  /** Slots of the fixed-buffer table (sparse, 5.19), 1 to 16384. Default none. */
+  fixedBuffers?: number;
+  /** Slots of the file table (sparse, 5.19). Default none. */
+  fixedFiles?: number;
+  /** Enter through a registered ring descriptor (5.18). Default true; the kernel's refusal is accepted. */
+  registerRingFd?: boolean;
+  /** The system calls to use; default liburing's where installed, libc's elsewhere. */
+  syscalls?: RingSyscalls;
+}
+
+/** Options of {@link Ring.run} and {@link Ring.settle}. */
+export interface RunOptions {
+  /** Cancels the operation; the promise still settles only after its CQE, and rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** How an operation ended. */
+export type Settled<Result> = { status: "fulfilled"; value: Result } | { status: "rejected"; reason: unknown };
+
+/** Slots kept free for cancels, so that an abort never waits behind what it aborts. */
+const RESERVED = 2;
+
+/** How long a cancel may be without effect before close sends another: one may have crossed with what it cancels. */
+const CANCEL_AGAIN_MS = 100;
+/** How long close waits for notifications of zero-copy sends, which come when the peer has taken the data. */
+const NOTIFICATION_MS = 1000;
+const PROBED_OPCODES = 63;
+
+/** Operations and memory whose ring was closed under them: the kernel may still write to what they pin. */
+const ABANDONED = new Set<object>();
+
+/**
+ * An io_uring for one thread: describe an operation, `await ring.run(operation)`.
+ *
+ * Operations that do not fit are queued in order until others complete; nothing is lost to a full queue. The ring keeps the process
+ * alive while operations are in flight. Closing cancels them, waits for every CQE, and frees the memory then.
+ *
+ * @example
+ * ```ts
+ * import { nop, Ring } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 64 });
+ * await Promise.all([ring.run(nop()), ring.run(nop())]);
+ * console.log(ring.record.flagNames.includes("SUBMIT_ALL")); // true on 5.18 and newer
+ * ```
+ */
+export class Ring implements AsyncDisposable {
+  /** The raw layer: positional writers without allocation. It shares the driver; call {@link Ring.kick} after queueing. */
+  readonly raw: RawRing;
+  readonly #driver: Driver;
+  readonly #opcodes: ReadonlySet<number>;
+  readonly #active = new Set<InFlight<unknown>>();
+  readonly #waiting = new Set<InFlight<unknown>>();
+  readonly #host: Host;
+  readonly #owned: boolean;
+  readonly #groups = new Set<BufferGroup>();
+  readonly #arenas: Arena[] = [];
+  readonly #freeBuffers: number[];
+  #closing: Promise<void> | undefined;
+
+  private constructor(raw: RawRing, driver: Driver, fixedBuffers: number, owned: boolean) {
+    this.raw = raw;
+    this.#driver = driver;
+    this.#owned = owned;
+    this.#host = {
+      raw,
+      cancels: new Canceller(raw, () => driver.kick()),
+      withdraw: (flight) => this.#waiting.delete(flight),
+      finished: (flight) => {
+        this.#active.delete(flight);
+        this.#admit();
+      },
+      settling: () => {
+        driver.microtasksDue = true;
+      },
+    };
+    driver.afterBatch = () => this.#admit();
+    this.#freeBuffers = Array.from({ length: fixedBuffers }, (_, i) => fixedBuffers - 1 - i);
+    this.#opcodes = raw.register.probe();
+    raw.onFailure = (error) => this.#failed(error);
+  }
+
+  /**
+   * Sets a ring up (`io_uring_setup(2)`), with the best flags this kernel accepts.
+   *
+   * @throws UringError EPERM or ENOSYS when io_uring is switched off; EINVAL for a flag that was asked for and does not exist here.
+   */
+  static async open(options: RingOptions = {}): Promise<Ring> {
+    checkKnown("Ring.open", options, [...shapeOptions, "fixedBuffers", "fixedFiles", "registerRingFd", "syscalls"]);
+    if (options.fixedBuffers !== undefined) checkInteger("Ring.open", "fixedBuffers", options.fixedBuffers, 0, 16384);
+    if (options.fixedFiles !== undefined) checkInteger("Ring.open", "fixedFiles", options.fixedFiles, 0, 1048576);
+    const { fixedBuffers = 0, fixedFiles = 0, registerRingFd, syscalls, ...shape } = options;
+    const raw = new RawRing(shape, {
+      spareSlots: RESERVED,
+      ...(registerRingFd === undefined ? {} : { registerRingFd }),
+      ...(syscalls === undefined ? {} : { syscalls }),
+    });
+    try {
+      if (fixedBuffers > 0) raw.register.sparseBuffers(fixedBuffers);
+      if (fixedFiles > 0) raw.register.sparseFiles(fixedFiles);
+      return new Ring(raw, new Driver(raw), fixedBuffers, true);
+    } catch (error) {
+      raw.close();
+      throw error;
+    }
+  }
+
+  /** The described layer over a raw ring that somebody else drives and closes. @internal */
+  static over(raw: RawRing, driver: Driver): Ring {
+    return new Ring(raw, driver, 0, false);
+  }
+
+  /**
+   * Closes without waiting for what is in flight: for a kernel that does not give a command back. Memory that such an operation may
+   * still write to is kept for the rest of the process. @internal
+   */
+  abandon(): void {
+    this.#closing ??= Promise.resolve();
+    this.#driver.stop();
+    this.#leave(closedError());
+    this.raw.close();
+  }
+
+  /** What was set up, and what the kernel refused. */
+  get record(): RingRecord {
+    return this.raw.record;
+  }
+
+  /** Operations in flight. */
+  get inFlight(): number {
+    return this.#active.size;
+  }
+
+  /** Whether the running kernel knows an operation's opcode (`IORING_REGISTER_PROBE`). */
+  supports(operation: { readonly opcode: number }): boolean {
+    return this.#opcodes.has(operation.opcode);
+  }
+
+  /**
+   * Runs an operation: resolves to its result, rejects with a {@link UringError}. A multishot operation gives an async iterable.
+   * A description may be run any number of times.
+   */
+  run<Item>(operation: MultishotOperation<Item>, options?: RunOptions): AsyncIterableIterator<Item>;
+  run<Result>(operation: Operation<Result>, options?: RunOptions): Promise<Result>;
+  run<Result>(operation: Operation<Result>, options?: RunOptions): Promise<Result> | AsyncIterableIterator<Result> {
+    const { signal } = checkRun(operation, options);
+    if (operation instanceof MultishotOperation)
+      return multishot<Result>(operation, (listener) => this.#start(operation as Operation<Result>, listener, signal), signal);
+    return new Promise<Result>((fulfil, reject) => {
+      this.#start(operation, { fulfil, reject }, signal);
+    });
+  }
+
+  /** As {@link Ring.run} of a single operation, but never rejects. */
+  settle<Result>(operation: SingleOperation<Result>, options?: RunOptions): Promise<Settled<Result>> {
+    const single: Operation<Result> = operation;
+    if (single instanceof MultishotOperation) throw new TypeError(`settle: '${single.name}' completes many times; iterate ring.run(...)`);
+    return this.run(single, options).then(
+      (value) => ({ status: "fulfilled", value }),
+      (reason: unknown) => ({ status: "rejected", reason }),
+    );
+  }
+
+  /** Submits soon what was queued on the raw layer. */
+  kick(): void {
+    this.#driver.kick();
+  }
+
+  /** A group of buffers for multishot receives (`IORING_REGISTER_PBUF_RING`, 5.19). */
+  bufferGroup(options: BufferGroupOptions): BufferGroup {
+    const taken = new Set(Array.from(this.#groups, ({ id }) => id));
+    let id = 0;
+    while (taken.has(id)) id++;
+    const group = new BufferGroup(id, options, this.raw.register, () => this.#groups.delete(group));
+    this.#groups.add(group);
+    return group;
+  }
+
+  /**
+   * Registers fresh memory of `length` bytes in the fixed-buffer table (needs `fixedBuffers`). The memory lives as long as the ring.
+   */
+  fixedBuffer(length: number): FixedBuffer<"memory"> & { readonly bytes: Uint8Array } {
+    checkInteger("fixedBuffer", "length", length, 1, 2 ** 30, "a fixed buffer holds at most 1 GiB");
+    const index = this.#freeBuffers.at(-1);
+    if (index === undefined) throw new RangeError("the fixed-buffer table is full; open the ring with more fixedBuffers");
+    const arena = Arena.allocate(length);
+    try {
+      this.raw.register.updateBuffers(index, [{ address: arena.address, length }]);
+    } catch (error) {
+      arena.dispose();
+      throw error;
+    }
+    this.#freeBuffers.pop();
+    this.#arenas.push(arena);
+    return Object.assign(new FixedBuffer(index, arena.address, length, "memory" as const, arena), { bytes: arena.bytes(0, length) });
+  }
+
+  /**
+   * Cancels what is in flight, waits for every CQE, frees the ring and its memory. Twice is fine.
+   *
+   * The notifications of zero-copy sends are waited for a second at most: they come at the peer's pace. Buffers of later ones are
+   * kept for the rest of the process.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** {@link Ring.close}, at the end of an `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #start<Result>(operation: Operation<Result>, listener: Listener<Result>, signal: AbortSignal | undefined): InFlight<Result> | undefined {
+    const problem = this.#refusal(operation, signal);
+    if (problem !== undefined) {
+      listener.reject(problem);
+      return undefined;
+    }
+    const flight = new InFlight(this.#host, operation, listener, signal);
+    if (this.#waiting.size === 0 && this.#hasRoom()) this.#begin(flight as InFlight<unknown>);
+    else this.#waiting.add(flight as InFlight<unknown>);
+    this.#driver.kick();
+    return flight;
+  }
+
+  #begin(flight: InFlight<unknown>): void {
+    this.#active.add(flight);
+    flight.begin();
+  }
+
+  #refusal(operation: Operation<unknown>, signal: AbortSignal | undefined): unknown {
+    if (signal?.aborted) return signal.reason;
+    if (this.raw.failure !== undefined) return this.raw.failure;
+    if (this.#closing !== undefined || this.raw.closed) return new TypeError("the ring is closed");
+    if (operation.opcode < PROBED_OPCODES && !this.#opcodes.has(operation.opcode)) {
+      return new UringError({
+        operation: operation.name,
+        errno: EOPNOTSUPP,
+        hint: `this kernel does not have it; it came with Linux ${operation.declaration.since}`,
+      });
+    }
+    return undefined;
+  }
+
+  #hasRoom(): boolean {
+    return this.raw.inFlight < this.raw.record.cqEntries && this.raw.freeSlots > RESERVED;
+  }
+
+  #admit(): void {
+    if (this.#waiting.size === 0) return;
+    for (const flight of this.#waiting) {
+      if (!this.#hasRoom()) return;
+      this.#waiting.delete(flight);
+      this.#begin(flight);
+    }
+  }
+
+  async #close(): Promise<void> {
+    const closed = closedError();
+    for (const flight of [...this.#waiting]) flight.cancel(closed);
+    for (const flight of this.#active) flight.cancel(closed);
+    const since = performance.now();
+    while (this.raw.inFlight > 0 && this.raw.failure === undefined) {
+      if (performance.now() - since > NOTIFICATION_MS && this.raw.inFlight === this.#notifications()) break;
+      if (this.#owned) this.#host.cancels.all(); // the raw layer's operations as well
+      await this.#driver.idle(CANCEL_AGAIN_MS);
+    }
+    this.#driver.stop();
+    this.#leave(this.raw.failure ?? closed);
+    for (const group of [...this.#groups]) group[Symbol.dispose]();
+    this.raw.close();
+    for (const arena of this.#arenas) arena.dispose();
+  }
+
+  // Nothing will complete any more, but the kernel may still write: what is in flight, and the ring's own memory, is kept for good.
+  #leave(error: unknown): void {
+    for (const flight of this.#active) {
+      ABANDONED.add(flight);
+      flight.abandon(error);
+    }
+    this.#active.clear();
+    for (const flight of this.#waiting) flight.abandon(error);
+    this.#waiting.clear();
+    if (this.raw.failure === undefined) return;
+    for (const kept of [...this.#arenas.splice(0), ...this.#groups]) ABANDONED.add(kept);
+    for (const group of this.#groups) group.leave();
+    this.#groups.clear();
+  }
+
+  #notifications(): number {
+    let count = 0;
+    for (const flight of this.#active) if (flight.notifying) count++;
+    return count;
+  }
+
+  #failed(error: Error): void {
+    this.#driver.stop();
+    this.#leave(error);
+    if (this.#owned) queueMicrotask(() => void this.close());
+  }
+}
+
+/** An operation that completes once. */
+export type SingleOperation<Result> = Operation<Result> & { readonly multishot?: undefined };
+
+const EOPNOTSUPP = -95;
+const ECANCELED = -125;
+const NO_OPTIONS: RunOptions = Object.freeze({});
+
+const closedError = (): UringError => new UringError({ operation: "close", errno: ECANCELED, hint: "the ring was closed" });
+
+function checkRun(operation: unknown, options: RunOptions = NO_OPTIONS): RunOptions {
+  if (!(operation instanceof Operation)) throw new TypeError("run: give it an operation, such as nop() or read({ ... })");
+  if (options === NO_OPTIONS) return options;
+  checkKnown("run", options, ["signal"]);
+  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) throw new TypeError("run: signal must be an AbortSignal");
+  return options;
+}

@@ -1,0 +1,102 @@
+/**
+ * The structs of `linux/io_uring.h` 7.2.12 that setup, enter and registration use.
+ *
+ * @module
+ */
+import { Struct } from "../ffi/index.ts";
+
+export const io_uring_params = new Struct("io_uring_params", 120, {
+  sq_entries: [0, 4],
+  cq_entries: [4, 4],
+  flags: [8, 4],
+  sq_thread_cpu: [12, 4],
+  sq_thread_idle: [16, 4],
+  features: [20, 4],
+  wq_fd: [24, 4],
+  sq_off: [40, 40],
+  cq_off: [80, 40],
+});
+
+export const io_sqring_offsets = new Struct("io_sqring_offsets", 40, {
+  head: [0, 4],
+  tail: [4, 4],
+  ring_mask: [8, 4],
+  ring_entries: [12, 4],
+  flags: [16, 4],
+  dropped: [20, 4],
+  array: [24, 4],
+  user_addr: [32, 8],
+});
+
+export const io_cqring_offsets = new Struct("io_cqring_offsets", 40, {
+  head: [0, 4],
+  tail: [4, 4],
+  ring_mask: [8, 4],
+  ring_entries: [12, 4],
+  overflow: [16, 4],
+  cqes: [20, 4],
+  flags: [24, 4],
+  user_addr: [32, 8],
+});
+
+export const io_uring_getevents_arg = new Struct("io_uring_getevents_arg", 24, {
+  sigmask: [0, 8],
+  sigmask_sz: [8, 4],
+  min_wait_usec: [12, 4],
+  ts: [16, 8],
+});
+
+export const io_uring_rsrc_register = new Struct("io_uring_rsrc_register", 32, {
+  nr: [0, 4],
+  flags: [4, 4],
+  resv2: [8, 8],
+  data: [16, 8],
+  tags: [24, 8],
+});
+
+export const io_uring_rsrc_update = new Struct("io_uring_rsrc_update", 16, { offset: [0, 4], resv: [4, 4], data: [8, 8] });
+
+export const io_uring_rsrc_update2 = new Struct("io_uring_rsrc_update2", 32, {
+  offset: [0, 4],
+  resv: [4, 4],
+  data: [8, 8],
+  tags: [16, 8],
+  nr: [24, 4],
+  resv2: [28, 4],
+});
+
+export const io_uring_probe = new Struct("io_uring_probe", 16, { last_op: [0, 1], ops_len: [1, 1], resv: [2, 2], ops: [16, 0] });
+
+export const io_uring_probe_op = new Struct("io_uring_probe_op", 8, { op: [0, 1], resv: [1, 1], flags: [2, 2], resv2: [4, 4] });
+
+export const io_uring_query_hdr = new Struct("io_uring_query_hdr", 40, {
+  next_entry: [0, 8],
+  query_data: [8, 8],
+  query_op: [16, 4],
+  size: [20, 4],
+  result: [24, 4],
+});
+
+export const io_uring_query_opcode = new Struct("io_uring_query_opcode", 48, {
+  nr_request_opcodes: [0, 4],
+  nr_register_opcodes: [4, 4],
+  feature_flags: [8, 8],
+  ring_setup_flags: [16, 8],
+  enter_flags: [24, 8],
+  sqe_flags: [32, 8],
+  nr_query_opcodes: [40, 4],
+});
+
+export const io_uring_buf_reg = new Struct("io_uring_buf_reg", 40, {
+  ring_addr: [0, 8],
+  ring_entries: [8, 4],
+  bgid: [12, 2],
+  flags: [14, 2],
+  min_left: [16, 4],
+});
+
+export const io_uring_buf = new Struct("io_uring_buf", 16, { addr: [0, 8], len: [8, 4], bid: [12, 2], resv: [14, 2] });
+
+export const iovec = new Struct("iovec", 16, { iov_base: [0, 8], iov_len: [8, 8] });
+
+export const io_timespec = new Struct("io_timespec", 16, { tv_sec: [0, 8], tv_nsec: [8, 8] });

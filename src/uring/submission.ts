@@ -1,0 +1,229 @@
+import { high32 } from "../ffi/index.ts";
+import { IORING_SETUP_NO_SQARRAY, IORING_SETUP_SQ_REWIND, IORING_SETUP_SQPOLL } from "./abi.ts";
+import type { RingMemory, RingRecord } from "./setup.ts";
+import { io_sqring_offsets, io_uring_params } from "./structs.ts";
+
+/** The words (32 bits each) of an SQE, by position. */
+export const SQE_HEAD = 0; // opcode, flags, ioprio
+export const SQE_FD = 1;
+export const SQE_OFF = 2;
+export const SQE_ADDR = 4;
+export const SQE_LEN = 6;
+export const SQE_OP_FLAGS = 7;
+export const SQE_USER_DATA = 8;
+export const SQE_BUF = 10; // buf_index or buf_group, personality
+export const SQE_FILE_INDEX = 11;
+export const SQE_ADDR3 = 12; // also cmd[] of URING_CMD
+
+/**
+ * The submission side of a ring: SQEs are written as words, straight into the shared array.
+ *
+ * SQE positions 0 to `templates - 1` are permanent (a ublk queue's tags); the others are used in turn. Positions are free
+ * again once the kernel has taken them, which without SQPOLL is inside the enter that submits them.
+ */
+export class SubmissionQueue {
+  /** Every SQE, as 32-bit words. */
+  readonly words: Int32Array;
+  /** Words per SQE as a shift: 4 for 64 bytes, 5 for 128. */
+  readonly sqeShift: number;
+  /** SQEs the queue holds. */
+  readonly sqEntries: number;
+  /** Shared memory of both rings, as words. */
+  protected readonly ring: Int32Array;
+  /** Another thread (SQPOLL) reads the tail: stores must be atomic. */
+  protected readonly polled: boolean;
+  readonly #rewind: boolean;
+  readonly #templates: number;
+  readonly #array: number; // word index of the SQ index array, or -1
+  readonly #mask: number;
+  readonly #headAt: number;
+  readonly #tailAt: number;
+  readonly #flagsAt: number;
+  #tail = 0;
+  #submitted = 0; // the tail up to which the kernel has taken SQEs
+  #turn = 0; // ordinary SQEs handed out, modulo their number
+  #ordinary = 0; // ordinary SQEs queued and not yet taken
+  #last = 0; // word index of the SQE written last
+
+  constructor(memory: RingMemory, record: RingRecord, templates: number) {
+    const base = io_uring_params.fields.sq_off[0];
+    const word = (name: "head" | "tail" | "flags" | "ring_mask" | "array"): number => io_sqring_offsets.get(memory.params, name, base) >> 2;
+    this.ring = memory.rings.words();
+    this.words = memory.sqes.words();
+    this.sqeShift = record.sqe === 128 ? 5 : 4;
+    this.sqEntries = record.sqEntries;
+    this.polled = (record.flags & IORING_SETUP_SQPOLL) !== 0;
+    this.#rewind = (record.flags & IORING_SETUP_SQ_REWIND) !== 0;
+    this.#templates = templates;
+    this.#headAt = word("head");
+    this.#tailAt = word("tail");
+    this.#flagsAt = word("flags");
+    this.#mask = record.sqEntries - 1;
+    this.#array = (record.flags & IORING_SETUP_NO_SQARRAY) === 0 ? word("array") : -1;
+    // Without permanent SQEs position n of the queue always means SQE n, so the array is written once.
+    if (this.#array >= 0 && templates === 0) for (let i = 0; i < record.sqEntries; i++) this.ring[this.#array + i] = i;
+  }
+
+  /** SQEs queued and not yet handed to the kernel. */
+  get queued(): number {
+    if (this.polled) this.#refresh();
+    return (this.#tail - this.#submitted) | 0;
+  }
+
+  /** How many ordinary SQEs may be queued before the next enter. */
+  get sqRoom(): number {
+    const queue = this.sqEntries - this.queued;
+    return this.#templates === 0 ? queue : Math.min(queue, this.sqEntries - this.#templates - this.#ordinary);
+  }
+
+  /** The SQ ring's flag word: `IORING_SQ_NEED_WAKEUP`, `_CQ_OVERFLOW`, `_TASKRUN`. */
+  get sqFlags(): number {
+    return Atomics.load(this.ring, this.#flagsAt);
+  }
+
+  /** Queues permanent SQE `position` again: one store. Its words must be written already. */
+  queueTemplate(position: number): void {
+    this.ring[this.#array + (this.#tail & this.#mask)] = position;
+    this.#tail = (this.#tail + 1) | 0;
+  }
+
+  /**
+   * Writes a whole SQE at the next ordinary position; every word is stored, so nothing stale remains.
+   * 64-bit fields are Numbers below 2^53 (an offset of -1 means all bits set).
+   */
+  protected put(
+    opcode: number,
+    slot: number,
+    generation: number,
+    fd: number,
+    off: number,
+    addr: number,
+    len: number,
+    opFlags: number,
+    buf: number,
+    fileIndex: number,
+    addr3: number,
+  ): void {
+    const at = this.#next();
+    const words = this.words;
+    words[at] = opcode;
+    words[at + 1] = fd;
+    words[at + 2] = off;
+    words[at + 3] = high32(off);
+    words[at + 4] = addr;
+    words[at + 5] = high32(addr);
+    words[at + 6] = len;
+    words[at + 7] = opFlags;
+    words[at + 8] = slot;
+    words[at + 9] = generation;
+    words[at + 10] = buf;
+    words[at + 11] = fileIndex;
+    words[at + 12] = addr3;
+    words[at + 13] = high32(addr3);
+    words[at + 14] = 0;
+    words[at + 15] = 0;
+  }
+
+  /** Makes the SQE written last take two neighbouring positions of a mixed ring, or the second half of a 128-byte one. */
+  protected extend(payload: Int32Array): void {
+    const at = this.#last + SQE_ADDR3;
+    this.words.set(payload, at);
+    this.words.fill(0, at + payload.length, this.#last + 32);
+    if (this.sqeShift === 4) {
+      this.#tail = (this.#tail + 1) | 0;
+      this.#ordinary++;
+    }
+  }
+
+  /** Where every SQE has 128 bytes: zeroes what a driver would see behind the 64 that were written last. */
+  clearSecondHalf(): void {
+    if (this.sqeShift === 5) this.words.fill(0, this.#last + 16, this.#last + 32);
+  }
+
+  /** Positions left before a mixed ring wraps; an SQE of 128 bytes may not wrap. */
+  protected get untilWrap(): number {
+    return this.sqEntries - (this.#tail & this.#mask);
+  }
+
+  /** Sets `IOSQE_*` flags (or ioprio, in the upper half) on the SQE written last: as `io_uring_sqe_set_flags(3)`. */
+  setFlags(flags: number): void {
+    this.words[this.#last]! |= flags << 8;
+  }
+
+  /** Sets the ioprio field of the SQE written last: a flag word for the send, receive and accept families. */
+  setIoprio(ioprio: number): void {
+    this.words[this.#last]! |= ioprio << 16;
+  }
+
+  /** Sets one 32-bit word of the SQE written last: for a field that an operation's own arguments do not reach. */
+  setWord(word: number, value: number): void {
+    this.words[this.#last + word] = value;
+  }
+
+  /** Makes the queued SQEs visible to the kernel. */
+  protected publish(): number {
+    if (this.polled) Atomics.store(this.ring, this.#tailAt, this.#tail);
+    else if (!this.#rewind) this.ring[this.#tailAt] = this.#tail;
+    return (this.#tail - this.#submitted) | 0;
+  }
+
+  /** The kernel took `count` SQEs. */
+  protected taken(count: number): void {
+    const submitted = (this.#submitted + count) | 0;
+    if (submitted !== this.#tail || this.#rewind) this.#takenInPart(count);
+    else {
+      this.#submitted = submitted;
+      this.#ordinary = 0;
+    }
+  }
+
+  #takenInPart(count: number): void {
+    if (this.#rewind) this.#rewound(count);
+    else this.#advance((this.#submitted + count) | 0);
+  }
+
+  // With SQPOLL only the shared head tells what the kernel's thread has taken.
+  #refresh(): void {
+    const head = Atomics.load(this.ring, this.#headAt);
+    if (head !== this.#submitted) this.#advance(head);
+  }
+
+  #advance(submitted: number): void {
+    this.#submitted = submitted;
+    if (submitted === this.#tail) this.#ordinary = 0;
+    else if (this.#templates > 0) this.#ordinary = this.#countOrdinary();
+  }
+
+  // With SQ_REWIND each enter starts at SQE 0: what the kernel left is moved to the front.
+  #rewound(count: number): void {
+    const left = this.queued - count;
+    if (left > 0) this.words.copyWithin(0, count << this.sqeShift, (count + left) << this.sqeShift);
+    this.#submitted = 0;
+    this.#tail = left;
+    this.#ordinary = left;
+  }
+
+  // After a partial submit only the index array says which of the queued SQEs are ordinary.
+  #countOrdinary(): number {
+    let count = 0;
+    for (let at = this.#submitted; at !== this.#tail; at = (at + 1) | 0) {
+      if (this.ring[this.#array + (at & this.#mask)]! >= this.#templates) count++;
+    }
+    return count;
+  }
+
+  // The word index of the next ordinary SQE; the caller has made sure that there is room.
+  #next(): number {
+    let position: number;
+    if (this.#templates === 0) {
+      position = this.#rewind ? this.#tail : this.#tail & this.#mask;
+    } else {
+      position = this.#templates + this.#turn;
+      this.#turn = this.#turn + 1 === this.sqEntries - this.#templates ? 0 : this.#turn + 1;
+      this.ring[this.#array + (this.#tail & this.#mask)] = position;
+    }
+    this.#ordinary++;
+    this.#tail = (this.#tail + 1) | 0;
+    return (this.#last = position << this.sqeShift);
+  }
+}

@@ -1,0 +1,56 @@
+/** Starts the example programs as a user would, in processes of their own. */
+const READY_MS = 30_000;
+
+/** An example that serves. */
+export interface Program extends AsyncDisposable {
+  /** Its disk, `/dev/ublkbN`. */
+  readonly device: string;
+  readonly pid: number;
+  /** What it wrote to stdout until it was ready. */
+  readonly line: string;
+  /** Sends a signal and waits for the end; answers the exit status. */
+  end(signal: "SIGINT" | "SIGTERM"): Promise<number>;
+}
+
+const command = (name: string, args: readonly string[]): string[] => [process.execPath, `examples/${name}/main.ts`, ...args];
+
+/** Runs an example to its end. */
+export async function runExample(name: string, ...args: string[]): Promise<{ status: number; out: string; err: string }> {
+  const child = Bun.spawn(command(name, args), { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const [out, err, status] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+  return { status, out, err };
+}
+
+/** Starts an example and waits until its disk is there. */
+export async function startExample(name: string, ...args: string[]): Promise<Program> {
+  const child = Bun.spawn(command(name, args), { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const limit = setTimeout(() => child.kill("SIGKILL"), READY_MS);
+  const errors = new Response(child.stderr).text();
+  let line = "";
+  const reader = child.stdout.getReader();
+  const decoder = new TextDecoder();
+  while (!line.includes("\n")) {
+    const { done, value } = await reader.read();
+    if (done) throw new Error(`${name} ended with status ${await child.exited} and no disk: ${line}${await errors}`);
+    line += decoder.decode(value, { stream: true });
+  }
+  clearTimeout(limit);
+  reader.releaseLock();
+  const device = /\/dev\/ublkb\d+/.exec(line)?.[0] ?? "";
+  const end = async (signal: "SIGINT" | "SIGTERM"): Promise<number> => {
+    child.kill(signal);
+    const patience = setTimeout(() => child.kill("SIGKILL"), READY_MS);
+    const status = await child.exited;
+    clearTimeout(patience);
+    return status;
+  };
+  return {
+    device,
+    pid: child.pid,
+    line: line.trim(),
+    end,
+    [Symbol.asyncDispose]: async () => {
+      if (child.exitCode === null) await end("SIGTERM");
+    },
+  };
+}

@@ -1,0 +1,37 @@
+import { join } from "node:path";
+
+export const ROOT = join(import.meta.dir, "../..");
+
+export interface ChildResult {
+  readonly status: number | null;
+  /** The signal that ended it, if one did. */
+  readonly signal: string | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Starts a TypeScript program below test/ in a Bun of its own; killed when it lives too long. */
+export function startProgram(path: string, args: readonly string[] = [], env: Record<string, string> = {}) {
+  return Bun.spawn({
+    cmd: [process.execPath, join(ROOT, "test", path), ...args],
+    cwd: ROOT,
+    env: { ...process.env, NO_COLOR: "1", ...env },
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: 25_000,
+    killSignal: "SIGKILL",
+  });
+}
+
+/** Runs a program to its end. */
+export async function runProgram(path: string, args: readonly string[] = [], env: Record<string, string> = {}): Promise<ChildResult> {
+  const child = startProgram(path, args, env);
+  const [stdout, stderr, status] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+  return {
+    status: child.signalCode === null ? status : null,
+    signal: child.signalCode === null ? null : String(child.signalCode),
+    stdout,
+    stderr,
+  };
+}

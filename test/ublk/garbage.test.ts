@@ -1,0 +1,44 @@
+/**
+ * Serving makes no garbage: a warmed-up synchronous target is served for many requests of one size without a single collection in the
+ * serving thread.
+ *
+ * `BUN_JSC_logGC=1` writes to stderr, for each collection of any thread, `[GC<0xADDRESS>: START ...`: the address is that of the heap.
+ * Every thread of Bun has a heap of its own. Ours is found by a collection that the serving thread asks for between two marks; those of
+ * the main thread, which does nothing but wait and may tidy up as it likes, have another address and are not counted.
+ */
+// file timeout: 900 s
+import { expect, setDefaultTimeout } from "bun:test";
+import { haveUblk, isFullRun, requires } from "../support/requires.ts";
+import { fio } from "./support/fio.ts";
+import { Server } from "./support/server.ts";
+
+setDefaultTimeout(isFullRun() ? 600_000 : 180_000);
+const test = requires(haveUblk(), "needs a kernel with ublk");
+const REQUESTS = isFullRun() ? 1_000_000 : 100_000;
+const WARM_UP = 30_000;
+const FIXED = { rw: "randrw", bs: "4k", iodepth: 16, thread: 1, norandommap: 1, randrepeat: 0 } as const;
+
+/** Addresses of the heaps whose collections a log tells of, in order. */
+const heaps = (log: string): string[] => [...log.matchAll(/\[GC<(0x[0-9a-f]+)>: START/g)].map((match) => match[1]!);
+
+for (const kind of ["null", "memory"]) {
+  test(`no collection in ${REQUESTS} requests of a served ${kind} disk`, async () => {
+    await using server = await Server.start("garbage-server.ts", [kind], { BUN_JSC_logGC: "1" });
+    const between = /MARK heap begin\n([\s\S]*?)MARK heap end\n/.exec(server.stderr);
+    const own = new Set(heaps(between?.[1] ?? ""));
+    expect(own.size).toBeGreaterThan(0); // the log works; were it two, both would count
+    const io = async (number_ios: number): Promise<number> => {
+      const { jobs } = await fio(server.path, { ...FIXED, number_ios, size: "64m", io_size: "100g" });
+      return jobs.reduce((sum, { read, write }) => sum + read.total_ios + write.total_ios, 0);
+    };
+    await io(WARM_UP);
+    await Bun.sleep(500); // what was logged has arrived
+    const mark = server.stderr.length;
+    const done = await io(REQUESTS);
+    await Bun.sleep(500);
+    const collected = heaps(server.stderr.slice(mark)).filter((heap) => own.has(heap));
+    expect({ done, collected }).toEqual({ done: REQUESTS, collected: [] });
+    server.child.kill("SIGTERM");
+    expect((await server.end()).status).toBe(143);
+  });
+}

@@ -1,0 +1,1 @@
+export const target = { size: 4096, read: () => {} };

@@ -1,0 +1,2 @@
+throw new Error("this module has a bad day");
+export default {};

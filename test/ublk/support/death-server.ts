@@ -1,0 +1,29 @@
+/** Serves death-target.ts in two Workers, as any program would: it awaits `finished`, whose rejection ends it. */
+import { serve } from "uring-ublk";
+import type { WorkerThread } from "../../../src/ublk/worker-thread.ts";
+
+const [grief = "none", after = "", synchronous = ""] = process.argv.slice(2);
+const reached = new SharedArrayBuffer(4);
+const disk = await serve(new URL("./death-target.ts", import.meta.url), {
+  queues: 2,
+  depth: 32,
+  maxIo: 65536,
+  timeoutMs: 2_000,
+  options: { grief, synchronous: synchronous !== "", reached },
+});
+disk.on("requesterror", () => {});
+console.log(`disk ${disk.path}`);
+const worker = (index: number): Worker => (disk.threads[index] as WorkerThread).worker;
+if (after === "terminate") setTimeout(() => worker(0).terminate(), 1_000);
+if (after === "terminate-all")
+  setTimeout(() => {
+    worker(0).terminate();
+    worker(1).terminate();
+  }, 1_000);
+if (after === "stop") {
+  while (Atomics.load(new Int32Array(reached), 0) === 0) await Bun.sleep(20);
+  await Bun.sleep(300); // so that clients wait for it
+  disk.stop({ grace: 300 }).catch(() => {});
+}
+await disk.finished;
+console.log("finished without an error");

@@ -1,0 +1,45 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** Ublk devices of this machine, by their nodes and in sysfs. */
+export function devices(): string[] {
+  const nodes = readdirSync("/dev").filter((name) => /^ublk[bc]\d+$/.test(name));
+  const known = readdirSync("/sys/class/ublk-char");
+  return [...new Set([...nodes, ...known])].sort();
+}
+
+/** What this process holds: descriptors, mappings and threads. */
+export function holdings(): { fds: number; maps: number; threads: number } {
+  return {
+    fds: readdirSync("/proc/self/fd").length,
+    maps: readFileSync("/proc/self/maps", "utf8").trimEnd().split("\n").length,
+    threads: readdirSync("/proc/self/task").length,
+  };
+}
+
+const PF_KTHREAD = 0x0020_0000;
+
+/** Processes that wait uninterruptibly: a client nobody answers. */
+export function stuckProcesses(): string[] {
+  const stuck: string[] = [];
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+      const name = stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")"));
+      const [state, , , , , , flags] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      // Threads of the kernel (ext4lazyinit, jbd2 ...) sleep that way as a matter of course.
+      if (state === "D" && (Number(flags) & PF_KTHREAD) === 0) stuck.push(`${pid} ${name}`);
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return stuck;
+}
+
+/** Waits until a condition holds. */
+export async function until(condition: () => boolean, what: string, limitMs = 20_000): Promise<void> {
+  const end = performance.now() + limitMs;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`after ${limitMs} ms: not ${what}`);
+    await Bun.sleep(20);
+  }
+}

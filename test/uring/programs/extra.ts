@@ -1,0 +1,2 @@
+/** A module that a serving thread imports while it serves. */
+export const word = "import";

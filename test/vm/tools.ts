@@ -1,0 +1,63 @@
+import { existsSync } from "node:fs";
+import { VmError } from "./failure.ts";
+import { run, runUndisturbed } from "./process.ts";
+import type { Session } from "./session.ts";
+
+/** The programs that must be installed (host-programs.ts fetches the others), each with the Debian package that brings it. */
+const TOOLS: ReadonlyArray<{ program: string; package: string; nonRootOnly?: boolean }> = [
+  { program: "mmdebstrap", package: "mmdebstrap" },
+  { program: "mke2fs", package: "e2fsprogs" },
+  { program: "xz", package: "xz-utils" },
+  { program: "tar", package: "tar" },
+  { program: "flock", package: "util-linux" },
+  { program: "setpriv", package: "util-linux" },
+  // Without root, the Debian root is unpacked in a user namespace and its owners are recorded by fakeroot.
+  { program: "fakeroot", package: "fakeroot", nonRootOnly: true },
+  { program: "newuidmap", package: "uidmap", nonRootOnly: true },
+];
+
+// Debian keeps some of these out of an ordinary user's PATH.
+const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/** Makes the host's programs available: finds them, or installs them, or says what to install. */
+export async function ensureTools(session: Session): Promise<void> {
+  extendPath();
+  const missing = missingPackages();
+  if (missing.length === 0) return;
+  const command = ["apt-get", "install", "--yes", "--no-install-recommends", ...missing];
+  if (Bun.which("apt-get") === null) {
+    throw new VmError(
+      `The VM needs programs of these Debian packages: ${missing.join(", ")}.\n` +
+        "This machine has no apt-get to install them with: install their equivalents, or use a Debian machine.",
+    );
+  }
+  if (process.getuid?.() !== 0) {
+    throw new VmError(`The VM needs programs that are not installed. Install them with:\n  sudo ${command.join(" ")}`);
+  }
+  session.say(`Installing what the VM needs with apt-get: ${missing.join(", ")}`);
+  // Not cut short by Ctrl-C or anything else: that would leave the machine's packages half configured.
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  try {
+    await runUndisturbed(command, env);
+  } catch {
+    // apt's lists may be empty, as in a container image, or old.
+    await run(["apt-get", "update"], { signal: session.signal, accept: [100] });
+    await runUndisturbed(command, env);
+  }
+  const still = missingPackages();
+  if (still.length > 0) throw new VmError(`apt-get installed ${still.join(", ")}, but their programs are not in PATH.`);
+}
+
+function extendPath(): void {
+  const folders = (process.env.PATH ?? "").split(":");
+  const absent = SYSTEM_FOLDERS.filter((folder) => !folders.includes(folder) && existsSync(folder));
+  if (absent.length > 0) process.env.PATH = [...folders, ...absent].join(":");
+}
+
+function missingPackages(): string[] {
+  const root = process.getuid?.() === 0;
+  const missing = TOOLS.filter(
+    (tool) => (!tool.nonRootOnly || !root) && Bun.which(tool.program, { PATH: process.env.PATH ?? "" }) === null,
+  );
+  return [...new Set(missing.map((tool) => tool.package))];
+}

@@ -47,7 +47,7 @@ export const nullDisk: BundledTarget<NullOptions | undefined> = bundle("null", n
  * import { loop } from "uring-ublk/targets";
  * const path = `/tmp/uring-ublk-loop-${process.pid}.img`;
  * await using disk = await serve(loop({ path, create: "64 MiB" }));
- * console.log(disk.path, disk.mode); // /dev/ublkb0 auto-buf-reg
+ * console.log(disk.mode); // auto-buf-reg, or copy before Linux 6.16
  * ```
  */
 export const loop: BundledTarget<LoopOptions> = bundle("loop", loopTarget);

@@ -218,6 +218,7 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
     for (const thread of this.#threads) thread.abort();
     const until = performance.now() + CLOSE_MS;
     while (!this.#threads.every((thread) => thread.isClosed) && performance.now() < until) Bun.sleepSync(1);
+    for (const { resources } of this.#threads) release(resources);
     this.#closeChar();
     // A thread that does not let go keeps the char device open, and only the end of the process closes it: waiting would be for ever.
     const gone = this.#threads.every((thread) => thread.isClosed) && deleteNow(this.id, DELETE_NOW_MS);

@@ -17,7 +17,7 @@ export interface AttachMessage {
 export type ToWorker = AttachMessage | { readonly type: "start" };
 
 export type FromWorker =
-  | { readonly type: "attached"; readonly capabilities: Capabilities; readonly resources: QueueResources }
+  | { readonly type: "attached"; readonly capabilities: Capabilities; readonly resources: QueueResources; readonly tid: number }
   | { readonly type: "failed"; readonly error: Error }
   | { readonly type: "requesterror"; readonly error: unknown; readonly op: number; readonly offset: number; readonly length: number }
   | { readonly type: "fatal"; readonly error: Error }
@@ -26,13 +26,20 @@ export type FromWorker =
 
 /** Words of the shared command array. */
 export const COMMAND = 0;
-/** 1 when the Worker has closed its queue, for whoever cannot wait for its message. */
-export const CLOSED = 3;
+/** What became of the queue, for whoever cannot wait for a message: {@link SERVING}, {@link SHUT} or {@link LEFT}. */
+export const QUEUE_STATE = 3;
 /** With REFUSE: how long a request must have been open to be failed, in milliseconds. */
 export const REFUSE_MS = 2;
 /** Set by a thread that answers a PING. */
 export const ALIVE = 4;
 export const COMMAND_WORDS = 8;
+
+/** The queue is open. */
+export const SERVING = 0;
+/** Every tag was given back and the Worker has closed the queue. */
+export const SHUT = 1;
+/** The Worker has left the queue as it is and ends: its device closes the queue once the thread is gone. */
+export const LEFT = 2;
 
 /** Commands, as bits. */
 export const REFUSE = 1;

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { sys } from "../ffi/index.ts";
 import type { Capabilities } from "./methods.ts";
 import type { QueueResources, QueueSpec } from "./queue-spec.ts";
@@ -5,19 +6,23 @@ import type { QueueThread, ThreadEvents } from "./thread.ts";
 import {
   ABORT,
   ALIVE,
-  CLOSED,
   COMMAND,
   COMMAND_WORDS,
   type FromWorker,
+  LEFT,
   PING,
+  QUEUE_STATE,
   REFUSE,
   REFUSE_MS,
+  SHUT,
   type ToWorker,
 } from "./worker-protocol.ts";
 
 /** The Worker's program: beside this module in the sources, an entry of its own in the built package. */
 const PROGRAM = import.meta.url.endsWith(".ts") ? new URL("./worker.ts", import.meta.url) : new URL("./ublk-worker.js", import.meta.url);
 
+/** How long the thread of a Worker that has ended may take to leave the kernel. */
+const EXIT_MS = 2_000;
 const NOTHING: QueueResources = { fds: [], mappings: [] };
 
 /** Serves a queue in a Worker that imports the target's module. */
@@ -33,8 +38,8 @@ export class WorkerThread implements QueueThread {
   readonly #close: () => void;
   #attached: { resolve(): void; reject(error: Error): void } | undefined;
   #resources = NOTHING;
+  #tid = 0;
   #over = false;
-  #dead = false;
 
   private constructor(spec: QueueSpec, events: ThreadEvents) {
     this.queue = spec.queue;
@@ -84,12 +89,12 @@ export class WorkerThread implements QueueThread {
   }
 
   get isClosed(): boolean {
-    return this.#over || Atomics.load(this.#words, CLOSED) === 1;
+    return this.#shut || this.#gone;
   }
 
-  /** Only of a Worker that has ended: memory that a live thread uses must stay. */
+  /** Only of a thread that is gone and left its queue open: memory that a live thread uses must stay. */
   get resources(): QueueResources {
-    return this.#dead ? this.#resources : NOTHING;
+    return this.#gone && !this.#shut ? this.#resources : NOTHING;
   }
 
   /** The Worker itself, for tests that kill it. @internal */
@@ -141,6 +146,7 @@ export class WorkerThread implements QueueThread {
       case "attached":
         this.capabilities = message.capabilities;
         this.#resources = message.resources;
+        this.#tid = message.tid;
         this.#attached?.resolve();
         this.#attached = undefined;
         break;
@@ -178,16 +184,29 @@ export class WorkerThread implements QueueThread {
     this.#close();
   }
 
+  get #shut(): boolean {
+    return Atomics.load(this.#words, QUEUE_STATE) === SHUT;
+  }
+
+  // Bun says that a Worker has ended while its thread is still on the way out of the kernel.
+  get #gone(): boolean {
+    return this.#tid !== 0 && !existsSync(`/proc/self/task/${this.#tid}`);
+  }
+
   #ended(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#dead = Atomics.load(this.#words, CLOSED) === 0;
     sys.close(this.#doorbell);
     const error = new Error(`the Worker that served queue ${this.queue} ended`);
     if (this.#attached !== undefined) {
       this.#attached.reject(error);
       this.#attached = undefined;
-    } else this.#events.died(error);
+    } else if (Atomics.load(this.#words, QUEUE_STATE) !== LEFT) this.#events.died(error);
+    void this.#waitUntilGone();
+  }
+
+  async #waitUntilGone(): Promise<void> {
+    for (const until = performance.now() + EXIT_MS; !this.isClosed && performance.now() < until; ) await Bun.sleep(1);
     this.#close();
   }
 }

@@ -14,12 +14,14 @@ import {
   ABORT,
   ALIVE,
   type AttachMessage,
-  CLOSED,
   COMMAND,
   type FromWorker,
+  LEFT,
   PING,
+  QUEUE_STATE,
   REFUSE,
   REFUSE_MS,
+  SHUT,
   type ToWorker,
 } from "./worker-protocol.ts";
 
@@ -28,6 +30,11 @@ declare const self: { postMessage(message: FromWorker): void; onmessage: ((event
 let queue: UblkQueue | undefined;
 let attachment: Attachment | undefined;
 let words: Int32Array | undefined;
+
+// The real ones, before they are refused to everybody else.
+const internals = process as unknown as { reallyExit: (code?: number) => never };
+const { reallyExit } = internals;
+const { exit } = process;
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
@@ -40,16 +47,33 @@ function post(message: FromWorker): void {
   }
 }
 
-function close(): void {
-  if (queue === undefined || queue.closed) return;
-  queue.close();
-  if (words !== undefined) Atomics.store(words, CLOSED, 1);
+function detach(): void {
   try {
     attachment?.detach?.();
   } catch (error) {
     post({ type: "fatal", error: asError(error) });
   }
+}
+
+function close(): void {
+  if (queue === undefined || queue.closed) return;
+  queue.close();
+  if (words !== undefined) Atomics.store(words, QUEUE_STATE, SHUT);
+  detach();
   post({ type: "closed" });
+}
+
+/**
+ * Ends this thread with its queue open. Kernels before 6.15 can lose a request that arrives while a ring is closed beside a living
+ * thread, and its client with it; a thread that exits first answers all that has arrived.
+ */
+function leave(): void {
+  if (queue === undefined || queue.closed) return;
+  queue.driver.stop();
+  detach();
+  if (words !== undefined) Atomics.store(words, QUEUE_STATE, LEFT);
+  internals.reallyExit = reallyExit;
+  exit.call(process, 0);
 }
 
 function stayAlive(): void {
@@ -62,7 +86,7 @@ function stayAlive(): void {
     throw error;
   };
   process.exit = refused;
-  (process as unknown as { reallyExit: typeof refused }).reallyExit = refused;
+  internals.reallyExit = refused;
 }
 
 async function attach(message: AttachMessage): Promise<void> {
@@ -74,7 +98,7 @@ async function attach(message: AttachMessage): Promise<void> {
     failed: (error) => post({ type: "fatal", error }),
     broken: (error) => {
       post({ type: "broken", error });
-      setImmediate(close);
+      setImmediate(leave);
     },
     drained: () => {
       queue!.driver.yield();
@@ -87,9 +111,9 @@ async function attach(message: AttachMessage): Promise<void> {
     const command = Atomics.exchange(shared, COMMAND, 0);
     if ((command & REFUSE) !== 0) queue!.refuse(Atomics.load(shared, REFUSE_MS));
     if ((command & PING) !== 0) Atomics.store(shared, ALIVE, 1);
-    if ((command & ABORT) !== 0) setImmediate(close);
+    if ((command & ABORT) !== 0) setImmediate(leave);
   });
-  post({ type: "attached", capabilities: capabilitiesOf(attachment), resources: queue.resources });
+  post({ type: "attached", capabilities: capabilitiesOf(attachment), resources: queue.resources, tid: sys.gettid() });
 }
 
 self.onmessage = ({ data }) => {

@@ -84,6 +84,13 @@ describe("what the examples are taken from", () => {
       false,
       false,
     ]);
+    const either = (since: string): string => `new, or old before Linux ${since}`;
+    expect([keeps("new", either("5.0")), keeps("old", either("5.0")), keeps("old", either("99.0")), keeps("new", either("99.0"))]).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ]);
   });
 
   test("tells which of them make block devices", () => {

@@ -8,7 +8,7 @@ const disk = await serve(new URL("./death-target.ts", import.meta.url), {
   queues: 2,
   depth: 32,
   maxIo: 65536,
-  timeoutMs: 2_000,
+  timeoutMs: 15_000,
   options: { grief, synchronous: synchronous !== "", reached },
 });
 disk.on("requesterror", () => {});

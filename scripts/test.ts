@@ -4,7 +4,7 @@
  */
 import { constants } from "node:os";
 import { join } from "node:path";
-import { ALSO_IN_VM, hostFiles, inFolders, testFiles, VM_FOLDERS } from "./testing/files.ts";
+import { ALSO_IN_VM, hostFiles, inFolders, onNewestOnly, testFiles, VM_FOLDERS } from "./testing/files.ts";
 import { runHostFiles, runTool } from "./testing/host.ts";
 import { parseOptions, type StepName, type TestOptions, USAGE } from "./testing/options.ts";
 import type { StepResult } from "./testing/outcome.ts";
@@ -36,8 +36,8 @@ function stepsOf(options: TestOptions, files: readonly string[]): Step[] {
     ...onHost("docs", "documentation", inFolders(chosen, ["docs"])),
     ...onHost("host", "unit and io_uring tests on this machine", hostFiles(chosen)),
     // A boot for each half: what one leaves of the machine's memory is not the other's business.
-    ...options.kernels.flatMap((kernel) =>
-      halves(vmFiles)
+    ...options.kernels.flatMap((kernel, index) =>
+      halves(vmFiles.filter((file) => options.chosenKernels || index === options.kernels.length - 1 || !onNewestOnly(file)))
         .filter((half) => half.length > 0)
         .map((half) => step("vm", `ublk tests on Linux ${kernel}: ${folders(half)}`, () => runVmFiles(kernel, half, options.full))),
     ),

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** Folders of test/ whose tests need a kernel with ublk: they run in the VM. */
 export const VM_FOLDERS: readonly string[] = ["ublk", "targets", "examples", "cli-vm"];
@@ -19,6 +19,13 @@ export function testFiles(root: string): string[] {
 
 export function inFolders(files: readonly string[], folders: readonly string[]): string[] {
   return files.filter((file) => folders.includes(file.split("/")[1]!));
+}
+
+const NEWEST_ONLY = /^\/\/ usual kernels: the newest$/m;
+
+/** Whether a file that takes long and hardly depends on the kernel runs on the newest of the usual kernels only; the full run has all. */
+export function onNewestOnly(file: string): boolean {
+  return NEWEST_ONLY.test(readFileSync(file, "utf8"));
 }
 
 /** What neither the VM nor a step of its own takes runs on the host: a new folder is never forgotten. */

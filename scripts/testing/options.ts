@@ -10,6 +10,8 @@ export type StepName = (typeof STEPS)[number];
 export interface TestOptions {
   readonly steps: readonly StepName[];
   readonly kernels: readonly string[];
+  /** The kernels were asked for, by name or by the full run: every file runs on each. */
+  readonly chosenKernels: boolean;
   /** Only test files whose path contains this. */
   readonly filter: string;
   /** The long tests too (URING_UBLK_FULL=1). */
@@ -44,6 +46,7 @@ export function parseOptions(args: readonly string[]): TestOptions {
   const testSteps = STEPS.filter((step) => filter === "" || (step !== "lint" && step !== "typecheck"));
   return {
     steps: steps.length > 0 ? steps : testSteps,
+    chosenKernels: full || kernels.length > 0,
     kernels: kernels.length > 0 ? kernels : full ? ALL_KERNELS : USUAL_KERNELS,
     filter,
     full,

@@ -1,3 +1,4 @@
+// usual kernels: the newest
 import { afterEach, describe, expect } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";

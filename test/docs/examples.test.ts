@@ -1,3 +1,4 @@
+// usual kernels: the newest
 // file timeout: 600 s
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";

@@ -1,3 +1,4 @@
+// usual kernels: the newest
 import { describe, expect } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";

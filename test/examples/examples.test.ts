@@ -1,3 +1,4 @@
+// usual kernels: the newest
 import { describe, expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+// usual kernels: the newest
 import { expect } from "bun:test";
 import { truncateSync } from "node:fs";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+// usual kernels: the newest
 import { afterAll, describe, expect } from "bun:test";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+// usual kernels: the newest
 // file timeout: 600 s
 /** However a program that serves ends, it leaves no device: only kill -9 leaves a dead char device, which `uring-ublk del` removes. */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";

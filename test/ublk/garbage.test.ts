@@ -1,3 +1,4 @@
+// usual kernels: the newest
 /**
  * Serving makes no garbage: a warmed-up synchronous target is served for many requests of one size without a single collection in the
  * serving thread.

@@ -27,6 +27,9 @@ const SERIOUS = /blocked for more than|BUG|WARNING|Oops|lockup|stall|panic/;
 /** What a device that reports errors on purpose makes the kernel say, in a test of such a device. */
 const DEVICE_ERROR = /\bublkb\d+/;
 
+/** What says nothing of the kernel: messages that were left out, and how slow an emulated machine is. */
+const HARMLESS = /callbacks suppressed$|^hrtimer: interrupt took/;
+
 /** We ask for a list of blocked tasks at the time limit: that and what follows is no complaint. */
 const OUR_REQUEST = /^sysrq: Changing Loglevel/;
 
@@ -50,5 +53,5 @@ export function kernelWarnings(lines: readonly KernelLine[]): string[] {
       if (open) messages.push(text);
     }
   }
-  return messages.filter((message) => SERIOUS.test(message) || !DEVICE_ERROR.test(message));
+  return messages.filter((message) => !HARMLESS.test(message) && (SERIOUS.test(message) || !DEVICE_ERROR.test(message)));
 }

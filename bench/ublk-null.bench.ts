@@ -2,7 +2,6 @@ import { runFio } from "./fio.ts";
 import { type BenchContext, type Benchmark, interleave, type Row, row } from "./harness.ts";
 import { type DiskServer, startServer } from "./server.ts";
 
-const MODES = ["copy", "auto"] as const;
 const SHAPES = [
   { pattern: "randread", depth: 1 },
   { pattern: "randread", depth: 32 },
@@ -12,7 +11,14 @@ const SHAPES = [
 /** Bun's JIT threads work for the first seconds, on the server's account. */
 const WARM_UP_SECONDS = 10;
 
-type Mode = (typeof MODES)[number];
+/** Where our queue is served: a Worker blocks in enter, the calling thread goes through the event loop. The floor is the same. */
+const SERVED = [
+  { mode: "copy", where: "--workers", note: "" },
+  { mode: "auto", where: "--workers", note: "" },
+  { mode: "copy", where: "--calling-thread", note: ", calling thread" },
+] as const;
+
+type Served = (typeof SERVED)[number];
 type Shape = (typeof SHAPES)[number];
 
 interface Sample {
@@ -20,10 +26,10 @@ interface Sample {
   readonly cpu: number;
 }
 
-function serverCommands(mode: Mode, floorProgram: string): { ours: string[]; floor: string[] } {
+function serverCommands({ mode, where }: Served, floorProgram: string): { ours: string[]; floor: string[] } {
   const options = ["--mode", mode, "--depth", "128", "--queues", "1", "--size", String(2 ** 30)];
   return {
-    ours: [process.execPath, "examples/null/main.ts", ...options, "--quiet-ready"],
+    ours: [process.execPath, "examples/null/main.ts", ...options, where, "--quiet-ready"],
     floor: [floorProgram, ...options],
   };
 }
@@ -35,8 +41,8 @@ async function sample(server: DiskServer, shape: Shape, seconds: number): Promis
 }
 
 /** Both servers live side by side and are measured in turn; the idle one costs nothing. */
-async function runMode(context: BenchContext, mode: Mode): Promise<Row[]> {
-  const commands = serverCommands(mode, await context.floor("ublk_null"));
+async function runServers(context: BenchContext, served: Served): Promise<Row[]> {
+  const commands = serverCommands(served, await context.floor("ublk_null"));
   await using ours = await startServer(commands.ours);
   await using floor = await startServer(commands.floor);
   for (const server of [ours, floor]) {
@@ -44,7 +50,7 @@ async function runMode(context: BenchContext, mode: Mode): Promise<Row[]> {
   }
   const rows: Row[] = [];
   for (const shape of SHAPES) {
-    const name = `${mode} ${shape.pattern} qd ${shape.depth}`;
+    const name = `${served.mode} ${shape.pattern} qd ${shape.depth}${served.note}`;
     context.say(`ublk-null: ${name}`);
     const seconds = Math.max(1, Math.round(context.milliseconds / 1000));
     const runs = await interleave(context.runs, {
@@ -69,7 +75,7 @@ export default {
   where: "vm",
   async run(context) {
     const rows: Row[] = [];
-    for (const mode of MODES) rows.push(...(await runMode(context, mode)));
+    for (const served of SERVED) rows.push(...(await runServers(context, served)));
     return rows;
   },
 } satisfies Benchmark;

@@ -119,6 +119,9 @@ export class CompletionQueue extends SubmissionQueue {
   }
 
   /** Whether completions signal the registered eventfd (`IORING_CQ_EVENTFD_DISABLED`, 5.8). */
+  get eventfdEnabled(): boolean {
+    return (this.ring[this.#flagsAt]! & IORING_CQ_EVENTFD_DISABLED) === 0;
+  }
   set eventfdEnabled(enabled: boolean) {
     Atomics.store(this.ring, this.#flagsAt, enabled ? 0 : IORING_CQ_EVENTFD_DISABLED);
   }

@@ -64,6 +64,7 @@ export class Driver {
   #releasing = false;
   #stopped = false;
   #yield = false;
+  #busy = false;
   #microtasksDue = false;
   #flushes = 0;
   #tickSlot = -1;
@@ -210,18 +211,35 @@ export class Driver {
   #burst(): boolean {
     const raw = this.#raw;
     const until = performance.now() + BURST_MS;
-    let wait = 0;
+    let wait = this.#busy; // the last stay ended because its time was up: there is more to come
+    this.#busy = false;
     for (;;) {
-      const entered = wait === 0 ? raw.enter(0) : raw.enter(1, LINGER_NS);
+      // Nobody needs to be woken while this looks, or is going to: reading the eventfd costs Bun more than serving a request.
+      raw.eventfdEnabled = false;
+      const entered = wait ? raw.enter(1, LINGER_NS) : raw.enter(0);
       const reaped = raw.reap();
       this.#microtasks();
       if (this.#ended()) return false;
       // An enter that was interrupted or refused has not looked for completions: it is repeated.
       const looked = entered >= 0 || entered === ETIME;
-      if (raw.queued === 0 && (raw.inFlight === 0 || (reaped === 0 && looked))) return false;
-      if (performance.now() >= until) return true;
-      wait = 1;
+      if (raw.queued === 0 && (raw.inFlight === 0 || (reaped === 0 && looked)) && this.#isIdle()) return false;
+      if (performance.now() >= until) {
+        this.#busy = true;
+        return true;
+      }
+      wait = true;
     }
+  }
+
+  // What completed before the eventfd was switched on again has woken nobody.
+  #isIdle(): boolean {
+    const raw = this.#raw;
+    raw.eventfdEnabled = true;
+    if (raw.inFlight === 0) return true;
+    const entered = raw.enter(0);
+    const reaped = raw.reap();
+    this.#microtasks();
+    return this.#ended() || (entered >= 0 && reaped === 0 && raw.queued === 0);
   }
 
   // Blocking service, until a real turn is due, nothing happened for a while, or a handler awaits. Answers whether to come back.
@@ -277,11 +295,15 @@ export class Driver {
     // This is foreign code, and it may run a whole event loop (a test's expect().rejects does): the ring must go on in there.
     this.#running = false;
     this.#draining = true;
+    const raw = this.#raw;
+    const silent = !raw.eventfdEnabled;
+    if (silent) raw.eventfdEnabled = true;
     try {
       drainMicrotasks();
     } finally {
       this.#draining = false;
       this.#running = true;
+      if (silent && !raw.closed) raw.eventfdEnabled = false;
     }
   }
 

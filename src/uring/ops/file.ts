@@ -7,12 +7,10 @@ import {
   IORING_OP_FSYNC,
   IORING_OP_OPENAT,
 } from "../abi.ts";
+import { AT_FDCWD, O_CLOEXEC } from "../file-constants.ts";
 import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
 import { count, declare, Operation } from "../operation.ts";
 import { fileOffset } from "./vectors.ts";
-
-const AT_FDCWD = -100;
-const O_CLOEXEC = 0o2000000;
 
 /** Options of {@link fsync}. */
 export interface FsyncOptions {
@@ -43,11 +41,6 @@ export const FSYNC = declare({
  * does not sever a kernel link**: whatever is linked behind it runs.
  */
 export const fsync = (options: FsyncOptions): Operation<number> => new Operation(FSYNC, options);
-
-/** Modes of {@link fallocate} (`linux/falloc.h`). */
-export const FALLOC_FL_KEEP_SIZE = 1;
-export const FALLOC_FL_PUNCH_HOLE = 2;
-export const FALLOC_FL_ZERO_RANGE = 16;
 
 /** Options of {@link fallocate}. */
 export interface FallocateOptions {

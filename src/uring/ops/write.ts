@@ -1,36 +1,26 @@
 import type { Memory } from "../../ffi/index.ts";
 import { IORING_OP_WRITE, IORING_OP_WRITE_FIXED, IORING_OP_WRITEV, IORING_OP_WRITEV_FIXED } from "../abi.ts";
-import type { Fd, FixedFile, FixedSource } from "../handles.ts";
+import type { FixedSource } from "../handles.ts";
 import { count, declare, Operation } from "../operation.ts";
-import { fileOffset, oneIndex, rangesOf, vectorsOf } from "./vectors.ts";
-
-/** What the four operations of this family share. */
-interface Base {
-  /** The file: a descriptor, or a slot of the ring's file table. */
-  fd: Fd | FixedFile;
-  /** Bytes from the start of the file; left out: the file's own position, and the only choice for pipes and sockets. */
-  offset?: number;
-  /** `RWF_*` flags of pwritev2(2). */
-  flags?: number;
-}
+import { lowerFixed, lowerMany, lowerManyFixed, lowerOne, WRITE_MANY, WRITE_ONE, type WriteTransferOptions } from "./rw.ts";
 
 /** Options of {@link write}. */
-export interface WriteOptions extends Base {
+export interface WriteOptions extends WriteTransferOptions {
   /** Written from its first byte; not to be changed or transferred before the operation completes. */
   buffer: Memory;
 }
 /** Options of {@link writeFixed}. */
-export interface WriteFixedOptions extends Base {
+export interface WriteFixedOptions extends WriteTransferOptions {
   /** A fixed buffer, or a part of one, that data may come from. */
   buffer: FixedSource;
 }
 /** Options of {@link writev}. */
-export interface WritevOptions extends Base {
+export interface WritevOptions extends WriteTransferOptions {
   /** Written in order; 1 to 1024. */
   buffers: readonly Memory[];
 }
 /** Options of {@link writevFixed}. */
-export interface WritevFixedOptions extends Base {
+export interface WritevFixedOptions extends WriteTransferOptions {
   /** Parts of one fixed buffer, written in order. */
   buffers: readonly FixedSource[];
 }
@@ -41,12 +31,11 @@ export const WRITE = declare({
   syscall: "pwrite(2)",
   since: "5.6",
   completions: "one",
-  options: ["fd", "buffer", "offset", "flags"],
+  options: WRITE_ONE,
   raw(slot: number, fd: number, address: number, length: number, offset: number, flags: number) {
     this.prep(IORING_OP_WRITE, slot, fd, offset, address, length, flags, 0, 0, 0);
   },
-  lower: (o: WriteOptions, l) =>
-    [l.file(o.fd), l.memory(o.buffer), o.buffer.byteLength, fileOffset(o.offset), o.flags ?? 0] as [number, number, number, number, number],
+  lower: lowerOne,
   result: count,
 });
 
@@ -56,21 +45,11 @@ export const WRITE_FIXED = declare({
   syscall: "pwrite(2)",
   since: "5.1",
   completions: "one",
-  options: ["fd", "buffer", "offset", "flags"],
+  options: WRITE_ONE,
   raw(slot: number, fd: number, address: number, length: number, offset: number, index: number, flags: number) {
     this.prep(IORING_OP_WRITE_FIXED, slot, fd, offset, address, length, flags, index, 0, 0);
   },
-  lower(o: WriteFixedOptions, l) {
-    l.pins.push(o.buffer);
-    return [l.file(o.fd), o.buffer.address, o.buffer.length, fileOffset(o.offset), o.buffer.index, o.flags ?? 0] as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
-  },
+  lower: lowerFixed,
   result: count,
 });
 
@@ -80,18 +59,11 @@ export const WRITEV = declare({
   syscall: "pwritev2(2)",
   since: "5.1",
   completions: "one",
-  options: ["fd", "buffers", "offset", "flags"],
+  options: WRITE_MANY,
   raw(slot: number, fd: number, vectors: number, vectorCount: number, offset: number, flags: number) {
     this.prep(IORING_OP_WRITEV, slot, fd, offset, vectors, vectorCount, flags, 0, 0, 0);
   },
-  lower: (o: WritevOptions, l) =>
-    [l.file(o.fd), vectorsOf(o.buffers, l), o.buffers.length, fileOffset(o.offset), o.flags ?? 0] as [
-      number,
-      number,
-      number,
-      number,
-      number,
-    ],
+  lower: lowerMany,
   result: count,
 });
 
@@ -101,22 +73,11 @@ export const WRITEV_FIXED = declare({
   syscall: "pwritev2(2)",
   since: "6.15",
   completions: "one",
-  options: ["fd", "buffers", "offset", "flags"],
+  options: WRITE_MANY,
   raw(slot: number, fd: number, vectors: number, vectorCount: number, offset: number, index: number, flags: number) {
     this.prep(IORING_OP_WRITEV_FIXED, slot, fd, offset, vectors, vectorCount, flags, index, 0, 0);
   },
-  lower(o: WritevFixedOptions, l) {
-    const index = oneIndex(o.buffers);
-    l.pins.push(...o.buffers);
-    return [l.file(o.fd), rangesOf(o.buffers, l), o.buffers.length, fileOffset(o.offset), index, o.flags ?? 0] as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
-  },
+  lower: lowerManyFixed,
   result: count,
 });
 

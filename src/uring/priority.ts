@@ -1,10 +1,14 @@
 import { IOPRIO_CLASS_BE, IOPRIO_CLASS_IDLE, IOPRIO_CLASS_RT, IOPRIO_CLASS_SHIFT } from "./file-constants.ts";
 import { checkChoice, checkInteger } from "./options.ts";
 
-const CLASSES = { realtime: IOPRIO_CLASS_RT, "best-effort": IOPRIO_CLASS_BE, idle: IOPRIO_CLASS_IDLE } as const;
-
 /** A class of I/O priorities: realtime needs CAP_SYS_ADMIN or CAP_SYS_NICE, idle gets the disk when nobody else wants it. */
-export type IoClass = keyof typeof CLASSES;
+export type IoClass = "realtime" | "best-effort" | "idle";
+
+const CLASSES: Readonly<Record<IoClass, number>> = {
+  realtime: IOPRIO_CLASS_RT,
+  "best-effort": IOPRIO_CLASS_BE,
+  idle: IOPRIO_CLASS_IDLE,
+};
 
 /**
  * The I/O priority for the `ioprio` option of reads and writes; as `ioprio_set(2)` counts them: level 0 is the highest, 7 the lowest.

@@ -5,10 +5,10 @@ import { count, declare, Operation } from "../operation.ts";
 import { checkChoice, checkInteger } from "../options.ts";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from "../process-constants.ts";
 
-const CHANGES = { add: EPOLL_CTL_ADD, modify: EPOLL_CTL_MOD, delete: EPOLL_CTL_DEL } as const;
-
 /** What {@link epollCtl} does with a file. */
-export type EpollChange = keyof typeof CHANGES;
+export type EpollChange = "add" | "modify" | "delete";
+
+const CHANGES: Readonly<Record<EpollChange, number>> = { add: EPOLL_CTL_ADD, modify: EPOLL_CTL_MOD, delete: EPOLL_CTL_DEL };
 
 /** Options of {@link epollCtl}. */
 export interface EpollCtlOptions {

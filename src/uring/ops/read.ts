@@ -90,24 +90,66 @@ export const READV_FIXED = declare({
  *
  * @example
  * ```ts
- * import { openSync } from "node:fs";
+ * import { closeSync, openSync } from "node:fs";
  * import { read, Ring } from "uring-ublk";
  * await using ring = await Ring.open({ entries: 8 });
+ * const fd = openSync("/proc/version", "r");
  * const buffer = new Uint8Array(16);
- * const n = await ring.run(read({ fd: openSync("/proc/version", "r"), buffer, offset: 0 }));
+ * const n = await ring.run(read({ fd, buffer, offset: 0 }));
  * console.log(new TextDecoder().decode(buffer.subarray(0, n))); // Linux version ...
+ * closeSync(fd);
  * ```
  */
 export const read = (options: ReadOptions): Operation<number> => new Operation(READ, options);
 
 /**
  * Reads into a fixed buffer: `IORING_OP_READ_FIXED`, since 5.1. As {@link read}, without mapping the pages each time.
- * Errors: also EFAULT when the slot is empty, the range too long, or the kernel buffer is a source. See `ring.registerBuffers`.
+ * Errors: also EFAULT when the slot is empty, the range too long, or the kernel buffer is a source. See {@link Ring.fixedBuffer}.
+ *
+ * @example
+ * ```ts
+ * import { closeSync, openSync } from "node:fs";
+ * import { readFixed, Ring } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8, fixedBuffers: 1 });
+ * const fd = openSync("/proc/version", "r");
+ * const buffer = ring.fixedBuffer(4096);
+ * await ring.run(readFixed({ fd, buffer: buffer.slice(0, 5), offset: 0 }));
+ * console.log(new TextDecoder().decode(buffer.bytes.subarray(0, 5))); // Linux
+ * closeSync(fd);
+ * ```
  */
 export const readFixed = (options: ReadFixedOptions): Operation<number> => new Operation(READ_FIXED, options);
 
-/** Reads into several buffers: `IORING_OP_READV`, since 5.1; as `preadv2(2)`. As {@link read}; the buffers are pinned until the CQE. */
+/**
+ * Reads into several buffers: `IORING_OP_READV`, since 5.1; as `preadv2(2)`. As {@link read}; the buffers are pinned until the CQE.
+ *
+ * @example
+ * ```ts
+ * import { closeSync, openSync } from "node:fs";
+ * import { readv, Ring } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8 });
+ * const fd = openSync("/proc/version", "r");
+ * const [head, rest] = [new Uint8Array(6), new Uint8Array(7)];
+ * console.log(await ring.run(readv({ fd, buffers: [head, rest], offset: 0 }))); // 13
+ * console.log(new TextDecoder().decode(rest)); // version
+ * closeSync(fd);
+ * ```
+ */
 export const readv = (options: ReadvOptions): Operation<number> => new Operation(READV, options);
 
-/** Reads into parts of one fixed buffer: `IORING_OP_READV_FIXED`, since 6.15. As {@link readFixed}. */
+/**
+ * Reads into parts of one fixed buffer: `IORING_OP_READV_FIXED`, since 6.15. As {@link readFixed}.
+ *
+ * @example
+ * ```ts
+ * import { closeSync, openSync } from "node:fs";
+ * import { readvFixed, Ring } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8, fixedBuffers: 1 });
+ * const fd = openSync("/proc/version", "r");
+ * const buffer = ring.fixedBuffer(4096);
+ * const scatter = readvFixed({ fd, buffers: [buffer.slice(1024, 6), buffer.slice(0, 2)], offset: 0 });
+ * console.log(ring.supports(scatter) ? await ring.run(scatter) : 8); // 8
+ * closeSync(fd);
+ * ```
+ */
 export const readvFixed = (options: ReadvFixedOptions): Operation<number> => new Operation(READV_FIXED, options);

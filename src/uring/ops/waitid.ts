@@ -5,10 +5,10 @@ import { declare, Operation } from "../operation.ts";
 import { checkChoice, checkInteger } from "../options.ts";
 import { P_ALL, P_PGID, P_PID, P_PIDFD } from "../process-constants.ts";
 
-const TYPES = { all: P_ALL, pid: P_PID, pgid: P_PGID, pidfd: P_PIDFD } as const;
-
 /** Which children {@link waitid} waits for. */
-export type WaitidType = keyof typeof TYPES;
+export type WaitidType = "all" | "pid" | "pgid" | "pidfd";
+
+const TYPES: Readonly<Record<WaitidType, number>> = { all: P_ALL, pid: P_PID, pgid: P_PGID, pidfd: P_PIDFD };
 
 /** Options of {@link waitid}. */
 export interface WaitidOptions {

@@ -89,11 +89,12 @@ export const WRITEV_FIXED = declare({
  *
  * @example
  * ```ts
- * import { openSync } from "node:fs";
  * import { Ring, write } from "uring-ublk";
+ * import { sys } from "uring-ublk/ffi";
  * await using ring = await Ring.open({ entries: 8 });
- * const fd = openSync(`/tmp/uring-ublk-example-${process.pid}`, "w");
+ * const fd = sys.memfdCreate("example");
  * console.log(await ring.run(write({ fd, buffer: new TextEncoder().encode("hello"), offset: 0 }))); // 5
+ * sys.close(fd);
  * ```
  */
 export const write = (options: WriteOptions): Operation<number> => new Operation(WRITE, options);
@@ -101,11 +102,50 @@ export const write = (options: WriteOptions): Operation<number> => new Operation
 /**
  * Writes from a fixed buffer: `IORING_OP_WRITE_FIXED`, since 5.1. As {@link write}, without mapping the pages each time.
  * Errors: also EFAULT when the slot is empty, the range too long, or the kernel buffer is a sink.
+ *
+ * @example
+ * ```ts
+ * import { Ring, writeFixed } from "uring-ublk";
+ * import { sys } from "uring-ublk/ffi";
+ * await using ring = await Ring.open({ entries: 8, fixedBuffers: 1 });
+ * const fd = sys.memfdCreate("example");
+ * const buffer = ring.fixedBuffer(4096);
+ * buffer.bytes.set(new TextEncoder().encode("hello"));
+ * console.log(await ring.run(writeFixed({ fd, buffer: buffer.slice(0, 5), offset: 0 }))); // 5
+ * sys.close(fd);
+ * ```
  */
 export const writeFixed = (options: WriteFixedOptions): Operation<number> => new Operation(WRITE_FIXED, options);
 
-/** Writes from several buffers: `IORING_OP_WRITEV`, since 5.1; as `pwritev2(2)`. As {@link write}; the buffers are pinned until the CQE. */
+/**
+ * Writes from several buffers: `IORING_OP_WRITEV`, since 5.1; as `pwritev2(2)`. As {@link write}; the buffers are pinned until the CQE.
+ *
+ * @example
+ * ```ts
+ * import { Ring, writev } from "uring-ublk";
+ * import { sys } from "uring-ublk/ffi";
+ * await using ring = await Ring.open({ entries: 8 });
+ * const fd = sys.memfdCreate("example");
+ * const buffers = ["head", "body"].map((text) => new TextEncoder().encode(text));
+ * console.log(await ring.run(writev({ fd, buffers, offset: 0 }))); // 8
+ * sys.close(fd);
+ * ```
+ */
 export const writev = (options: WritevOptions): Operation<number> => new Operation(WRITEV, options);
 
-/** Writes from parts of one fixed buffer: `IORING_OP_WRITEV_FIXED`, since 6.15. As {@link writeFixed}. */
+/**
+ * Writes from parts of one fixed buffer: `IORING_OP_WRITEV_FIXED`, since 6.15. As {@link writeFixed}.
+ *
+ * @example
+ * ```ts
+ * import { Ring, writevFixed } from "uring-ublk";
+ * import { sys } from "uring-ublk/ffi";
+ * await using ring = await Ring.open({ entries: 8, fixedBuffers: 1 });
+ * const fd = sys.memfdCreate("example");
+ * const buffer = ring.fixedBuffer(4096);
+ * const gather = writevFixed({ fd, buffers: [buffer.slice(1024, 6), buffer.slice(0, 2)], offset: 0 });
+ * console.log(ring.supports(gather) ? await ring.run(gather) : 8); // 8
+ * sys.close(fd);
+ * ```
+ */
 export const writevFixed = (options: WritevFixedOptions): Operation<number> => new Operation(WRITEV_FIXED, options);

@@ -57,7 +57,9 @@ export const EPOLL_CTL = declare({
     const change = CHANGES[checkChoice("epollCtl", "change", o.change, Object.keys(CHANGES) as EpollChange[])];
     if (change !== EPOLL_CTL_DEL && o.events === undefined) throw new TypeError("epollCtl: events is missing; give EPOLLIN, EPOLLOUT ...");
     const fd = l.descriptor("fd", o.fd);
-    const event = epoll_event.build({ events: l.word("events", o.events), data: l.bytes("data", o.data ?? fd) });
+    // EPOLLET is bit 31: an OR with it is negative in JavaScript.
+    const events = checkInteger("epollCtl", "events", o.events ?? 0, -0x8000_0000, 0xffff_ffff) >>> 0;
+    const event = epoll_event.build({ events, data: l.bytes("data", o.data ?? fd) });
     return [l.descriptor("epfd", o.epfd), fd, change, l.memory(event)];
   },
   result: count,

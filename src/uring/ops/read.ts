@@ -85,7 +85,8 @@ export const READV_FIXED = declare({
  * Reads from a file: `IORING_OP_READ`, since 5.6; as `pread(2)`. Resolves to the bytes read: fewer than asked at the end of the
  * file, 0 behind it.
  *
- * Errors: EBADF (descriptor), EFAULT, EINVAL (O_DIRECT alignment), EIO, EAGAIN (non-blocking file). In a soft link anything but
+ * Errors: EBADF (descriptor), EFAULT, EINVAL (O_DIRECT alignment), EIO, EAGAIN (RWF_NOWAIT; a descriptor with O_NONBLOCK
+ * is waited for all the same). In a soft link anything but
  * the whole length severs the chain. The buffer is pinned until the CQE.
  *
  * @example

@@ -9,6 +9,7 @@ export { type CompletionHandler, type Completions, RingCore, type RingCoreOption
 export { Driver, type DriverPolicy } from "./driver.ts";
 export { ProtocolError, UringError } from "./error.ts";
 export * from "./file-constants.ts";
+export { type FullRead, type ReadAllOptions, readAll, type WriteAllOptions, writeAll } from "./full.ts";
 export { type Direction, type DirectSlot, type Fd, FixedBuffer, FixedFile, type FixedSink, type FixedSource } from "./handles.ts";
 export { Lowering, MultishotOperation, Operation, type RawArgument } from "./operation.ts";
 export {

@@ -24,6 +24,11 @@ export class ProvidedBuffer implements Disposable {
   }
 
   /** Gives the buffer back to its group. Twice is fine. */
+  release(): void {
+    this[Symbol.dispose]();
+  }
+
+  /** {@link ProvidedBuffer.release}, at the end of a `using`. */
   [Symbol.dispose](): void {
     if (this.#given) return;
     this.#given = true;

@@ -35,8 +35,8 @@ describe("a read into a buffer that the kernel chooses", () => {
     const first = await next();
     using second = await next();
     expect(await failure(next())).toMatchObject({ code: "ENOBUFS", operation: "readProvided" });
-    first[Symbol.dispose]();
-    first[Symbol.dispose](); // twice is fine
+    first.release();
+    first.release(); // twice is fine
     expect(group.held).toBe(1);
     using third = await next();
     expect(third.bytes).toEqual(second.bytes);
@@ -77,7 +77,7 @@ describe("a read into a buffer that the kernel chooses", () => {
     using file = memoryFile(pattern(100));
     const piece = await ring.run(readProvided({ fd: file.first, group, offset: 0 }));
     group[Symbol.dispose]();
-    piece[Symbol.dispose]();
+    piece.release();
     expect(piece.bytes.length).toBe(0); // the memory is gone, and the view with it
   });
 });

@@ -206,6 +206,17 @@ function socketpair(domain: number, type: number, protocol = 0): [number, number
   return [pair[0]!, pair[1]!];
 }
 
+function pipe(flags = 0): [reader: number, writer: number] {
+  const pair = new Int32Array(new ArrayBuffer(8));
+  if (libc.pipe2(addressOf(pair) as never, flags | O_CLOEXEC) < 0) fail("pipe2");
+  return [pair[0]!, pair[1]!];
+}
+
+function epollCreate(): number {
+  const fd = libc.epoll_create1(O_CLOEXEC);
+  return fd >= 0 ? fd : fail("epoll_create1");
+}
+
 /** Nanoseconds of a clock (`clock_gettime(2)`), exact below 2^53. */
 function clockGettime(clock: number): number {
   const time = new BigInt64Array(2);
@@ -259,6 +270,10 @@ export const sys = {
   prctl,
   /** `socketpair(2)` with SOCK_CLOEXEC; answers both descriptors. */
   socketpair,
+  /** `pipe2(2)` with O_CLOEXEC; answers both descriptors. */
+  pipe,
+  /** `epoll_create1(2)` with EPOLL_CLOEXEC; answers the descriptor. */
+  epollCreate,
   /** `memfd_create(2)`, close-on-exec by default; answers the descriptor of an empty file in memory. */
   memfdCreate,
   /** `fallocate(2)`: mode, offset and length in bytes. */

@@ -95,8 +95,9 @@ export class InFlight<Result> {
   #complete(result: number, flags: number): void {
     const { raw } = this.#host;
     const final = !raw.inFlightAt(this.#slot);
+    const lowering = this.#pins!; // a CQE comes after its SQE
     if (final) {
-      const detached = this.#pins?.detached === true;
+      const detached = lowering.detached;
       this.#pins = undefined;
       raw.release(this.#slot);
       this.#slot = -1;
@@ -111,21 +112,21 @@ export class InFlight<Result> {
       }
     }
     this.#listener.completion?.(result, flags, final);
-    if ((flags & IORING_CQE_F_NOTIF) === 0) this.#settle(result, flags, final);
+    if ((flags & IORING_CQE_F_NOTIF) === 0) this.#settle(result, flags, final, lowering);
     else {
       this.#host.settling();
       this.#released?.();
     }
   }
 
-  #settle(result: number, flags: number, final: boolean): void {
+  #settle(result: number, flags: number, final: boolean, lowering: Lowering): void {
     const { declaration, options, name } = this.#operation;
     const failed = result < 0 && declaration.accepts?.includes(result) !== true;
     // The kernel uses the buffer of a zero-copy send that got through, even in part: its owner must learn until when.
     const aborted = this.#aborted && !(declaration.completions === "notify" && !failed);
     // What the value would have handed over is nobody's: a descriptor, a buffer.
     if ((aborted && !failed) || (failed && (flags & IORING_CQE_F_BUFFER) !== 0))
-      declaration.discard?.(result, flags, options as never, this.#host.raw);
+      declaration.discard?.(result, flags, options as never, this.#host.raw, lowering);
     if (aborted) {
       if (final || failed) this.#reject(this.#reason);
       return;
@@ -137,7 +138,7 @@ export class InFlight<Result> {
     }
     let value: Result;
     try {
-      value = declaration.result(result, flags, options as never) as Result;
+      value = declaration.result(result, flags, options as never, lowering) as Result;
     } catch (error) {
       this.#reject(error);
       return;

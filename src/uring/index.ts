@@ -8,6 +8,8 @@ export { BufferGroup, type BufferGroupOptions, type Chunk } from "./buffer-group
 export { type CompletionHandler, type Completions, RingCore, type RingCoreOptions } from "./core.ts";
 export { Driver, type DriverPolicy } from "./driver.ts";
 export { ProtocolError, UringError } from "./error.ts";
+export * from "./file-constants.ts";
+export { type FullRead, type ReadAllOptions, readAll, type WriteAllOptions, writeAll } from "./full.ts";
 export { type Direction, type DirectSlot, type Fd, FixedBuffer, FixedFile, type FixedSink, type FixedSource } from "./handles.ts";
 export { Lowering, MultishotOperation, Operation, type RawArgument } from "./operation.ts";
 export {
@@ -23,11 +25,27 @@ export {
   timeout,
 } from "./ops/control.ts";
 export {
+  linkat,
+  type MkdiratOptions,
+  mkdirat,
+  renameat,
+  type SymlinkatOptions,
+  symlinkat,
+  type TwoPathsOptions,
+  type UnlinkatOptions,
+  unlinkat,
+} from "./ops/directory.ts";
+export {
+  type EpollChange,
+  type EpollCtlOptions,
+  type EpollEvent,
+  type EpollWaitOptions,
+  epollCtl,
+  epollWait,
+} from "./ops/epoll.ts";
+export {
   close,
   closeDirect,
-  FALLOC_FL_KEEP_SIZE,
-  FALLOC_FL_PUNCH_HOLE,
-  FALLOC_FL_ZERO_RANGE,
   type FallocateOptions,
   type FsyncOptions,
   fallocate,
@@ -37,7 +55,30 @@ export {
   openat,
   openatDirect,
 } from "./ops/file.ts";
+export { type FilesUpdateOptions, type FixedFdInstallOptions, filesUpdate, fixedFdInstall } from "./ops/file-table.ts";
+export {
+  type FutexWaitOptions,
+  type FutexWaitvOptions,
+  type FutexWakeOptions,
+  type FutexWord,
+  futexWait,
+  futexWaitv,
+  futexWake,
+} from "./ops/futex.ts";
 export { type NopOptions, nop } from "./ops/nop.ts";
+export { type Openat2DirectOptions, type Openat2Options, openat2, openat2Direct } from "./ops/open.ts";
+export { type PipeDirectOptions, type PipeEnds, type PipeOptions, pipe, pipeDirect } from "./ops/pipe.ts";
+export { type ProvideBuffersOptions, provideBuffers, type RemoveBuffersOptions, removeBuffers } from "./ops/provide.ts";
+export {
+  type FadviseOptions,
+  type FtruncateOptions,
+  fadvise,
+  ftruncate,
+  type MadviseOptions,
+  madvise,
+  type SyncFileRangeOptions,
+  syncFileRange,
+} from "./ops/range.ts";
 export {
   type ReadFixedOptions,
   type ReadOptions,
@@ -48,6 +89,8 @@ export {
   readv,
   readvFixed,
 } from "./ops/read.ts";
+export { type ReadMultishotOptions, type ReadProvidedOptions, readMultishot, readProvided } from "./ops/read-group.ts";
+export type { ProtectionInformation, TransferOptions, WriteTransferOptions } from "./ops/rw.ts";
 export {
   MSG_WAITALL,
   type RecvMultishotOptions,
@@ -58,7 +101,10 @@ export {
   sendZc,
   type ZeroCopySend,
 } from "./ops/socket.ts";
+export { type SpliceOptions, splice, type TeeOptions, tee } from "./ops/splice.ts";
+export { type StatxOptions, statx } from "./ops/statx.ts";
 export { type UringCmdOptions, uringCmd, uringCmd128 } from "./ops/uring-cmd.ts";
+export { type ChildChange, type ChildStatus, type WaitidOptions, type WaitidType, waitid } from "./ops/waitid.ts";
 export {
   type WriteFixedOptions,
   type WriteOptions,
@@ -69,9 +115,23 @@ export {
   writev,
   writevFixed,
 } from "./ops/write.ts";
+export {
+  type FgetxattrOptions,
+  type FsetxattrOptions,
+  fgetxattr,
+  fsetxattr,
+  type GetxattrOptions,
+  getxattr,
+  type SetxattrOptions,
+  setxattr,
+} from "./ops/xattr.ts";
+export { type IoClass, ioPriority } from "./priority.ts";
 export { type KernelSupport, queryKernel } from "./probe.ts";
+export * from "./process-constants.ts";
+export { ProvidedBuffer } from "./provided.ts";
 export { RawRing } from "./raw-ring.ts";
 export { Registrations } from "./register.ts";
 export { Ring, type RingOptions, type RunOptions, type Settled, type SingleOperation } from "./ring.ts";
 export type { RingMemory, RingRecord, RingShape } from "./setup.ts";
+export { type DeviceNumber, FileTime, type FileType, type Stat } from "./stat.ts";
 export { SubmissionQueue } from "./submission.ts";

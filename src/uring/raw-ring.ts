@@ -1,12 +1,27 @@
+import { high32 } from "../ffi/index.ts";
 import { RingCore } from "./core.ts";
 import type { RawArgument } from "./operation.ts";
 import { ASYNC_CANCEL, POLL_ADD, TIMEOUT } from "./ops/control.ts";
+import { LINKAT, MKDIRAT, RENAMEAT, SYMLINKAT, UNLINKAT } from "./ops/directory.ts";
+import { EPOLL_CTL, EPOLL_WAIT } from "./ops/epoll.ts";
 import { CLOSE, FALLOCATE, FSYNC, OPENAT } from "./ops/file.ts";
+import { FILES_UPDATE, FIXED_FD_INSTALL } from "./ops/file-table.ts";
+import { FUTEX_WAIT, FUTEX_WAITV, FUTEX_WAKE } from "./ops/futex.ts";
 import { NOP } from "./ops/nop.ts";
+import { OPENAT2 } from "./ops/open.ts";
+import { PIPE } from "./ops/pipe.ts";
+import { PROVIDE_BUFFERS, REMOVE_BUFFERS } from "./ops/provide.ts";
+import { FADVISE, FTRUNCATE, MADVISE, SYNC_FILE_RANGE } from "./ops/range.ts";
 import { READ, READ_FIXED, READV, READV_FIXED } from "./ops/read.ts";
+import { READ_MULTISHOT, READ_PROVIDED } from "./ops/read-group.ts";
 import { RECV, RECV_MULTISHOT, SEND, SEND_ZC } from "./ops/socket.ts";
+import { SPLICE, TEE } from "./ops/splice.ts";
+import { STATX } from "./ops/statx.ts";
 import { URING_CMD, URING_CMD128 } from "./ops/uring-cmd.ts";
+import { WAITID } from "./ops/waitid.ts";
 import { WRITE, WRITE_FIXED, WRITEV, WRITEV_FIXED } from "./ops/write.ts";
+import { FGETXATTR, FSETXATTR, GETXATTR, SETXATTR } from "./ops/xattr.ts";
+import { SQE_ADDR3, SQE_ATTR_MASK, SQE_FILE_INDEX } from "./submission.ts";
 
 /** Every raw writer, by the name it has on {@link RawRing}; each comes from the declaration of its operation. */
 const writers = {
@@ -28,6 +43,66 @@ const writers = {
   writev: WRITEV.raw,
   /** `IORING_OP_WRITEV_FIXED`: fd, address of the iovecs, their number, offset, buffer index, `RWF_*` flags. */
   writevFixed: WRITEV_FIXED.raw,
+  /** `IORING_OP_READ` with a buffer of a group: fd, group, length (0: the buffer's), offset, `RWF_*` flags. */
+  readProvided: READ_PROVIDED.raw,
+  /** `IORING_OP_READ_MULTISHOT`: fd, group, offset (-1), `RWF_*` flags; the slot is declared "many". */
+  readMultishot: READ_MULTISHOT.raw,
+  /** `IORING_OP_PROVIDE_BUFFERS`: address, bytes of each, number of buffers, group, number of the first. */
+  provideBuffers: PROVIDE_BUFFERS.raw,
+  /** `IORING_OP_REMOVE_BUFFERS`: number of buffers, group. */
+  removeBuffers: REMOVE_BUFFERS.raw,
+  /** `IORING_OP_SYNC_FILE_RANGE`: fd, length, offset, `SYNC_FILE_RANGE_*` flags. */
+  syncFileRange: SYNC_FILE_RANGE.raw,
+  /** `IORING_OP_FADVISE`: fd, offset, length, `POSIX_FADV_*`. */
+  fadvise: FADVISE.raw,
+  /** `IORING_OP_MADVISE`: address, length, `MADV_*`. */
+  madvise: MADVISE.raw,
+  /** `IORING_OP_FTRUNCATE`: fd, length. */
+  ftruncate: FTRUNCATE.raw,
+  /** `IORING_OP_STATX`: directory fd, address of the path, `AT_*` flags, `STATX_*` mask, address of the struct statx. */
+  statx: STATX.raw,
+  /** `IORING_OP_OPENAT2`: directory fd, address of the path, address of the struct open_how, file-table slot + 1 or 0. */
+  openat2: OPENAT2.raw,
+  /** `IORING_OP_SPLICE`: input fd, its offset or -1, output fd, its offset or -1, length, `SPLICE_F_*` flags. */
+  splice: SPLICE.raw,
+  /** `IORING_OP_TEE`: input fd, output fd, length, `SPLICE_F_*` flags. */
+  tee: TEE.raw,
+  /** `IORING_OP_PIPE`: address of two ints, flags, file-table slot + 1 or 0. */
+  pipe: PIPE.raw,
+  /** `IORING_OP_RENAMEAT`: old directory fd, address of the old path, new directory fd, address of the new path, `RENAME_*` flags. */
+  renameat: RENAMEAT.raw,
+  /** `IORING_OP_LINKAT`: old directory fd, address of the old path, new directory fd, address of the new path, `AT_*` flags. */
+  linkat: LINKAT.raw,
+  /** `IORING_OP_UNLINKAT`: directory fd, address of the path, `AT_*` flags. */
+  unlinkat: UNLINKAT.raw,
+  /** `IORING_OP_MKDIRAT`: directory fd, address of the path, mode. */
+  mkdirat: MKDIRAT.raw,
+  /** `IORING_OP_SYMLINKAT`: address of the target, directory fd, address of the path. */
+  symlinkat: SYMLINKAT.raw,
+  /** `IORING_OP_GETXATTR`: addresses of name, value and path, length of the value. */
+  getxattr: GETXATTR.raw,
+  /** `IORING_OP_FGETXATTR`: fd, addresses of name and value, length of the value. */
+  fgetxattr: FGETXATTR.raw,
+  /** `IORING_OP_SETXATTR`: addresses of name, value and path, `XATTR_*` flags, length of the value. */
+  setxattr: SETXATTR.raw,
+  /** `IORING_OP_FSETXATTR`: fd, addresses of name and value, `XATTR_*` flags, length of the value. */
+  fsetxattr: FSETXATTR.raw,
+  /** `IORING_OP_FIXED_FD_INSTALL`: file-table slot, flags (`IORING_FIXED_FD_*`). */
+  fixedFdInstall: FIXED_FD_INSTALL.raw,
+  /** `IORING_OP_FILES_UPDATE`: address of the descriptors, their number, first slot or `IORING_FILE_INDEX_ALLOC`. */
+  filesUpdate: FILES_UPDATE.raw,
+  /** `IORING_OP_EPOLL_CTL`: epoll fd, fd, `EPOLL_CTL_*`, address of the event. */
+  epollCtl: EPOLL_CTL.raw,
+  /** `IORING_OP_EPOLL_WAIT`: epoll fd, address of the events, how many fit. */
+  epollWait: EPOLL_WAIT.raw,
+  /** `IORING_OP_WAITID`: `P_*`, id, address of the siginfo, `W*` options, flags (0). */
+  waitid: WAITID.raw,
+  /** `IORING_OP_FUTEX_WAIT`: address of the word, value, mask, `FUTEX2_*` flags, flags (0). */
+  futexWait: FUTEX_WAIT.raw,
+  /** `IORING_OP_FUTEX_WAKE`: address of the word, how many, mask, `FUTEX2_*` flags, flags (0). */
+  futexWake: FUTEX_WAKE.raw,
+  /** `IORING_OP_FUTEX_WAITV`: address of the struct futex_waitv, their number, flags (0). */
+  futexWaitv: FUTEX_WAITV.raw,
   /** `IORING_OP_FSYNC`: fd, flags (`IORING_FSYNC_*`). */
   fsync: FSYNC.raw,
   /** `IORING_OP_FALLOCATE`: fd, mode, offset, length. */
@@ -95,5 +170,17 @@ export interface RawRing extends Writers {}
 export class RawRing extends RingCore {
   static {
     Object.assign(RawRing.prototype, writers);
+  }
+
+  /** Gives the write that was written last a write stream (6.16). */
+  setWriteStream(stream: number): void {
+    this.setWord(SQE_FILE_INDEX, stream);
+  }
+
+  /** Gives the read or write that was written last attributes (6.14): their address, and a mask of `IORING_RW_ATTR_FLAG_*`. */
+  setAttributes(address: number, mask: number): void {
+    this.setWord(SQE_ADDR3, address);
+    this.setWord(SQE_ADDR3 + 1, high32(address));
+    this.setWord(SQE_ATTR_MASK, mask);
   }
 }

@@ -97,6 +97,15 @@ export const io_uring_buf_reg = new Struct("io_uring_buf_reg", 40, {
 
 export const io_uring_buf = new Struct("io_uring_buf", 16, { addr: [0, 8], len: [8, 4], bid: [12, 2], resv: [14, 2] });
 
+export const io_uring_attr_pi = new Struct("io_uring_attr_pi", 32, {
+  flags: [0, 2],
+  app_tag: [2, 2],
+  len: [4, 4],
+  addr: [8, 8],
+  seed: [16, 8],
+  rsvd: [24, 8],
+});
+
 export const iovec = new Struct("iovec", 16, { iov_base: [0, 8], iov_len: [8, 8] });
 
 export const io_timespec = new Struct("io_timespec", 16, { tv_sec: [0, 8], tv_nsec: [8, 8] });

@@ -13,7 +13,8 @@ export const SQE_OP_FLAGS = 7;
 export const SQE_USER_DATA = 8;
 export const SQE_BUF = 10; // buf_index or buf_group, personality
 export const SQE_FILE_INDEX = 11;
-export const SQE_ADDR3 = 12; // also cmd[] of URING_CMD
+export const SQE_ADDR3 = 12; // also cmd[] of URING_CMD, and the address of a read's or write's attributes
+export const SQE_ATTR_MASK = 14; // which attributes there are
 
 /**
  * The submission side of a ring: SQEs are written as words, straight into the shared array.

@@ -3,6 +3,7 @@ import { Struct } from "uring-ublk/ffi";
 import * as ublkConstants from "../../src/ublk/abi.ts";
 import * as ublkStructs from "../../src/ublk/structs.ts";
 import * as uringConstants from "../../src/uring/abi.ts";
+import * as linuxStructs from "../../src/uring/linux-structs.ts";
 import * as uringStructs from "../../src/uring/structs.ts";
 import layout from "../fixtures/layout.json" with { type: "json" };
 
@@ -14,9 +15,29 @@ interface Golden {
 const golden: Readonly<Record<string, Golden>> = layout.structs;
 const constants: Readonly<Record<string, string>> = layout.constants;
 
+/** The members of `struct statx` in their order, as `linux/stat.h` has them: names without "stx_", and bytes. */
+const STATX = `mask 4 blksize 4 attributes 8 nlink 4 uid 4 gid 4 mode 2 spare 2 ino 8 size 8 blocks 8 attributes_mask 8
+  atime 16 btime 16 ctime 16 mtime 16 rdev_major 4 rdev_minor 4 dev_major 4 dev_minor 4 mnt_id 8 dio_mem_align 4 dio_offset_align 4
+  subvol 8 atomic_write_unit_min 4 atomic_write_unit_max 4 atomic_write_segments_max 4 dio_read_offset_align 4`;
+
+function statxFields(): Record<string, number[]> {
+  const words = STATX.split(/\s+/);
+  const fields: Record<string, number[]> = {};
+  for (let i = 0, at = 0; i < words.length; i += 2) {
+    fields[`stx_${words[i]}`] = [at, Number(words[i + 1])];
+    at += Number(words[i + 1]);
+  }
+  return fields;
+}
+
 /** Structs of other headers, which the golden table does not hold: sizes and offsets of the x86-64 ABI. */
 const ELSEWHERE: Readonly<Record<string, Golden>> = {
   iovec: { size: 16, fields: { iov_base: [0, 8], iov_len: [8, 8] } },
+  open_how: { size: 24, fields: { flags: [0, 8], mode: [8, 8], resolve: [16, 8] } },
+  futex_waitv: { size: 24, fields: { val: [0, 8], uaddr: [8, 8], flags: [16, 4], __reserved: [20, 4] } },
+  epoll_event: { size: 12, fields: { events: [0, 4], data: [4, 8] } }, // packed
+  siginfo_t: { size: 128, fields: { si_signo: [0, 4], si_code: [8, 4], si_pid: [16, 4], si_uid: [20, 4], si_status: [24, 4] } },
+  statx: { size: 256, fields: statxFields() },
 };
 
 function structsOf(module: object): Struct<string>[] {
@@ -45,7 +66,7 @@ function placeOf({ fields }: Golden, name: string): readonly (number | string)[]
 
 const hexadecimal = (text: string): bigint => (text.startsWith("-") ? -BigInt(text.slice(1)) : BigInt(text));
 
-const structs = [...structsOf(uringStructs), ...structsOf(ublkStructs)];
+const structs = [...structsOf(uringStructs), ...structsOf(linuxStructs), ...structsOf(ublkStructs)];
 
 describe("a struct table", () => {
   test("exists for every struct the library uses", () => {

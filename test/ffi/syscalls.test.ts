@@ -95,6 +95,19 @@ describe("typed system calls", () => {
     expect(() => sys.prctl(-1)).toThrow(/prctl '-1': EINVAL/);
   });
 
+  test("make pipes and epoll instances that are closed on exec", () => {
+    const [reader, writer] = sys.pipe();
+    sys.write(writer, new TextEncoder().encode("hello"));
+    const buffer = new Uint8Array(16);
+    expect(sys.read(reader, buffer)).toBe(5);
+    const epoll = sys.epollCreate();
+    for (const fd of [reader, writer, epoll]) {
+      expect(sys.fcntl(fd, 1) & 1).toBe(1); // F_GETFD
+      sys.close(fd);
+    }
+    expect(() => sys.pipe(1)).toThrow(/EINVAL/);
+  });
+
   test("check their arguments, which the FFI itself would turn into zeros", () => {
     const bad = undefined as never;
     for (const call of [

@@ -7,12 +7,10 @@ import {
   IORING_OP_FSYNC,
   IORING_OP_OPENAT,
 } from "../abi.ts";
+import { AT_FDCWD, O_CLOEXEC } from "../file-constants.ts";
 import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
 import { count, declare, Operation } from "../operation.ts";
 import { fileOffset } from "./vectors.ts";
-
-const AT_FDCWD = -100;
-const O_CLOEXEC = 0o2000000;
 
 /** Options of {@link fsync}. */
 export interface FsyncOptions {
@@ -41,13 +39,22 @@ export const FSYNC = declare({
  *
  * It covers writes that have completed, not writes queued before it. Errors: EIO, ENOSPC, EINVAL (not a file). **A failed fsync
  * does not sever a kernel link**: whatever is linked behind it runs.
+ * No memory is used.
+ *
+ * @example
+ * ```ts
+ * import { closeSync, openSync, unlinkSync } from "node:fs";
+ * import { fsync, Ring, write } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8 });
+ * const path = `/tmp/uring-ublk-fsync-${process.pid}`;
+ * const fd = openSync(path, "w");
+ * await ring.run(write({ fd, buffer: new Uint8Array(100), offset: 0 }));
+ * console.log(await ring.run(fsync({ fd, dataOnly: true }))); // 0
+ * closeSync(fd);
+ * unlinkSync(path);
+ * ```
  */
 export const fsync = (options: FsyncOptions): Operation<number> => new Operation(FSYNC, options);
-
-/** Modes of {@link fallocate} (`linux/falloc.h`). */
-export const FALLOC_FL_KEEP_SIZE = 1;
-export const FALLOC_FL_PUNCH_HOLE = 2;
-export const FALLOC_FL_ZERO_RANGE = 16;
 
 /** Options of {@link fallocate}. */
 export interface FallocateOptions {
@@ -79,7 +86,19 @@ export const FALLOCATE = declare({
 /**
  * Allocates, punches or zeroes a range of a file: `IORING_OP_FALLOCATE`, since 5.6; as `fallocate(2)`. Resolves to 0.
  *
- * Errors: EOPNOTSUPP (the file system cannot), ENOSPC, EINVAL, EFBIG. **A failed fallocate does not sever a kernel link.**
+ * Errors: EOPNOTSUPP (the file system cannot), ENOSPC, EINVAL, EFBIG. **A failed fallocate does not sever a kernel link.** No memory
+ * is used.
+ *
+ * @example
+ * ```ts
+ * import { fallocate, Ring, statx } from "uring-ublk";
+ * import { sys } from "uring-ublk/ffi";
+ * await using ring = await Ring.open({ entries: 8 });
+ * const fd = sys.memfdCreate("example");
+ * await ring.run(fallocate({ fd, offset: 0, length: 65536 }));
+ * console.log((await ring.run(statx({ dirfd: fd }))).size); // 65536
+ * sys.close(fd);
+ * ```
  */
 export const fallocate = (options: FallocateOptions): Operation<number> => new Operation(FALLOCATE, options);
 
@@ -158,7 +177,16 @@ export const OPENAT_DIRECT = declare({
 /**
  * Opens a file: `IORING_OP_OPENAT`, since 5.6; as `openat(2)`. Resolves to the descriptor, which the caller closes.
  *
- * Errors: ENOENT, EACCES, EMFILE and the others of openat(2). An error severs a soft link.
+ * Errors: ENOENT, EACCES, EMFILE and the others of openat(2). An error severs a soft link. The path is copied at submission.
+ *
+ * @example
+ * ```ts
+ * import { close, openat, read, Ring } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8 });
+ * const fd = await ring.run(openat({ path: "/proc/version" }));
+ * console.log(await ring.run(read({ fd, buffer: new Uint8Array(5), offset: 0 }))); // 5
+ * await ring.run(close({ fd }));
+ * ```
  */
 export const openat = (options: OpenatOptions): Operation<number> => new Operation(OPENAT, options);
 
@@ -203,8 +231,32 @@ export const CLOSE_DIRECT = declare({
   result: count,
 });
 
-/** Closes a descriptor: `IORING_OP_CLOSE`, since 5.6; as `close(2)`. Resolves to 0. Errors: EBADF (also for a ring's descriptor). */
+/**
+ * Closes a descriptor: `IORING_OP_CLOSE`, since 5.6; as `close(2)`. Resolves to 0.
+ *
+ * Errors: EBADF (also for a ring's descriptor). An error severs a soft link. No memory is used.
+ *
+ * @example
+ * ```ts
+ * import { openSync } from "node:fs";
+ * import { close, Ring } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8 });
+ * console.log(await ring.run(close({ fd: openSync("/proc/version", "r") }))); // 0
+ * ```
+ */
 export const close = (options: { fd: Fd }): Operation<number> => new Operation(CLOSE, options);
 
-/** Empties a slot of the ring's file table: `IORING_OP_CLOSE` of a direct descriptor, since 5.15. Errors: EBADF (slot is empty). */
+/**
+ * Empties a slot of the ring's file table: `IORING_OP_CLOSE` of a direct descriptor, since 5.15. Resolves to 0.
+ *
+ * Errors: EBADF (the slot is empty), ENXIO (there is no table). An error severs a soft link. No memory is used.
+ *
+ * @example
+ * ```ts
+ * import { closeDirect, openatDirect, Ring } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8, fixedFiles: 1 });
+ * const slot = await ring.run(openatDirect({ path: "/proc/version", slot: "any" }));
+ * console.log(await ring.run(closeDirect({ slot }))); // 0
+ * ```
+ */
 export const closeDirect = (options: { slot: FixedFile }): Operation<number> => new Operation(CLOSE_DIRECT, options);

@@ -1,36 +1,26 @@
 import type { Memory } from "../../ffi/index.ts";
 import { IORING_OP_READ, IORING_OP_READ_FIXED, IORING_OP_READV, IORING_OP_READV_FIXED } from "../abi.ts";
-import type { Fd, FixedFile, FixedSink } from "../handles.ts";
+import type { FixedSink } from "../handles.ts";
 import { count, declare, Operation } from "../operation.ts";
-import { fileOffset, oneIndex, rangesOf, vectorsOf } from "./vectors.ts";
-
-/** What the four operations of this family share. */
-interface Base {
-  /** The file: a descriptor, or a slot of the ring's file table. */
-  fd: Fd | FixedFile;
-  /** Bytes from the start of the file; left out: the file's own position, and the only choice for pipes and sockets. */
-  offset?: number;
-  /** `RWF_*` flags of preadv2(2). */
-  flags?: number;
-}
+import { lowerFixed, lowerMany, lowerManyFixed, lowerOne, READ_MANY, READ_ONE, type TransferOptions } from "./rw.ts";
 
 /** Options of {@link read}. */
-export interface ReadOptions extends Base {
+export interface ReadOptions extends TransferOptions {
   /** Filled from its first byte; not to be transferred or resized before the operation completes. */
   buffer: Memory;
 }
 /** Options of {@link readFixed}. */
-export interface ReadFixedOptions extends Base {
+export interface ReadFixedOptions extends TransferOptions {
   /** A fixed buffer, or a part of one, that data may go into. */
   buffer: FixedSink;
 }
 /** Options of {@link readv}. */
-export interface ReadvOptions extends Base {
+export interface ReadvOptions extends TransferOptions {
   /** Filled in order; 1 to 1024. */
   buffers: readonly Memory[];
 }
 /** Options of {@link readvFixed}. */
-export interface ReadvFixedOptions extends Base {
+export interface ReadvFixedOptions extends TransferOptions {
   /** Parts of one fixed buffer, filled in order. */
   buffers: readonly FixedSink[];
 }
@@ -41,12 +31,11 @@ export const READ = declare({
   syscall: "pread(2)",
   since: "5.6",
   completions: "one",
-  options: ["fd", "buffer", "offset", "flags"],
+  options: READ_ONE,
   raw(slot: number, fd: number, address: number, length: number, offset: number, flags: number) {
     this.prep(IORING_OP_READ, slot, fd, offset, address, length, flags, 0, 0, 0);
   },
-  lower: (o: ReadOptions, l) =>
-    [l.file(o.fd), l.memory(o.buffer), o.buffer.byteLength, fileOffset(o.offset), o.flags ?? 0] as [number, number, number, number, number],
+  lower: lowerOne,
   result: count,
 });
 
@@ -56,21 +45,11 @@ export const READ_FIXED = declare({
   syscall: "pread(2)",
   since: "5.1",
   completions: "one",
-  options: ["fd", "buffer", "offset", "flags"],
+  options: READ_ONE,
   raw(slot: number, fd: number, address: number, length: number, offset: number, index: number, flags: number) {
     this.prep(IORING_OP_READ_FIXED, slot, fd, offset, address, length, flags, index, 0, 0);
   },
-  lower(o: ReadFixedOptions, l) {
-    l.pins.push(o.buffer);
-    return [l.file(o.fd), o.buffer.address, o.buffer.length, fileOffset(o.offset), o.buffer.index, o.flags ?? 0] as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
-  },
+  lower: lowerFixed,
   result: count,
 });
 
@@ -80,18 +59,11 @@ export const READV = declare({
   syscall: "preadv2(2)",
   since: "5.1",
   completions: "one",
-  options: ["fd", "buffers", "offset", "flags"],
+  options: READ_MANY,
   raw(slot: number, fd: number, vectors: number, vectorCount: number, offset: number, flags: number) {
     this.prep(IORING_OP_READV, slot, fd, offset, vectors, vectorCount, flags, 0, 0, 0);
   },
-  lower: (o: ReadvOptions, l) =>
-    [l.file(o.fd), vectorsOf(o.buffers, l), o.buffers.length, fileOffset(o.offset), o.flags ?? 0] as [
-      number,
-      number,
-      number,
-      number,
-      number,
-    ],
+  lower: lowerMany,
   result: count,
 });
 
@@ -101,22 +73,11 @@ export const READV_FIXED = declare({
   syscall: "preadv2(2)",
   since: "6.15",
   completions: "one",
-  options: ["fd", "buffers", "offset", "flags"],
+  options: READ_MANY,
   raw(slot: number, fd: number, vectors: number, vectorCount: number, offset: number, index: number, flags: number) {
     this.prep(IORING_OP_READV_FIXED, slot, fd, offset, vectors, vectorCount, flags, index, 0, 0);
   },
-  lower(o: ReadvFixedOptions, l) {
-    const index = oneIndex(o.buffers);
-    l.pins.push(...o.buffers);
-    return [l.file(o.fd), rangesOf(o.buffers, l), o.buffers.length, fileOffset(o.offset), index, o.flags ?? 0] as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
-  },
+  lower: lowerManyFixed,
   result: count,
 });
 
@@ -124,29 +85,72 @@ export const READV_FIXED = declare({
  * Reads from a file: `IORING_OP_READ`, since 5.6; as `pread(2)`. Resolves to the bytes read: fewer than asked at the end of the
  * file, 0 behind it.
  *
- * Errors: EBADF (descriptor), EFAULT, EINVAL (O_DIRECT alignment), EIO, EAGAIN (non-blocking file). In a soft link anything but
+ * Errors: EBADF (descriptor), EFAULT, EINVAL (O_DIRECT alignment), EIO, EAGAIN (RWF_NOWAIT; a descriptor with O_NONBLOCK
+ * is waited for all the same). In a soft link anything but
  * the whole length severs the chain. The buffer is pinned until the CQE.
  *
  * @example
  * ```ts
- * import { openSync } from "node:fs";
+ * import { closeSync, openSync } from "node:fs";
  * import { read, Ring } from "uring-ublk";
  * await using ring = await Ring.open({ entries: 8 });
+ * const fd = openSync("/proc/version", "r");
  * const buffer = new Uint8Array(16);
- * const n = await ring.run(read({ fd: openSync("/proc/version", "r"), buffer, offset: 0 }));
+ * const n = await ring.run(read({ fd, buffer, offset: 0 }));
  * console.log(new TextDecoder().decode(buffer.subarray(0, n))); // Linux version ...
+ * closeSync(fd);
  * ```
  */
 export const read = (options: ReadOptions): Operation<number> => new Operation(READ, options);
 
 /**
  * Reads into a fixed buffer: `IORING_OP_READ_FIXED`, since 5.1. As {@link read}, without mapping the pages each time.
- * Errors: also EFAULT when the slot is empty, the range too long, or the kernel buffer is a source. See `ring.registerBuffers`.
+ * Errors: also EFAULT when the slot is empty, the range too long, or the kernel buffer is a source. See {@link Ring.fixedBuffer}.
+ *
+ * @example
+ * ```ts
+ * import { closeSync, openSync } from "node:fs";
+ * import { readFixed, Ring } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8, fixedBuffers: 1 });
+ * const fd = openSync("/proc/version", "r");
+ * const buffer = ring.fixedBuffer(4096);
+ * await ring.run(readFixed({ fd, buffer: buffer.slice(0, 5), offset: 0 }));
+ * console.log(new TextDecoder().decode(buffer.bytes.subarray(0, 5))); // Linux
+ * closeSync(fd);
+ * ```
  */
 export const readFixed = (options: ReadFixedOptions): Operation<number> => new Operation(READ_FIXED, options);
 
-/** Reads into several buffers: `IORING_OP_READV`, since 5.1; as `preadv2(2)`. As {@link read}; the buffers are pinned until the CQE. */
+/**
+ * Reads into several buffers: `IORING_OP_READV`, since 5.1; as `preadv2(2)`. As {@link read}; the buffers are pinned until the CQE.
+ *
+ * @example
+ * ```ts
+ * import { closeSync, openSync } from "node:fs";
+ * import { readv, Ring } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8 });
+ * const fd = openSync("/proc/version", "r");
+ * const [head, rest] = [new Uint8Array(6), new Uint8Array(7)];
+ * console.log(await ring.run(readv({ fd, buffers: [head, rest], offset: 0 }))); // 13
+ * console.log(new TextDecoder().decode(rest)); // version
+ * closeSync(fd);
+ * ```
+ */
 export const readv = (options: ReadvOptions): Operation<number> => new Operation(READV, options);
 
-/** Reads into parts of one fixed buffer: `IORING_OP_READV_FIXED`, since 6.15. As {@link readFixed}. */
+/**
+ * Reads into parts of one fixed buffer: `IORING_OP_READV_FIXED`, since 6.15. As {@link readFixed}.
+ *
+ * @example
+ * ```ts
+ * import { closeSync, openSync } from "node:fs";
+ * import { readvFixed, Ring } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8, fixedBuffers: 1 });
+ * const fd = openSync("/proc/version", "r");
+ * const buffer = ring.fixedBuffer(4096);
+ * const scatter = readvFixed({ fd, buffers: [buffer.slice(1024, 6), buffer.slice(0, 2)], offset: 0 });
+ * console.log(ring.supports(scatter) ? await ring.run(scatter) : 8); // 8
+ * closeSync(fd);
+ * ```
+ */
 export const readvFixed = (options: ReadvFixedOptions): Operation<number> => new Operation(READV_FIXED, options);

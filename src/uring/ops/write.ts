@@ -1,36 +1,26 @@
 import type { Memory } from "../../ffi/index.ts";
 import { IORING_OP_WRITE, IORING_OP_WRITE_FIXED, IORING_OP_WRITEV, IORING_OP_WRITEV_FIXED } from "../abi.ts";
-import type { Fd, FixedFile, FixedSource } from "../handles.ts";
+import type { FixedSource } from "../handles.ts";
 import { count, declare, Operation } from "../operation.ts";
-import { fileOffset, oneIndex, rangesOf, vectorsOf } from "./vectors.ts";
-
-/** What the four operations of this family share. */
-interface Base {
-  /** The file: a descriptor, or a slot of the ring's file table. */
-  fd: Fd | FixedFile;
-  /** Bytes from the start of the file; left out: the file's own position, and the only choice for pipes and sockets. */
-  offset?: number;
-  /** `RWF_*` flags of pwritev2(2). */
-  flags?: number;
-}
+import { lowerFixed, lowerMany, lowerManyFixed, lowerOne, WRITE_MANY, WRITE_ONE, type WriteTransferOptions } from "./rw.ts";
 
 /** Options of {@link write}. */
-export interface WriteOptions extends Base {
+export interface WriteOptions extends WriteTransferOptions {
   /** Written from its first byte; not to be changed or transferred before the operation completes. */
   buffer: Memory;
 }
 /** Options of {@link writeFixed}. */
-export interface WriteFixedOptions extends Base {
+export interface WriteFixedOptions extends WriteTransferOptions {
   /** A fixed buffer, or a part of one, that data may come from. */
   buffer: FixedSource;
 }
 /** Options of {@link writev}. */
-export interface WritevOptions extends Base {
+export interface WritevOptions extends WriteTransferOptions {
   /** Written in order; 1 to 1024. */
   buffers: readonly Memory[];
 }
 /** Options of {@link writevFixed}. */
-export interface WritevFixedOptions extends Base {
+export interface WritevFixedOptions extends WriteTransferOptions {
   /** Parts of one fixed buffer, written in order. */
   buffers: readonly FixedSource[];
 }
@@ -41,12 +31,11 @@ export const WRITE = declare({
   syscall: "pwrite(2)",
   since: "5.6",
   completions: "one",
-  options: ["fd", "buffer", "offset", "flags"],
+  options: WRITE_ONE,
   raw(slot: number, fd: number, address: number, length: number, offset: number, flags: number) {
     this.prep(IORING_OP_WRITE, slot, fd, offset, address, length, flags, 0, 0, 0);
   },
-  lower: (o: WriteOptions, l) =>
-    [l.file(o.fd), l.memory(o.buffer), o.buffer.byteLength, fileOffset(o.offset), o.flags ?? 0] as [number, number, number, number, number],
+  lower: lowerOne,
   result: count,
 });
 
@@ -56,21 +45,11 @@ export const WRITE_FIXED = declare({
   syscall: "pwrite(2)",
   since: "5.1",
   completions: "one",
-  options: ["fd", "buffer", "offset", "flags"],
+  options: WRITE_ONE,
   raw(slot: number, fd: number, address: number, length: number, offset: number, index: number, flags: number) {
     this.prep(IORING_OP_WRITE_FIXED, slot, fd, offset, address, length, flags, index, 0, 0);
   },
-  lower(o: WriteFixedOptions, l) {
-    l.pins.push(o.buffer);
-    return [l.file(o.fd), o.buffer.address, o.buffer.length, fileOffset(o.offset), o.buffer.index, o.flags ?? 0] as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
-  },
+  lower: lowerFixed,
   result: count,
 });
 
@@ -80,18 +59,11 @@ export const WRITEV = declare({
   syscall: "pwritev2(2)",
   since: "5.1",
   completions: "one",
-  options: ["fd", "buffers", "offset", "flags"],
+  options: WRITE_MANY,
   raw(slot: number, fd: number, vectors: number, vectorCount: number, offset: number, flags: number) {
     this.prep(IORING_OP_WRITEV, slot, fd, offset, vectors, vectorCount, flags, 0, 0, 0);
   },
-  lower: (o: WritevOptions, l) =>
-    [l.file(o.fd), vectorsOf(o.buffers, l), o.buffers.length, fileOffset(o.offset), o.flags ?? 0] as [
-      number,
-      number,
-      number,
-      number,
-      number,
-    ],
+  lower: lowerMany,
   result: count,
 });
 
@@ -101,22 +73,11 @@ export const WRITEV_FIXED = declare({
   syscall: "pwritev2(2)",
   since: "6.15",
   completions: "one",
-  options: ["fd", "buffers", "offset", "flags"],
+  options: WRITE_MANY,
   raw(slot: number, fd: number, vectors: number, vectorCount: number, offset: number, index: number, flags: number) {
     this.prep(IORING_OP_WRITEV_FIXED, slot, fd, offset, vectors, vectorCount, flags, index, 0, 0);
   },
-  lower(o: WritevFixedOptions, l) {
-    const index = oneIndex(o.buffers);
-    l.pins.push(...o.buffers);
-    return [l.file(o.fd), rangesOf(o.buffers, l), o.buffers.length, fileOffset(o.offset), index, o.flags ?? 0] as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
-  },
+  lower: lowerManyFixed,
   result: count,
 });
 
@@ -128,11 +89,12 @@ export const WRITEV_FIXED = declare({
  *
  * @example
  * ```ts
- * import { openSync } from "node:fs";
  * import { Ring, write } from "uring-ublk";
+ * import { sys } from "uring-ublk/ffi";
  * await using ring = await Ring.open({ entries: 8 });
- * const fd = openSync(`/tmp/uring-ublk-example-${process.pid}`, "w");
+ * const fd = sys.memfdCreate("example");
  * console.log(await ring.run(write({ fd, buffer: new TextEncoder().encode("hello"), offset: 0 }))); // 5
+ * sys.close(fd);
  * ```
  */
 export const write = (options: WriteOptions): Operation<number> => new Operation(WRITE, options);
@@ -140,11 +102,50 @@ export const write = (options: WriteOptions): Operation<number> => new Operation
 /**
  * Writes from a fixed buffer: `IORING_OP_WRITE_FIXED`, since 5.1. As {@link write}, without mapping the pages each time.
  * Errors: also EFAULT when the slot is empty, the range too long, or the kernel buffer is a sink.
+ *
+ * @example
+ * ```ts
+ * import { Ring, writeFixed } from "uring-ublk";
+ * import { sys } from "uring-ublk/ffi";
+ * await using ring = await Ring.open({ entries: 8, fixedBuffers: 1 });
+ * const fd = sys.memfdCreate("example");
+ * const buffer = ring.fixedBuffer(4096);
+ * buffer.bytes.set(new TextEncoder().encode("hello"));
+ * console.log(await ring.run(writeFixed({ fd, buffer: buffer.slice(0, 5), offset: 0 }))); // 5
+ * sys.close(fd);
+ * ```
  */
 export const writeFixed = (options: WriteFixedOptions): Operation<number> => new Operation(WRITE_FIXED, options);
 
-/** Writes from several buffers: `IORING_OP_WRITEV`, since 5.1; as `pwritev2(2)`. As {@link write}; the buffers are pinned until the CQE. */
+/**
+ * Writes from several buffers: `IORING_OP_WRITEV`, since 5.1; as `pwritev2(2)`. As {@link write}; the buffers are pinned until the CQE.
+ *
+ * @example
+ * ```ts
+ * import { Ring, writev } from "uring-ublk";
+ * import { sys } from "uring-ublk/ffi";
+ * await using ring = await Ring.open({ entries: 8 });
+ * const fd = sys.memfdCreate("example");
+ * const buffers = ["head", "body"].map((text) => new TextEncoder().encode(text));
+ * console.log(await ring.run(writev({ fd, buffers, offset: 0 }))); // 8
+ * sys.close(fd);
+ * ```
+ */
 export const writev = (options: WritevOptions): Operation<number> => new Operation(WRITEV, options);
 
-/** Writes from parts of one fixed buffer: `IORING_OP_WRITEV_FIXED`, since 6.15. As {@link writeFixed}. */
+/**
+ * Writes from parts of one fixed buffer: `IORING_OP_WRITEV_FIXED`, since 6.15. As {@link writeFixed}.
+ *
+ * @example
+ * ```ts
+ * import { Ring, writevFixed } from "uring-ublk";
+ * import { sys } from "uring-ublk/ffi";
+ * await using ring = await Ring.open({ entries: 8, fixedBuffers: 1 });
+ * const fd = sys.memfdCreate("example");
+ * const buffer = ring.fixedBuffer(4096);
+ * const gather = writevFixed({ fd, buffers: [buffer.slice(1024, 6), buffer.slice(0, 2)], offset: 0 });
+ * console.log(ring.supports(gather) ? await ring.run(gather) : 8); // 8
+ * sys.close(fd);
+ * ```
+ */
 export const writevFixed = (options: WritevFixedOptions): Operation<number> => new Operation(WRITEV_FIXED, options);

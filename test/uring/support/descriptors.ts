@@ -73,7 +73,11 @@ export function tcpPair(): Pair {
 
 /** A folder that vanishes at the end of the scope. */
 export class TemporaryFolder implements Disposable {
-  readonly path = mkdtempSync(join(tmpdir(), "uring-ublk-test-"));
+  readonly path: string;
+
+  constructor(parent = tmpdir()) {
+    this.path = mkdtempSync(join(parent, "uring-ublk-test-"));
+  }
 
   file(name: string): string {
     return join(this.path, name);

@@ -5,23 +5,17 @@
  */
 export * as abi from "./abi.ts";
 export { BufferGroup, type BufferGroupOptions, type Chunk } from "./buffer-group.ts";
+export type { CancelAny, CancelBy, CancelMatch } from "./cancel-match.ts";
 export { type CompletionHandler, type Completions, RingCore, type RingCoreOptions } from "./core.ts";
 export { Driver, type DriverPolicy } from "./driver.ts";
+export type { EnterOptions } from "./enter.ts";
 export { ProtocolError, UringError } from "./error.ts";
+export type { FeatureName } from "./features.ts";
+export { OperationHandle, type RawTarget, type Target } from "./handle.ts";
 export { type Direction, type DirectSlot, type Fd, FixedBuffer, FixedFile, type FixedSink, type FixedSource } from "./handles.ts";
-export { Lowering, MultishotOperation, Operation, type RawArgument } from "./operation.ts";
-export {
-  type CancelFdOptions,
-  cancelFd,
-  POLLERR,
-  POLLHUP,
-  POLLIN,
-  POLLOUT,
-  type PollOptions,
-  poll,
-  type TimeoutOptions,
-  timeout,
-} from "./ops/control.ts";
+export { type MailAddress, Mailbox, type Message, RawMailbox, ResourceTag } from "./mailbox.ts";
+export { type ImpersonalOperation, Lowering, type Modifiers, MultishotOperation, Operation, type RawArgument } from "./operation.ts";
+export { type CancelFdOptions, cancel, cancelFd } from "./ops/cancel.ts";
 export {
   close,
   closeDirect,
@@ -37,7 +31,23 @@ export {
   openat,
   openatDirect,
 } from "./ops/file.ts";
-export { type NopOptions, nop } from "./ops/nop.ts";
+export { type MailTarget, type MsgRingFdOptions, type MsgRingOptions, msgRing, msgRingFd } from "./ops/msg-ring.ts";
+export { type NopOptions, nop, nop128 } from "./ops/nop.ts";
+export {
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLOUT,
+  POLLPRI,
+  POLLRDHUP,
+  type PollOptions,
+  type PollRemoveOptions,
+  type PollUpdateOptions,
+  poll,
+  pollMultishot,
+  pollRemove,
+  pollUpdate,
+} from "./ops/poll.ts";
 export {
   type ReadFixedOptions,
   type ReadOptions,
@@ -58,7 +68,24 @@ export {
   sendZc,
   type ZeroCopySend,
 } from "./ops/socket.ts";
-export { type UringCmdOptions, uringCmd, uringCmd128 } from "./ops/uring-cmd.ts";
+export type { TimeoutClock } from "./ops/time.ts";
+export {
+  type TimeoutMultishotOptions,
+  type TimeoutOptions,
+  type TimeoutRemoveOptions,
+  type TimeoutUpdateOptions,
+  timeout,
+  timeoutMultishot,
+  timeoutRemove,
+  timeoutUpdate,
+} from "./ops/timeout.ts";
+export {
+  type UringCmdMultishotOptions,
+  type UringCmdOptions,
+  uringCmd,
+  uringCmd128,
+  uringCmdMultishot,
+} from "./ops/uring-cmd.ts";
 export {
   type WriteFixedOptions,
   type WriteOptions,
@@ -69,9 +96,30 @@ export {
   writev,
   writevFixed,
 } from "./ops/write.ts";
-export { type KernelSupport, queryKernel } from "./probe.ts";
+export { type KernelSupport, queryKernel, queryRingHeader, queryZeroCopyReceive, type ZeroCopyReceiveSupport } from "./probe.ts";
 export { RawRing } from "./raw-ring.ts";
-export { Registrations } from "./register.ts";
-export { Ring, type RingOptions, type RunOptions, type Settled, type SingleOperation } from "./ring.ts";
+export {
+  BPF_CONTEXT,
+  type BpfFilter,
+  type BpfInstruction,
+  type BufferRange,
+  bpf,
+  type CloneBuffersOptions,
+  filterThread,
+  KEEP_FILE,
+  type MemoryRegionOptions,
+  type MessageOptions,
+  type NapiSettings,
+  NO_FILE,
+  Registrations,
+  type Restrictions,
+  restrictThread,
+  sendMessage,
+  type ZcrxInterface,
+  type ZcrxInterfaceOptions,
+} from "./register/index.ts";
+export type { ResizeOptions } from "./resize.ts";
+export { Ring } from "./ring.ts";
+export type { RingOptions, RunOptions, Settled, SingleOperation } from "./ring-options.ts";
 export type { RingMemory, RingRecord, RingShape } from "./setup.ts";
 export { SubmissionQueue } from "./submission.ts";

@@ -1,8 +1,9 @@
 import { addressOf, isDetached, type Memory } from "../ffi/index.ts";
-import { IOSQE_FIXED_FILE } from "./abi.ts";
+import { IOSQE_ASYNC, IOSQE_FIXED_FILE, IOSQE_IO_DRAIN } from "./abi.ts";
 import type { Completions, RingCore } from "./core.ts";
+import { type FeatureName, kernelSupports, requireFeature } from "./features.ts";
 import { type Fd, FixedFile } from "./handles.ts";
-import { checkKnown } from "./options.ts";
+import { checkInteger, checkKnown } from "./options.ts";
 
 /** What a raw writer takes after the slot: integers, or the words of a payload. */
 export type RawArgument = number | Int32Array;
@@ -29,9 +30,15 @@ export interface Declaration<Name extends string, Args extends readonly (RawArgu
   readonly accepts?: readonly number[];
   /** What an errno means here, where that is something of its own: likely cause and remedy, by name. */
   readonly hints?: Readonly<Record<string, string>>;
+  /** The kernel refuses a personality. */
+  readonly impersonal?: boolean;
   raw(this: RingCore, slot: number, ...args: Args): void;
   lower(options: Options, lowering: Lowering): Args;
   result(result: number, flags: number, options: Options): Result;
+  /** Multishot: whether a last CQE (no F_MORE) that is not a failure calls for starting it again. */
+  continues?(result: number, flags: number, options: Options): boolean;
+  /** Multishot: after how many items it is over. */
+  limit?(options: Options): number | undefined;
   /** Undoes a completion whose value nobody gets, because it was aborted: closes what was opened, gives a buffer back. */
   discard?(result: number, flags: number, options: Options, ring: RingCore): void;
 }
@@ -54,6 +61,21 @@ export class Lowering {
   ioprio = 0;
   /** Kept alive, and checked for detachment, until the final CQE. */
   readonly pins: object[] = [];
+
+  constructor(
+    /** The ring that the operation is queued on. */
+    readonly ring: RingCore,
+  ) {}
+
+  /** Whether the running kernel has a flag. */
+  supports(feature: FeatureName): boolean {
+    return kernelSupports(feature, this.ring.record.features, this.ring.syscalls);
+  }
+
+  /** Refuses the operation, before it is queued, unless the running kernel has a flag that it needs. */
+  needs(feature: FeatureName, operation: string): void {
+    requireFeature(feature, operation, this.ring);
+  }
 
   /** The descriptor or slot number of a file; a slot sets `IOSQE_FIXED_FILE`. */
   file(fd: Fd | FixedFile): number {
@@ -84,6 +106,16 @@ export type AnyDeclaration = Omit<Declaration<string, readonly never[], never, u
   lower(options: never, lowering: Lowering): readonly (RawArgument | undefined)[];
 };
 
+/** What any operation may carry besides its own fields: `IOSQE_*` and credentials. */
+export interface Modifiers {
+  /** `IOSQE_*`. */
+  readonly flags: number;
+  /** A registered personality, or 0. */
+  readonly personality: number;
+}
+
+const NO_MODIFIERS: Modifiers = Object.freeze({ flags: 0, personality: 0 });
+
 /**
  * A described operation: an immutable value that says what to do and has done nothing yet. `ring.run` executes it, as often as
  * wanted. `Result` is what it resolves to.
@@ -93,6 +125,8 @@ export class Operation<Result> {
   readonly declaration: AnyDeclaration;
   /** The options it was made with; frozen. */
   readonly options: object;
+  /** What the SQE carries besides the operation's own fields. @internal */
+  readonly modifiers: Modifiers = NO_MODIFIERS;
   declare protected readonly _result: Result;
 
   /** @internal */
@@ -112,15 +146,42 @@ export class Operation<Result> {
     return this.declaration.opcode;
   }
 
+  /**
+   * The same, but it waits for everything queued before it, and what is queued behind it waits for it (`IOSQE_IO_DRAIN`, 5.2). Mind
+   * operations that end late or never: it waits for those too. EOPNOTSUPP on a ring where CQE_SKIP was used.
+   */
+  drain(): this {
+    return modified(this, { flags: this.modifiers.flags | IOSQE_IO_DRAIN });
+  }
+
+  /** The same, but a worker thread of the kernel carries it out, without a try that does not block (`IOSQE_ASYNC`, 5.6). */
+  async(): this {
+    return modified(this, { flags: this.modifiers.flags | IOSQE_ASYNC });
+  }
+
+  /** The same with the credentials that {@link Registrations.personality} kept (5.6); EINVAL when there are none of that number. */
+  personality(id: number): this {
+    checkInteger(this.name, "personality", id, 1, 0xffff);
+    if (this.declaration.impersonal === true) throw new TypeError(`${this.name}: the kernel refuses it with a personality`);
+    return modified(this, { personality: id });
+  }
+
   /** Writes the SQE for a slot of a ring and answers what must be pinned until the final CQE. @internal */
   encode(ring: RingCore, slot: number): Lowering {
-    const lowering = new Lowering();
+    const lowering = new Lowering(ring);
     const args = this.declaration.lower(this.options as never, lowering) as never[];
     this.declaration.raw.call(ring, slot, ...args);
-    if (lowering.flags !== 0) ring.setFlags(lowering.flags);
+    const flags = lowering.flags | this.modifiers.flags;
+    if (flags !== 0) ring.setFlags(flags);
+    if (this.modifiers.personality !== 0) ring.setPersonality(this.modifiers.personality);
     if (lowering.ioprio !== 0) ring.setIoprio(lowering.ioprio);
     return lowering;
   }
+}
+
+function modified<Op extends Operation<unknown>>(operation: Op, change: Partial<Modifiers>): Op {
+  const copy = Object.create(Object.getPrototypeOf(operation)) as Op;
+  return Object.assign(copy, operation, { modifiers: Object.freeze({ ...operation.modifiers, ...change }) });
 }
 
 /** An operation that completes many times; `ring.run` of it is an async iterable. */
@@ -128,3 +189,6 @@ export class MultishotOperation<Item> extends Operation<Item> {
   /** Tells it from an operation that completes once. */
   readonly multishot = true as const;
 }
+
+/** An operation that the kernel refuses with a personality. */
+export type ImpersonalOperation<Result> = Operation<Result> & { readonly personality: never };

@@ -62,10 +62,10 @@ export const matchOptions: readonly (typeof NAMES)[number][] = NAMES;
 /** Checks the description of a cancel and puts it into words. */
 export function matchOf(what: string, match: LooseMatch, raw: CompletionQueue | undefined): MatchWords {
   checkKnown(what, match, NAMES);
-  const { target, fd, opcode, all = false, any } = match;
+  const { any: everything, target, fd, opcode, all = false } = match;
   checkBoolean(what, "all", all);
-  if (any !== undefined) {
-    if (any !== true || target !== undefined || fd !== undefined || opcode !== undefined)
+  if (everything !== undefined) {
+    if (everything !== true || target !== undefined || fd !== undefined || opcode !== undefined)
       throw new TypeError(`${what}: any: true stands alone`);
     return { low: 0, high: 0, fd: -1, flags: abi.IORING_ASYNC_CANCEL_ANY, opcode: 0 };
   }

@@ -202,12 +202,14 @@ export class RingCore extends CompletionQueue implements Disposable {
     if (this.ended) throw new TypeError("the ring is closed");
     if (this.reaping) throw new TypeError("resize: a batch of completions is being handled; resize after it");
     if (this.#templates > 0) throw new TypeError("resize: a ring with templates keeps its size");
-    const sizes = checkResize(this.record, this.inFlight, options);
+    const sizes = checkResize(this.record, options);
     // The kernel moves what is in the queues as if every entry had the plain size: so there is nothing in them.
     for (let attempt = 0; (this.queued > 0 || this.ready > 0) && attempt < ROOM_ATTEMPTS; attempt++) {
       this.enter(0);
       this.reap();
     }
+    if (this.inFlight > sizes.cqEntries)
+      throw new RangeError(`resize: cqEntries is ${sizes.cqEntries}, and ${this.inFlight} operations are in flight; wait for some of them`);
     const { memory, record } = resizeMemory(this.record, this.register, sizes, options.clamp ?? false);
     const old = this.#memory;
     this.#memory = memory;

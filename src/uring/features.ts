@@ -10,7 +10,7 @@ const ETIME = -62;
 const EOPNOTSUPP = -95;
 
 /** Flags and register operations by the kernel's name, and the Linux that brought them. */
-const SINCE = {
+export const FEATURES = {
   IORING_SETUP_IOPOLL: "5.1",
   IORING_SETUP_SQPOLL: "5.1",
   IORING_SETUP_SQ_AFF: "5.1",
@@ -169,7 +169,7 @@ const SINCE = {
 } as const satisfies Partial<Record<keyof typeof abi, string>>;
 
 /** A flag or register operation, by the kernel's name for it. */
-export type FeatureName = keyof typeof SINCE;
+export type FeatureName = keyof typeof FEATURES;
 
 const BITS: Readonly<Record<FeatureName, number>> = abi;
 
@@ -216,7 +216,7 @@ const answers = new Map<FeatureName, boolean>();
 export function kernelSupports(name: FeatureName, features?: number, syscalls: RingSyscalls = ringSyscalls()): boolean {
   const known = answers.get(name);
   if (known !== undefined) return known;
-  const since = SINCE[name];
+  const since = FEATURES[name];
   if (since === undefined) throw unknown(name);
   if (kernel === null) kernel = queryKernel(syscalls);
   let answer = byMask(name, kernel, features);
@@ -231,11 +231,11 @@ export function kernelSupports(name: FeatureName, features?: number, syscalls: R
 /** Throws unless the running kernel has what an operation is about to use; the error names the one that brought it. */
 export function requireFeature(name: FeatureName, operation: string, ring: RingCore): void {
   if (kernelSupports(name, ring.record.features, ring.syscalls)) return;
-  throw new UringError({ operation, errno: EOPNOTSUPP, hint: `this kernel does not have ${name}; it came with Linux ${SINCE[name]}` });
+  throw new UringError({ operation, errno: EOPNOTSUPP, hint: `this kernel does not have ${name}; it came with Linux ${FEATURES[name]}` });
 }
 
 function unknown(name: string): TypeError {
-  const meant = nearest(name, Object.keys(SINCE));
+  const meant = nearest(name, Object.keys(FEATURES));
   return new TypeError(
     `supports: there is no '${name}'${meant === undefined ? "; give an operation, or the kernel's name of a flag" : `; did you mean '${meant}'?`}`,
   );

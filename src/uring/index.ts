@@ -10,7 +10,7 @@ export { type CompletionHandler, type Completions, RingCore, type RingCoreOption
 export { Driver, type DriverPolicy } from "./driver.ts";
 export type { EnterOptions } from "./enter.ts";
 export { ProtocolError, UringError } from "./error.ts";
-export type { FeatureName } from "./features.ts";
+export { FEATURES, type FeatureName } from "./features.ts";
 export { OperationHandle, type RawTarget, type Target } from "./handle.ts";
 export { type Direction, type DirectSlot, type Fd, FixedBuffer, FixedFile, type FixedSink, type FixedSource } from "./handles.ts";
 export { type MailAddress, Mailbox, type Message, RawMailbox, ResourceTag } from "./mailbox.ts";

@@ -16,7 +16,7 @@ export interface ResizeOptions {
 }
 
 /** Checks what can be known before the kernel is asked. Answers both sizes. */
-export function checkResize(record: RingRecord, inFlight: number, options: ResizeOptions): { entries: number; cqEntries: number } {
+export function checkResize(record: RingRecord, options: ResizeOptions): { entries: number; cqEntries: number } {
   checkKnown("resize", options, ["entries", "cqEntries", "clamp"]);
   if (options.clamp !== undefined) checkBoolean("resize", "clamp", options.clamp);
   const limit = (most: number): number => (options.clamp ? 0x7fff_ffff : most);
@@ -25,9 +25,6 @@ export function checkResize(record: RingRecord, inFlight: number, options: Resiz
   const { cqEntries = options.entries === undefined ? record.cqEntries : entries * 2 } = options;
   checkInteger("resize", "cqEntries", cqEntries, 1, limit(CQ_LIMIT), "clamp: true takes the largest");
   if (cqEntries < entries) throw new RangeError(`resize: cqEntries is ${cqEntries}; it must be at least entries (${entries})`);
-  if (inFlight > cqEntries) {
-    throw new RangeError(`resize: cqEntries is ${cqEntries}; it must be at least the ${inFlight} operations in flight, or wait for them`);
-  }
   if ((record.flags & abi.IORING_SETUP_DEFER_TASKRUN) === 0)
     throw new TypeError("resize: the kernel resizes only rings with taskrun 'defer' (Linux 6.13)");
   return { entries, cqEntries };

@@ -66,8 +66,9 @@ export class AccessRegistrations extends ThreadRegistrations {
   }
 
   /**
-   * `IORING_REGISTER_SYNC_CANCEL` (6.0): cancels, and returns when what was cancelled has ended; its CQEs are in the ring then. The
-   * thread is blocked for so long. Answers how many were found where `all` or `any` was asked for, 0 otherwise.
+   * `IORING_REGISTER_SYNC_CANCEL` (6.0): cancels, and returns when what was cancelled has ended; its CQEs are in the ring then, or come
+   * with the next enter where the ring defers. The thread is blocked for so long. Answers how many were found where `all` or `any` was
+   * asked for, 0 otherwise; what was cancelled before and has not been told may be counted again.
    *
    * @param timeoutMs the longest wait; default for ever.
    * @throws UringError ENOENT when nothing matches; ETIME when the time is over.

@@ -4,6 +4,7 @@ import type { ResourceTag } from "../mailbox.ts";
 import { checkBoolean, checkInteger, checkKnown } from "../options.ts";
 import { io_uring_clone_buffers, io_uring_rsrc_register, io_uring_rsrc_update2, iovec } from "../structs.ts";
 import { RegisterCalls } from "./calls.ts";
+import type { Registrations } from "./zcrx.ts";
 
 const TABLE_LIMIT = 16384;
 const ONE_TABLE = "EBUSY: the ring has a buffer table already; ENOMEM: raise `ulimit -l`; EFAULT: the memory is not mapped";
@@ -19,7 +20,7 @@ export interface BufferRange {
 /** What {@link BufferRegistrations.cloneBuffers} is told. */
 export interface CloneBuffersOptions {
   /** The registrations of the ring to take from: `other.register`. */
-  from: RegisterCalls;
+  source: Registrations;
   /** First slot to take (6.13). Default 0. */
   sourceOffset?: number;
   /** First slot to put into (6.13). Default 0. */
@@ -78,14 +79,15 @@ export class BufferRegistrations extends RegisterCalls {
    */
   cloneBuffers(options: CloneBuffersOptions): void {
     const what = "cloneBuffers";
-    checkKnown(what, options, ["from", "sourceOffset", "offset", "count", "replace"]);
-    const { from, sourceOffset = 0, offset = 0, count = 0, replace = false } = options;
-    if (!(from instanceof RegisterCalls)) throw new TypeError("cloneBuffers: from must be the registrations of a ring (ring.raw.register)");
+    checkKnown(what, options, ["source", "sourceOffset", "offset", "count", "replace"]);
+    const { source, sourceOffset = 0, offset = 0, count = 0, replace = false } = options;
+    if (!(source instanceof RegisterCalls))
+      throw new TypeError("cloneBuffers: source must be the registrations of a ring (ring.raw.register)");
     checkInteger(what, "sourceOffset", sourceOffset, 0, TABLE_LIMIT);
     checkInteger(what, "offset", offset, 0, TABLE_LIMIT);
     if (options.count !== undefined) checkInteger(what, "count", count, 1, TABLE_LIMIT);
     checkBoolean(what, "replace", replace);
-    const { fd, registered } = from.self;
+    const { fd, registered } = source.self;
     const flags = (registered ? abi.IORING_REGISTER_SRC_REGISTERED : 0) | (replace ? abi.IORING_REGISTER_DST_REPLACE : 0);
     const arg = io_uring_clone_buffers.build({ src_fd: fd, flags, src_off: sourceOffset, dst_off: offset, nr: count });
     this.call(

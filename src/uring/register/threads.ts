@@ -28,7 +28,7 @@ export class ThreadRegistrations extends MemoryRegistrations {
     this.call("eventfd", abi.IORING_REGISTER_EVENTFD, Int32Array.of(fd), 1, "EBUSY: the ring has one already");
   }
 
-  /** `IORING_REGISTER_EVENTFD_ASYNC` (5.6): as {@link ThreadRegistrations.eventfd}, but only for what completes outside of enter. */
+  /** `IORING_REGISTER_EVENTFD_ASYNC` (5.6): as {@link ThreadRegistrations.eventfd}, but only for what a worker thread completes. */
   eventfdAsync(fd: number): void {
     this.call("eventfd async", abi.IORING_REGISTER_EVENTFD_ASYNC, Int32Array.of(fd), 1, "EBUSY: the ring has one already");
   }

@@ -69,8 +69,8 @@ export async function* multishot<Item>(
         } finally {
           group?.recycle(item.flags);
         }
-      } else if (given >= limit) return;
-      else if (failure !== undefined) throw failure.error;
+      } else if (failure !== undefined) throw failure.error;
+      else if (given >= limit) return;
       else if (again) {
         if (group !== undefined) await freeOrAborted(group, signal);
         again = false;

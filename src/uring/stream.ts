@@ -21,7 +21,7 @@ export async function* multishot<Item>(
 ): AsyncIterableIterator<Item> {
   const { declaration, options } = operation;
   const { group } = options as { group?: BufferGroup };
-  const limit = declaration.limit?.(options as never) ?? Number.POSITIVE_INFINITY;
+  const limit = declaration.limit?.(options as never) || Number.POSITIVE_INFINITY;
   let given = 0;
   const items: { value: Item; flags: number }[] = [];
   let wake: (() => void) | undefined;
@@ -58,6 +58,7 @@ export async function* multishot<Item>(
   let flight = start(listener);
   try {
     for (;;) {
+      if (given >= limit) return;
       const item = items.shift();
       if (item !== undefined) {
         try {
@@ -70,7 +71,6 @@ export async function* multishot<Item>(
           group?.recycle(item.flags);
         }
       } else if (failure !== undefined) throw failure.error;
-      else if (given >= limit) return;
       else if (again) {
         if (group !== undefined) await freeOrAborted(group, signal);
         again = false;

@@ -8,6 +8,10 @@ import { checkBoolean, checkInteger, checkKnown } from "./options.ts";
 export interface CancelAny {
   /** There is nothing to choose by. */
   any: true;
+  target?: undefined;
+  fd?: undefined;
+  opcode?: undefined;
+  all?: undefined;
 }
 
 /** What is in flight and agrees with everything that is given: at least one of the three. */
@@ -33,6 +37,7 @@ export type CancelBy = (
 ) & {
   /** All that agree, not only the first that is found (5.19). */
   all?: boolean;
+  any?: undefined;
 };
 
 /** Which operations a cancel is about. */

@@ -4,7 +4,8 @@ import { nop, Ring, type UringError } from "uring-ublk";
 import { arrayBufferAt, type RingSyscalls, ringSyscalls } from "uring-ublk/ffi";
 import { abi, BPF_CONTEXT, bpf, filterThread, RawRing, restrictThread } from "uring-ublk/uring";
 import layout from "../fixtures/layout.json" with { type: "json" };
-import { kernelAtLeast, requires } from "../support/requires.ts";
+import { runProgram } from "../support/child.ts";
+import { isRoot, kernelAtLeast, requires } from "../support/requires.ts";
 
 const old = requires(!kernelAtLeast("7.0"), "this kernel has it, and it cannot be undone in this process");
 
@@ -233,4 +234,13 @@ describe("restrictions of a thread", () => {
   old("are refused by this kernel", () => {
     expect(() => restrictThread({ operations: [nop()] })).toThrow(/EINVAL.*Linux 7.0/);
   });
+});
+
+describe("a thread that restricts itself", () => {
+  for (const way of ["restrict", "filter"]) {
+    requires(kernelAtLeast("7.0") && isRoot(), "needs Linux 7.0, and root")(`has rings that do what is left: ${way}`, async () => {
+      const { stdout, stderr } = await runProgram("uring/programs/restricted-thread.ts", [way]);
+      expect({ stdout, stderr }).toEqual({ stdout: "0 0 -13\n", stderr: "" });
+    });
+  }
 });

@@ -8,9 +8,13 @@ import { checkBoolean, checkInteger, checkKnown } from "./options.ts";
 export interface CancelAny {
   /** There is nothing to choose by. */
   any: true;
+  /** Excluded. */
   target?: undefined;
+  /** Excluded. */
   fd?: undefined;
+  /** Excluded. */
   opcode?: undefined;
+  /** Excluded. */
   all?: undefined;
 }
 
@@ -37,6 +41,7 @@ export type CancelBy = (
 ) & {
   /** All that agree, not only the first that is found (5.19). */
   all?: boolean;
+  /** Excluded. */
   any?: undefined;
 };
 

@@ -228,10 +228,9 @@ export function kernelSupports(name: FeatureName, features?: number, syscalls: R
   return answer;
 }
 
-/** Throws unless the running kernel has what an operation is about to use; the error names the one that brought it. */
-export function requireFeature(name: FeatureName, operation: string, ring: RingCore): void {
-  if (kernelSupports(name, ring.record.features, ring.syscalls)) return;
-  throw new UringError({ operation, errno: EOPNOTSUPP, hint: `this kernel does not have ${name}; it came with Linux ${FEATURES[name]}` });
+/** What is said of a flag that the running kernel does not have; the error names the one that brought it. */
+export function missingFeature(name: FeatureName, operation: string): UringError {
+  return new UringError({ operation, errno: EOPNOTSUPP, hint: `this kernel does not have ${name}; it came with Linux ${FEATURES[name]}` });
 }
 
 function unknown(name: string): TypeError {

@@ -1,7 +1,7 @@
 import { addressOf, isDetached, type Memory } from "../ffi/index.ts";
 import { IOSQE_ASYNC, IOSQE_FIXED_FILE, IOSQE_IO_DRAIN } from "./abi.ts";
 import type { Completions, RingCore } from "./core.ts";
-import { type FeatureName, kernelSupports, requireFeature } from "./features.ts";
+import { type FeatureName, kernelSupports, missingFeature } from "./features.ts";
 import { type Fd, FixedFile } from "./handles.ts";
 import { checkInteger, checkKnown } from "./options.ts";
 
@@ -35,12 +35,21 @@ export interface Declaration<Name extends string, Args extends readonly (RawArgu
   raw(this: RingCore, slot: number, ...args: Args): void;
   lower(options: Options, lowering: Lowering): Args;
   result(result: number, flags: number, options: Options): Result;
-  /** Multishot: whether a last CQE (no F_MORE) that is not a failure calls for starting it again. */
-  continues?(result: number, flags: number, options: Options): boolean;
-  /** Multishot: after how many items it is over. */
-  limit?(options: Options): number | undefined;
   /** Undoes a completion whose value nobody gets, because it was aborted: closes what was opened, gives a buffer back. */
   discard?(result: number, flags: number, options: Options, ring: RingCore): void;
+  /** How the completions of the kind "many" make an iteration. */
+  readonly shots?: ShotRules<Options>;
+}
+
+/** What an iteration must know of a multishot operation beyond its results; everything has a default. */
+export interface ShotRules<Options extends object> {
+  /**
+   * The kernel may end a multishot operation that has more to come, because the CQ was full: with what options it starts again, or
+   * undefined when that was the end. Default, with a buffer group: the same options, unless the result is 0.
+   */
+  again?(result: number, flags: number, options: Options): Options | undefined;
+  /** After how many items the iteration is over, however often the operation was started. Default: no limit. */
+  limit?(options: Options): number | undefined;
 }
 
 /** The usual result: what the CQE says, a count or 0. */
@@ -63,18 +72,20 @@ export class Lowering {
   readonly pins: object[] = [];
 
   constructor(
-    /** The ring that the operation is queued on. */
-    readonly ring: RingCore,
+    /** The operation's name, for what is wrong with an option. */
+    readonly name = "operation",
+    /** The ring it goes to. */
+    readonly ring: RingCore | undefined = undefined,
   ) {}
 
   /** Whether the running kernel has a flag. */
   supports(feature: FeatureName): boolean {
-    return kernelSupports(feature, this.ring.record.features, this.ring.syscalls);
+    return kernelSupports(feature, this.ring?.record.features, this.ring?.syscalls);
   }
 
   /** Refuses the operation, before it is queued, unless the running kernel has a flag that it needs. */
-  needs(feature: FeatureName, operation: string): void {
-    requireFeature(feature, operation, this.ring);
+  needs(feature: FeatureName): void {
+    if (!this.supports(feature)) throw missingFeature(feature, this.name);
   }
 
   /** The descriptor or slot number of a file; a slot sets `IOSQE_FIXED_FILE`. */
@@ -102,8 +113,9 @@ export class Lowering {
 }
 
 /** A declaration of any operation: what one operation knows of another's options is nothing. */
-export type AnyDeclaration = Omit<Declaration<string, readonly never[], never, unknown>, "lower"> & {
+export type AnyDeclaration = Omit<Declaration<string, readonly never[], never, unknown>, "lower" | "shots"> & {
   lower(options: never, lowering: Lowering): readonly (RawArgument | undefined)[];
+  readonly shots?: Omit<ShotRules<never>, "again"> & { again?(result: number, flags: number, options: never): object | undefined };
 };
 
 /** What any operation may carry besides its own fields: `IOSQE_*` and credentials. */
@@ -168,7 +180,7 @@ export class Operation<Result> {
 
   /** Writes the SQE for a slot of a ring and answers what must be pinned until the final CQE. @internal */
   encode(ring: RingCore, slot: number): Lowering {
-    const lowering = new Lowering(ring);
+    const lowering = new Lowering(this.name, ring);
     const args = this.declaration.lower(this.options as never, lowering) as never[];
     this.declaration.raw.call(ring, slot, ...args);
     const flags = lowering.flags | this.modifiers.flags;

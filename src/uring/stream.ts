@@ -21,7 +21,7 @@ export async function* multishot<Item>(
 ): AsyncIterableIterator<Item> {
   const { declaration, options } = operation;
   const { group } = options as { group?: BufferGroup };
-  const limit = declaration.limit?.(options as never) || Number.POSITIVE_INFINITY;
+  const limit = declaration.shots?.limit?.(options as never) || Number.POSITIVE_INFINITY;
   let given = 0;
   const items: { value: Item; flags: number }[] = [];
   let wake: (() => void) | undefined;
@@ -42,7 +42,8 @@ export async function* multishot<Item>(
       flagsOfLast = flags;
       if (!final) return;
       running = false;
-      again = declaration.continues?.(result, flags, options as never) ?? (result > 0 && (flags & IORING_CQE_F_BUFFER) !== 0);
+      const rule = declaration.shots?.again;
+      again = rule === undefined ? result > 0 && (flags & IORING_CQE_F_BUFFER) !== 0 : rule(result, flags, options as never) !== undefined;
     },
     fulfil(value) {
       items.push({ value, flags: flagsOfLast });

@@ -16,7 +16,7 @@ type Words = [number, number, number, number, number];
 
 function words(what: string, match: LooseMatch, l: Lowering): Words {
   const { fd, low, high, flags, opcode } = matchOf(what, match, l.ring);
-  for (const [bit, name] of FLAGS_SINCE) if ((flags & bit) !== 0) l.needs(name, what);
+  for (const [bit, name] of FLAGS_SINCE) if ((flags & bit) !== 0) l.needs(name);
   return [fd, low, high, flags, opcode];
 }
 

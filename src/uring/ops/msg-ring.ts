@@ -65,7 +65,7 @@ export const MSG_RING = declare({
     checkInteger("msgRing", "result", result, -0x8000_0000, 0xffff_ffff);
     if (flags !== undefined) {
       checkInteger("msgRing", "flags", flags, 0, 0xffff_ffff);
-      l.needs("IORING_MSG_RING_FLAGS_PASS", "msgRing");
+      l.needs("IORING_MSG_RING_FLAGS_PASS");
     }
     const pass = flags === undefined ? 0 : IORING_MSG_RING_FLAGS_PASS;
     return [...ring("msgRing", o.to, l), result, pass, flags ?? 0] as [number, number, number, number, number, number];

@@ -31,8 +31,8 @@ const OPTIONS = ["result", "fd", "buffer", "taskWork", "extra"] as const;
 type NopWords = [flags: number, result: number, fd: number, bufferIndex: number, extra1: number, extra2: number];
 
 function extraOf(what: string, extra: readonly [number, number], l: Lowering): readonly [number, number] {
-  l.needs("IORING_NOP_CQE32", what);
-  if (l.ring.record.cqe === 16) throw new TypeError(`${what}: extra needs a ring opened with cqe: 32 or cqe: 'mixed'`);
+  l.needs("IORING_NOP_CQE32");
+  if (l.ring?.record.cqe === 16) throw new TypeError(`${what}: extra needs a ring opened with cqe: 32 or cqe: 'mixed'`);
   return [checkInteger(what, "extra", extra[0], 0, 2 ** 53 - 1), checkInteger(what, "extra", extra[1], 0, 2 ** 53 - 1)];
 }
 
@@ -40,23 +40,23 @@ function lower(what: string, { result, fd, buffer, taskWork, extra }: NopOptions
   let flags = 0;
   if (result !== undefined) {
     checkInteger(what, "result", result, -0x8000_0000, 0x7fff_ffff);
-    l.needs("IORING_NOP_INJECT_RESULT", what);
+    l.needs("IORING_NOP_INJECT_RESULT");
     flags |= IORING_NOP_INJECT_RESULT;
   }
   let file = -1;
   if (fd !== undefined) {
-    l.needs("IORING_NOP_FILE", what);
+    l.needs("IORING_NOP_FILE");
     // Not IOSQE_FIXED_FILE: the NOP looks its file up by itself.
     file = fd instanceof FixedFile ? fd.slot : l.file(fd);
     flags |= fd instanceof FixedFile ? IORING_NOP_FILE | IORING_NOP_FIXED_FILE : IORING_NOP_FILE;
   }
   if (buffer !== undefined) {
     if (!(buffer instanceof FixedBuffer)) throw new TypeError(`${what}: buffer must be a FixedBuffer`);
-    l.needs("IORING_NOP_FIXED_BUFFER", what);
+    l.needs("IORING_NOP_FIXED_BUFFER");
     flags |= IORING_NOP_FIXED_BUFFER;
   }
   if (taskWork !== undefined && checkBoolean(what, "taskWork", taskWork)) {
-    l.needs("IORING_NOP_TW", what);
+    l.needs("IORING_NOP_TW");
     flags |= IORING_NOP_TW;
   }
   const [extra1, extra2] = extra === undefined ? [0, 0] : extraOf(what, extra, l);

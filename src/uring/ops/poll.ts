@@ -52,12 +52,12 @@ export const POLL_MULTISHOT = declare({
     this.prep(IORING_OP_POLL_ADD, slot, fd, 0, 0, IORING_POLL_ADD_MULTI, events, 0, 0, 0);
   },
   lower(o: PollOptions, l) {
-    l.needs("IORING_POLL_ADD_MULTI", "pollMultishot");
+    l.needs("IORING_POLL_ADD_MULTI");
     return [l.file(o.fd), eventsOf("pollMultishot", o.events)] as [number, number];
   },
   result: count,
   // It never ends by itself; the kernel ends it when the CQ is full.
-  continues: (result) => result >= 0,
+  shots: { again: (result, _flags, o) => (result >= 0 ? o : undefined) },
 });
 
 /** Options of {@link pollRemove}. */
@@ -112,7 +112,7 @@ export const POLL_UPDATE = declare({
     this.setWord(5, userDataHigh);
   },
   lower(o: PollUpdateOptions, l) {
-    l.needs("IORING_POLL_UPDATE_EVENTS", "pollUpdate");
+    l.needs("IORING_POLL_UPDATE_EVENTS");
     const { slot, generation } = resolveTarget(o.target, l.ring, "pollUpdate");
     const events = eventsOf("pollUpdate", o.events);
     return [slot, generation, 0, 0, events, IORING_POLL_UPDATE_EVENTS] as [number, number, number, number, number, number];

@@ -30,8 +30,8 @@ export function timeOf(what: string, { ms, absolute, clock }: TimeOptions, l: Lo
   if (absolute !== undefined) checkBoolean(what, "absolute", absolute);
   if (clock !== undefined) checkChoice(what, "clock", clock, ["monotonic", "boottime", "realtime"]);
   const flags = (absolute ? IORING_TIMEOUT_ABS : 0) | (clock === undefined ? 0 : CLOCK_FLAGS[clock]);
-  if (clock === "boottime") l.needs("IORING_TIMEOUT_BOOTTIME", what);
-  if (clock === "realtime") l.needs("IORING_TIMEOUT_REALTIME", what);
+  if (clock === "boottime") l.needs("IORING_TIMEOUT_BOOTTIME");
+  if (clock === "realtime") l.needs("IORING_TIMEOUT_REALTIME");
   const nanoseconds = Math.round((ms % 1000) * 1e6);
   const seconds = Math.floor(ms / 1000) + Math.floor(nanoseconds / 1e9);
   const all = seconds * 1e9 + (nanoseconds % 1e9);

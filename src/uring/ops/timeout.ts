@@ -43,7 +43,7 @@ export const TIMEOUT = declare({
     const { completions = 0, etimeSuccess = false } = o;
     checkInteger("timeout", "completions", completions, 0, 0xffff_ffff);
     checkBoolean("timeout", "etimeSuccess", etimeSuccess);
-    if (etimeSuccess) l.needs("IORING_TIMEOUT_ETIME_SUCCESS", "timeout");
+    if (etimeSuccess) l.needs("IORING_TIMEOUT_ETIME_SUCCESS");
     const [time, flags] = timeOf("timeout", o, l);
     return [time, completions, flags | (etimeSuccess ? IORING_TIMEOUT_ETIME_SUCCESS : 0)] as [number, number, number];
   },
@@ -72,7 +72,7 @@ export const TIMEOUT_MULTISHOT = declare({
     this.prep(IORING_OP_TIMEOUT, slot, -1, repeats, time, 1, flags | IORING_TIMEOUT_MULTISHOT, 0, 0, 0);
   },
   lower(o: TimeoutMultishotOptions, l) {
-    l.needs("IORING_TIMEOUT_MULTISHOT", "timeoutMultishot");
+    l.needs("IORING_TIMEOUT_MULTISHOT");
     if (o.count !== undefined) checkInteger("timeoutMultishot", "count", o.count, 1, 0xffff_ffff);
     if (o.ms === 0) throw new RangeError("timeoutMultishot: ms is 0; it must be more");
     const [time, flags] = timeOf("timeoutMultishot", o, l);
@@ -80,8 +80,10 @@ export const TIMEOUT_MULTISHOT = declare({
   },
   result: (): "elapsed" => "elapsed",
   // The kernel ends it when the CQ is full.
-  continues: (result) => result === ETIME,
-  limit: (o: TimeoutMultishotOptions) => o.count,
+  shots: {
+    again: (result, _flags, o) => (result === ETIME ? o : undefined),
+    limit: (o) => o.count,
+  },
 });
 
 /** Options of {@link timeoutRemove}. */
@@ -139,7 +141,7 @@ export const TIMEOUT_UPDATE = declare({
   },
   lower(o: TimeoutUpdateOptions, l) {
     if (o.link !== undefined) checkBoolean("timeoutUpdate", "link", o.link);
-    l.needs(o.link ? "IORING_LINK_TIMEOUT_UPDATE" : "IORING_TIMEOUT_UPDATE", "timeoutUpdate");
+    l.needs(o.link ? "IORING_LINK_TIMEOUT_UPDATE" : "IORING_TIMEOUT_UPDATE");
     const { slot, generation } = resolveTarget(o.target, l.ring, "timeoutUpdate");
     const [time, flags] = timeOf("timeoutUpdate", { ms: o.ms, ...(o.absolute === undefined ? {} : { absolute: o.absolute }) }, l);
     return [slot, generation, time, flags | (o.link ? IORING_LINK_TIMEOUT_UPDATE : 0)] as [number, number, number, number];

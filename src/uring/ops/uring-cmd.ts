@@ -36,7 +36,7 @@ type Fixed = [flags: number, bufferIndex: number];
 function fixed(what: string, buffer: FixedBuffer<Direction> | undefined, l: Lowering): Fixed {
   if (buffer === undefined) return [0, 0];
   if (!(buffer instanceof FixedBuffer)) throw new TypeError(`${what}: buffer must be a FixedBuffer`);
-  l.needs("IORING_URING_CMD_FIXED", what);
+  l.needs("IORING_URING_CMD_FIXED");
   return [IORING_URING_CMD_FIXED, buffer.index];
 }
 
@@ -107,7 +107,7 @@ export const URING_CMD_MULTISHOT = declare({
     this.setFlags(IOSQE_BUFFER_SELECT);
   },
   lower(o: UringCmdMultishotOptions, l) {
-    l.needs("IORING_URING_CMD_MULTISHOT", "uringCmdMultishot");
+    l.needs("IORING_URING_CMD_MULTISHOT");
     l.pins.push(o.group, ...(o.pins ?? []));
     const [a, b, c, d] = words(o.payload, 16);
     return [l.file(o.fd), o.cmdOp, o.address ?? 0, a, b, c, d, o.group.id] as [

@@ -117,13 +117,15 @@ export class Mailbox implements AsyncIterable<Message>, Disposable {
   readonly #box: RawMailbox;
   readonly #messages: Message[] = [];
   readonly #settling: () => void;
+  readonly #closed: () => void;
   #wake: (() => void) | undefined;
   #open = true;
 
   /** @internal */
-  constructor(raw: CompletionQueue, settling: () => void) {
+  constructor(raw: CompletionQueue, settling: () => void, closed: () => void) {
     this.#raw = raw;
     this.#settling = settling;
+    this.#closed = closed;
     this.#box = new RawMailbox(raw, (result, flags) => {
       if (!this.#open) return;
       this.#messages.push({ result, flags });
@@ -154,6 +156,7 @@ export class Mailbox implements AsyncIterable<Message>, Disposable {
     if (!this.#open) return;
     this.#open = false;
     if (!this.#raw.closed) this.#raw.retireMailbox();
+    this.#closed();
     this.#stir();
   }
 

@@ -181,7 +181,12 @@ export class Ring implements AsyncDisposable {
   /** A place where messages of other rings and threads arrive ({@link msgRing}, {@link sendMessage}); it keeps the process alive. */
   mailbox(): Mailbox {
     if (this.raw.failure !== undefined) throw this.raw.failure;
-    const box = new Mailbox(this.raw, () => this.#host.settling());
+    if (this.#closing !== undefined || this.raw.closed) throw new TypeError("the ring is closed");
+    const box = new Mailbox(
+      this.raw,
+      () => this.#host.settling(),
+      () => this.#mailboxes.delete(box),
+    );
     this.#mailboxes.add(box);
     this.kick();
     return box;

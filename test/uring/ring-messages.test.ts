@@ -134,6 +134,7 @@ describe("a message", () => {
     await ring.close();
     expect(await ended).toBe("ended");
     mailbox.close();
+    expect(() => ring.mailbox()).toThrow(/closed/);
   });
 });
 

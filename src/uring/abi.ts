@@ -1,5 +1,5 @@
 /**
- * Constants of `linux/io_uring.h` (and `linux/io_uring/query.h`), kernel 7.2.12, under the kernel's own names.
+ * Constants of `linux/io_uring.h` (and `linux/io_uring/query.h`, `linux/io_uring/zcrx.h`), kernel 7.2.12, under the kernel's own names.
  *
  * Derived from the header; checked against the golden table of the tests. Do not edit by hand.
  *
@@ -337,3 +337,26 @@ export const IO_URING_QUERY_OPCODES = 0;
 export const IO_URING_QUERY_ZCRX = 1;
 export const IO_URING_QUERY_SCQ = 2;
 export const IO_URING_QUERY_ZCRX_EVENT = 3;
+
+export const SPLICE_F_FD_IN_FIXED = 0x80000000;
+
+export const IO_WQ_BOUND = 0;
+export const IO_WQ_UNBOUND = 1;
+
+export const SOCKET_URING_OP_SIOCINQ = 0;
+export const SOCKET_URING_OP_SIOCOUTQ = 1;
+export const SOCKET_URING_OP_GETSOCKOPT = 2;
+export const SOCKET_URING_OP_SETSOCKOPT = 3;
+export const SOCKET_URING_OP_TX_TIMESTAMP = 4;
+export const SOCKET_URING_OP_GETSOCKNAME = 5;
+
+export const ZCRX_REG_IMPORT = 1;
+export const ZCRX_REG_NODEV = 2;
+export const ZCRX_FEATURE_RX_PAGE_SIZE = 1;
+export const ZCRX_FEATURE_EVENT = 2;
+export const ZCRX_EVENT_ALLOC_FAIL = 0;
+export const ZCRX_EVENT_COPY = 1;
+export const ZCRX_EVENT_DESC_FLAG_STATS = 1;
+export const ZCRX_CTRL_FLUSH_RQ = 0;
+export const ZCRX_CTRL_EXPORT = 1;
+export const ZCRX_CTRL_ARM_EVENT = 2;

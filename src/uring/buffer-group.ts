@@ -1,7 +1,7 @@
 import { Arena } from "../ffi/index.ts";
 import { IORING_CQE_BUFFER_SHIFT, IORING_CQE_F_BUFFER } from "./abi.ts";
 import { checkInteger, checkKnown } from "./options.ts";
-import type { Registrations } from "./register.ts";
+import type { Registrations } from "./register/index.ts";
 import { io_uring_buf } from "./structs.ts";
 
 /** A piece of received data in a buffer that the kernel chose. */

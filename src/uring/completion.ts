@@ -32,8 +32,8 @@ export const FILLER = 0x7fff_ffff;
  * A CQE that belongs to no operation in flight fails the ring: the kernel, or a bug here, did what can never be right.
  */
 export class CompletionQueue extends SubmissionQueue {
-  /** What was set up. */
-  readonly record: RingRecord;
+  /** What was set up. Another one after a resize. */
+  record!: RingRecord;
   /** The failure that ended the ring, if one did: a protocol violation or an enter that cannot work. */
   failure: Error | undefined;
   /** Called once when the ring fails; during a batch, after its end. */
@@ -48,18 +48,18 @@ export class CompletionQueue extends SubmissionQueue {
   protected ended = false;
 
   readonly #shared: boolean; // CQEs may appear at any time, not only inside this thread's enter
-  readonly #headAt: number;
-  readonly #tailAt: number;
-  readonly #flagsAt: number;
-  readonly #cqesAt: number;
-  readonly #mask: number;
+  #headAt = 0;
+  #tailAt = 0;
+  #flagsAt = 0;
+  #cqesAt = 0;
+  #mask = 0;
   readonly #shift: number;
   readonly #mixed: boolean;
   readonly #handlers: CompletionHandler[];
-  readonly #generations: Int32Array;
-  readonly #armed: Uint8Array;
-  readonly #kinds: Uint8Array;
-  readonly #free: Int32Array;
+  #generations: Int32Array;
+  #armed: Uint8Array;
+  #kinds: Uint8Array;
+  #free: Int32Array;
   #freeCount: number;
   #head: number;
   #inFlight = 0;
@@ -67,17 +67,10 @@ export class CompletionQueue extends SubmissionQueue {
 
   constructor(memory: RingMemory, record: RingRecord, templates: number, slots: number) {
     super(memory, record, templates);
-    this.record = record;
     this.#shared = (record.flags & IORING_SETUP_DEFER_TASKRUN) === 0 || (record.flags & IORING_SETUP_IOPOLL) !== 0;
-    const base = io_uring_params.fields.cq_off[0];
-    const word = (name: "head" | "tail" | "cqes" | "flags"): number => io_cqring_offsets.get(memory.params, name, base) >> 2;
-    this.#headAt = word("head");
-    this.#tailAt = word("tail");
-    this.#cqesAt = word("cqes");
-    this.#flagsAt = word("flags");
-    this.#mask = record.cqEntries - 1;
     this.#shift = record.cqe === 32 ? 3 : 2;
     this.#mixed = record.cqe === "mixed";
+    this.#attach(memory, record);
     this.#head = this.ring[this.#headAt]!;
     this.#handlers = new Array<CompletionHandler>(slots).fill(unexpected);
     this.#generations = new Int32Array(slots);
@@ -149,6 +142,46 @@ export class CompletionQueue extends SubmissionQueue {
     this.#free[this.#freeCount++] = slot;
   }
 
+  /**
+   * Takes a slot for CQEs that no operation of this ring causes: tags of freed resources, messages of other rings. It stays armed, with
+   * one generation, until {@link CompletionQueue.closeMailbox}. `counted` makes it one of those in flight: something is waited for.
+   */
+  openMailbox(handler: CompletionHandler, counted: boolean): number {
+    const slot = this.allocate((result, flags, own) => {
+      if (this.#armed[own] === 0) {
+        // The reap loop took it for an operation that is over; not so.
+        this.#armed[own] = 1;
+        this.#inFlight++;
+      }
+      handler(result, flags, own);
+    }, "many");
+    this.claim(slot);
+    if (!counted) this.#inFlight--;
+    return slot;
+  }
+
+  /** Nothing is waited for in a counted mailbox any more; its slot stays taken, for what comes all the same. */
+  retireMailbox(): void {
+    this.#inFlight--;
+  }
+
+  /** Gives a mailbox's slot back. A CQE that still comes for it fails the ring. */
+  closeMailbox(slot: number, counted: boolean): void {
+    this.#armed[slot] = 0;
+    if (counted) this.#inFlight--;
+    this.release(slot);
+  }
+
+  /**
+   * Says that the slot's operation is over and no CQE will come: it was queued with `IOSQE_CQE_SKIP_SUCCESS` and something later in
+   * its chain tells that it succeeded. Only the caller can know; a CQE that comes all the same fails the ring.
+   */
+  skipped(slot: number): void {
+    if (this.#armed[slot] !== 1) throw new TypeError(`slot ${slot} has no operation in flight`);
+    this.#armed[slot] = 0;
+    this.#inFlight--;
+  }
+
   /** Whether the slot's operation is in flight. */
   inFlightAt(slot: number): boolean {
     return this.#armed[slot] !== 0;
@@ -209,6 +242,42 @@ export class CompletionQueue extends SubmissionQueue {
     this.failure = error;
     this.attention = true;
     if (!this.#reaping) this.onFailure?.(error);
+  }
+
+  /** Whether a batch is being handled: its memory must not be exchanged. */
+  protected get reaping(): boolean {
+    return this.#reaping;
+  }
+
+  /** Takes new memory for both queues, to which the kernel has moved what was in the old one; at least `slots` slots. */
+  protected exchange(memory: RingMemory, record: RingRecord, slots: number): void {
+    this.attachQueue(memory, record);
+    this.#attach(memory, record);
+    const have = this.#armed.length;
+    if (slots <= have) return;
+    const longer = <T extends Int32Array | Uint8Array>(to: T, from: T): T => {
+      to.set(from);
+      return to;
+    };
+    this.#generations = longer(new Int32Array(slots), this.#generations);
+    this.#armed = longer(new Uint8Array(slots), this.#armed);
+    this.#kinds = longer(new Uint8Array(slots).fill(ONE), this.#kinds);
+    this.#free = longer(new Int32Array(slots), this.#free);
+    for (let slot = have; slot < slots; slot++) {
+      this.#handlers.push(unexpected);
+      this.#free[this.#freeCount++] = slot;
+    }
+  }
+
+  #attach(memory: RingMemory, record: RingRecord): void {
+    const base = io_uring_params.fields.cq_off[0];
+    const word = (name: "head" | "tail" | "cqes" | "flags"): number => io_cqring_offsets.get(memory.params, name, base) >> 2;
+    this.record = record;
+    this.#headAt = word("head");
+    this.#tailAt = word("tail");
+    this.#cqesAt = word("cqes");
+    this.#flagsAt = word("flags");
+    this.#mask = record.cqEntries - 1;
   }
 
   /** Whether the slot may be armed; throws otherwise. */

@@ -1,7 +1,8 @@
-import { type Arena, type RingSyscalls, ringSyscalls, sys } from "../ffi/index.ts";
+import { type RingSyscalls, ringSyscalls, sys } from "../ffi/index.ts";
 import {
-  IORING_ENTER_EXT_ARG,
+  IORING_ENTER_ABS_TIMER,
   IORING_ENTER_GETEVENTS,
+  IORING_ENTER_NO_IOWAIT,
   IORING_ENTER_REGISTERED_RING,
   IORING_ENTER_SQ_WAIT,
   IORING_ENTER_SQ_WAKEUP,
@@ -12,10 +13,11 @@ import {
   IORING_SQ_NEED_WAKEUP,
 } from "./abi.ts";
 import { CompletionQueue, FILLER } from "./completion.ts";
-import { enterError, WaitArgument } from "./enter.ts";
+import { checkEnter, type EnterOptions, enterError, WaitArgument } from "./enter.ts";
 import { checkInteger, checkKnown } from "./options.ts";
-import { Registrations } from "./register.ts";
-import { type RingShape, setupRing } from "./setup.ts";
+import { Registrations } from "./register/index.ts";
+import { checkResize, type ResizeOptions, resizeMemory } from "./resize.ts";
+import { type RingMemory, type RingShape, setupRing } from "./setup.ts";
 
 export type { CompletionHandler, Completions } from "./completion.ts";
 
@@ -40,6 +42,11 @@ export interface RingCoreOptions {
   spareSlots?: number;
   /** Enter through a registered ring descriptor (`IORING_REGISTER_RING_FDS`, 5.18). Default true; recorded if refused. */
   registerRingFd?: boolean;
+  /**
+   * Waits with a time limit through registered memory (`IORING_REGISTER_MEM_REGION` with `REG_WAIT_ARG`, 6.13), which the kernel need
+   * not copy. Default false.
+   */
+  registeredWaits?: boolean;
   /** The system calls to use. */
   syscalls?: RingSyscalls;
 }
@@ -49,32 +56,42 @@ export class RingCore extends CompletionQueue implements Disposable {
   /** Registration calls (`io_uring_register(2)`). */
   readonly register: Registrations;
   /** Address and length of the ring's mappings: what another thread must unmap to destroy the ring. */
-  readonly mappings: readonly { address: number; length: number }[];
+  mappings: readonly { address: number; length: number }[];
   /** The system calls this ring uses. */
   readonly syscalls: RingSyscalls;
 
-  readonly #arenas: readonly Arena[];
+  #memory: RingMemory;
   readonly #fd: number; // what enter is called with: the registered index or the descriptor
   readonly #enterFlags: number;
   #plain: boolean; // an enter without a time limit needs no second look: no SQPOLL, and not closed
   readonly #polling: boolean;
-  readonly #wait = new WaitArgument();
+  readonly #wait: WaitArgument;
+  readonly #templates: number;
+  readonly #slots: number | undefined; // asked for by number, or as many as the CQ has entries
+  readonly #spareSlots: number;
 
   constructor(shape: RingShape = {}, options: RingCoreOptions = {}) {
-    checkKnown("ring", options, ["templates", "slots", "spareSlots", "registerRingFd", "syscalls"]);
+    checkKnown("ring", options, ["templates", "slots", "spareSlots", "registerRingFd", "registeredWaits", "syscalls"]);
     if (options.slots !== undefined) checkInteger("ring", "slots", options.slots, 1, FILLER);
     const syscalls = options.syscalls ?? ringSyscalls();
-    const { rings, sqes, params, record } = setupRing(shape, syscalls, options.templates);
-    super({ rings, sqes, params }, record, options.templates ?? 0, (options.slots ?? record.cqEntries) + (options.spareSlots ?? 0));
+    const { templates = 0, spareSlots = 0, registeredWaits = false } = options;
+    // Waits are registered while nothing can be waiting: before the ring is enabled.
+    const { record, ...memory } = setupRing(registeredWaits ? { ...shape, disabled: true } : shape, syscalls, templates);
+    super(memory, record, templates, (options.slots ?? record.cqEntries) + spareSlots);
     this.syscalls = syscalls;
-    this.#arenas = [rings, sqes];
-    this.mappings = this.#arenas.map(({ address, length }) => ({ address, length }));
+    this.#memory = memory;
+    this.#templates = templates;
+    this.#slots = options.slots;
+    this.#spareSlots = spareSlots;
+    this.mappings = mappingsOf(memory);
     this.register = new Registrations(record.fd, syscalls, shape.registeredFdOnly ?? false);
     const registered = shape.registeredFdOnly ? record.fd : options.registerRingFd === false ? -1 : this.register.ringFd();
     this.#fd = registered >= 0 ? registered : record.fd;
     this.#plain = !this.polled;
     this.#enterFlags = registered >= 0 ? IORING_ENTER_REGISTERED_RING : 0;
     this.#polling = (record.flags & IORING_SETUP_IOPOLL) !== 0;
+    this.#wait = new WaitArgument();
+    if (registeredWaits) this.#registerWaits(shape.disabled !== true);
   }
 
   /** The ring's descriptor (its registered index with `registeredFdOnly`). */
@@ -140,14 +157,76 @@ export class RingCore extends CompletionQueue implements Disposable {
     }
     let result: number;
     if (minComplete > 0 && timeoutNs >= 0) {
-      this.#wait.limit(timeoutNs);
-      result = this.syscalls.enter(this.#fd, toSubmit, minComplete, flags | IORING_ENTER_EXT_ARG, this.#wait.address, WaitArgument.size);
+      const wait = this.#wait;
+      wait.limit(timeoutNs);
+      result = this.syscalls.enter(this.#fd, toSubmit, minComplete, flags | wait.enterFlags, wait.argument, wait.size);
     } else {
       result = this.syscalls.enter(this.#fd, toSubmit, minComplete, flags, 0, 0);
     }
     if (result < 0) return this.#refused(result);
     if (!this.polled) this.taken(result);
     return result;
+  }
+
+  /**
+   * {@link RingCore.enter} with everything the call can be told: a deadline, a minimum wait, no accounting as I/O wait.
+   *
+   * @returns as {@link RingCore.enter}.
+   */
+  enterWith(options: EnterOptions): number {
+    checkEnter(options, this.record.features);
+    if (this.ended) throw new TypeError("the ring is closed");
+    const { minComplete = 1, timeoutNs = -1, minWaitUs = 0 } = options;
+    const toSubmit = this.publish();
+    let flags = this.#enterFlags | IORING_ENTER_GETEVENTS;
+    if (this.polled && toSubmit > 0 && (this.sqFlags & IORING_SQ_NEED_WAKEUP) !== 0) flags |= IORING_ENTER_SQ_WAKEUP;
+    if (options.absolute) flags |= IORING_ENTER_ABS_TIMER;
+    if (options.noIowait) flags |= IORING_ENTER_NO_IOWAIT;
+    const wait = this.#wait;
+    wait.limit(timeoutNs, minWaitUs);
+    const result = this.syscalls.enter(this.#fd, toSubmit, minComplete, flags | wait.enterFlags, wait.argument, wait.size);
+    wait.limit(Math.max(timeoutNs, 0));
+    if (result < 0) return this.#refused(result);
+    if (!this.polled) this.taken(result);
+    return result;
+  }
+
+  /**
+   * Changes the sizes of both queues (`IORING_REGISTER_RESIZE_RINGS`, 6.13; rings with taskrun 'defer'), with operations in flight.
+   * What is queued is submitted before, and what has completed is handled. Views of {@link SubmissionQueue.words} are empty afterwards.
+   *
+   * @throws TypeError for a ring of another kind, one with templates, and inside a completion handler.
+   * @throws UringError EINVAL before Linux 6.13; EOVERFLOW when what is in the queues does not fit.
+   */
+  resize(options: ResizeOptions): void {
+    if (this.ended) throw new TypeError("the ring is closed");
+    if (this.reaping) throw new TypeError("resize: a batch of completions is being handled; resize after it");
+    if (this.#templates > 0) throw new TypeError("resize: a ring with templates keeps its size");
+    const sizes = checkResize(this.record, options);
+    // The kernel moves what is in the queues as if every entry had the plain size: so there is nothing in them.
+    for (let attempt = 0; (this.queued > 0 || this.ready > 0) && attempt < ROOM_ATTEMPTS; attempt++) {
+      this.enter(0);
+      this.reap();
+    }
+    if (this.inFlight > sizes.cqEntries)
+      throw new RangeError(`resize: cqEntries is ${sizes.cqEntries}, and ${this.inFlight} operations are in flight; wait for some of them`);
+    const { memory, record } = resizeMemory(this.record, this.register, sizes, options.clamp ?? false);
+    const old = this.#memory;
+    this.#memory = memory;
+    this.mappings = mappingsOf(memory);
+    this.exchange(memory, record, (this.#slots ?? record.cqEntries) + this.#spareSlots);
+    old.rings.dispose();
+    old.sqes.dispose();
+  }
+
+  #registerWaits(enable: boolean): void {
+    try {
+      this.#wait.register(this.register);
+      if (enable) this.register.enable();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   #refused(result: number): number {
@@ -162,7 +241,8 @@ export class RingCore extends CompletionQueue implements Disposable {
     this.#plain = false;
     this.attention = true;
     this.register.close();
-    for (const arena of this.#arenas) arena.dispose();
+    this.#memory.rings.dispose();
+    this.#memory.sqes.dispose();
     this.#wait[Symbol.dispose]();
     if ((this.record.flags & IORING_SETUP_REGISTERED_FD_ONLY) === 0) sys.close(this.record.fd);
   }
@@ -205,14 +285,8 @@ export class RingCore extends CompletionQueue implements Disposable {
       if (result < 0 && result !== EINTR) throw this.#cannotEnter(result);
       if (this.sqRoom >= positions) return;
       this.#wait.limit(NAP_NS);
-      this.syscalls.enter(
-        this.#fd,
-        0,
-        1,
-        this.#enterFlags | IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
-        this.#wait.address,
-        WaitArgument.size,
-      );
+      const { enterFlags, argument, size } = this.#wait;
+      this.syscalls.enter(this.#fd, 0, 1, this.#enterFlags | IORING_ENTER_GETEVENTS | enterFlags, argument, size);
     }
   }
 
@@ -222,3 +296,6 @@ export class RingCore extends CompletionQueue implements Disposable {
     return error;
   }
 }
+
+const mappingsOf = ({ rings, sqes }: RingMemory): { address: number; length: number }[] =>
+  [rings, sqes].map(({ address, length }) => ({ address, length }));

@@ -4,7 +4,8 @@ import { type Fd, FixedBuffer, type FixedFile, type FixedSink, type FixedSource 
 import { read, readFixed } from "./ops/read.ts";
 import { write, writeFixed } from "./ops/write.ts";
 import { checkInteger, checkKnown } from "./options.ts";
-import type { Ring, RunOptions } from "./ring.ts";
+import type { Ring } from "./ring.ts";
+import type { RunOptions } from "./ring-options.ts";
 
 /** What {@link readAll} and {@link writeAll} share. */
 interface Whole {

@@ -2,6 +2,7 @@ import { errnoName } from "../ffi/index.ts";
 import { IORING_CQE_F_BUFFER, IORING_CQE_F_NOTIF } from "./abi.ts";
 import type { Canceller } from "./canceller.ts";
 import { ProtocolError, UringError } from "./error.ts";
+import type { OperationHandle } from "./handle.ts";
 import type { Lowering, Operation } from "./operation.ts";
 import type { RawRing } from "./raw-ring.ts";
 
@@ -31,6 +32,7 @@ export class InFlight<Result> {
   readonly #operation: Operation<Result>;
   readonly #listener: Listener<Result>;
   readonly #signal: AbortSignal | undefined;
+  readonly #handle: OperationHandle | undefined;
   #slot = -1;
   #pins: Lowering | undefined;
   #aborted = false;
@@ -38,11 +40,19 @@ export class InFlight<Result> {
   #reason: unknown;
   #released: (() => void) | undefined;
 
-  constructor(host: Host, operation: Operation<Result>, listener: Listener<Result>, signal: AbortSignal | undefined) {
+  constructor(
+    host: Host,
+    operation: Operation<Result>,
+    listener: Listener<Result>,
+    signal: AbortSignal | undefined,
+    handle: OperationHandle | undefined,
+  ) {
     this.#host = host;
     this.#operation = operation;
     this.#listener = listener;
     this.#signal = signal;
+    this.#handle = handle;
+    handle?.take();
     signal?.addEventListener("abort", this, { once: true });
   }
 
@@ -54,6 +64,7 @@ export class InFlight<Result> {
       slot = raw.allocate((result, flags) => this.#complete(result, flags), this.#operation.declaration.completions);
       this.#pins = this.#operation.encode(raw, slot);
       this.#slot = slot;
+      this.#handle?.bind(raw, slot);
       if (this.#aborted) this.#host.cancels.add(slot); // by a handler that ran while room was made
     } catch (error) {
       if (slot >= 0 && !raw.inFlightAt(slot)) raw.release(slot);
@@ -87,6 +98,7 @@ export class InFlight<Result> {
   /** The ring is gone: nothing will complete any more. What the operation pins stays pinned with it. */
   abandon(error: unknown): void {
     this.#signal?.removeEventListener("abort", this);
+    this.#handle?.free();
     this.#slot = -1;
     this.#released?.();
     this.#reject(error);
@@ -156,6 +168,7 @@ export class InFlight<Result> {
 
   #end(): void {
     this.#signal?.removeEventListener("abort", this);
+    this.#handle?.free();
     this.#host.finished(this as InFlight<unknown>);
   }
 

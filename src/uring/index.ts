@@ -5,25 +5,20 @@
  */
 export * as abi from "./abi.ts";
 export { BufferGroup, type BufferGroupOptions, type Chunk } from "./buffer-group.ts";
+export type { CancelAny, CancelBy, CancelMatch } from "./cancel-match.ts";
 export { type CompletionHandler, type Completions, RingCore, type RingCoreOptions } from "./core.ts";
 export { Driver, type DriverPolicy } from "./driver.ts";
+export type { EnterOptions } from "./enter.ts";
 export { ProtocolError, UringError } from "./error.ts";
+export { FEATURES, type FeatureName } from "./features.ts";
 export * from "./file-constants.ts";
 export { type FullRead, type ReadAllOptions, readAll, type WriteAllOptions, writeAll } from "./full.ts";
+export { OperationHandle, type RawTarget, type Target } from "./handle.ts";
+
 export { type Direction, type DirectSlot, type Fd, FixedBuffer, FixedFile, type FixedSink, type FixedSource } from "./handles.ts";
-export { Lowering, MultishotOperation, Operation, type RawArgument } from "./operation.ts";
-export {
-  type CancelFdOptions,
-  cancelFd,
-  POLLERR,
-  POLLHUP,
-  POLLIN,
-  POLLOUT,
-  type PollOptions,
-  poll,
-  type TimeoutOptions,
-  timeout,
-} from "./ops/control.ts";
+export { type MailAddress, Mailbox, type Message, RawMailbox, ResourceTag } from "./mailbox.ts";
+export { type ImpersonalOperation, Lowering, type Modifiers, MultishotOperation, Operation, type RawArgument } from "./operation.ts";
+export { type CancelFdOptions, cancel, cancelFd } from "./ops/cancel.ts";
 export {
   linkat,
   type MkdiratOptions,
@@ -55,6 +50,7 @@ export {
   openat,
   openatDirect,
 } from "./ops/file.ts";
+
 export { type FilesUpdateOptions, type FixedFdInstallOptions, filesUpdate, fixedFdInstall } from "./ops/file-table.ts";
 export {
   type FutexWaitOptions,
@@ -65,9 +61,25 @@ export {
   futexWaitv,
   futexWake,
 } from "./ops/futex.ts";
-export { type NopOptions, nop } from "./ops/nop.ts";
+export { type MailTarget, type MsgRingFdOptions, type MsgRingOptions, msgRing, msgRingFd } from "./ops/msg-ring.ts";
+export { type NopOptions, nop, nop128 } from "./ops/nop.ts";
 export { type Openat2DirectOptions, type Openat2Options, openat2, openat2Direct } from "./ops/open.ts";
 export { type PipeDirectOptions, type PipeEnds, type PipeOptions, pipe, pipeDirect } from "./ops/pipe.ts";
+export {
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLOUT,
+  POLLPRI,
+  POLLRDHUP,
+  type PollOptions,
+  type PollRemoveOptions,
+  type PollUpdateOptions,
+  poll,
+  pollMultishot,
+  pollRemove,
+  pollUpdate,
+} from "./ops/poll.ts";
 export { type ProvideBuffersOptions, provideBuffers, type RemoveBuffersOptions, removeBuffers } from "./ops/provide.ts";
 export {
   type FadviseOptions,
@@ -79,6 +91,7 @@ export {
   type SyncFileRangeOptions,
   syncFileRange,
 } from "./ops/range.ts";
+
 export {
   type ReadFixedOptions,
   type ReadOptions,
@@ -101,10 +114,29 @@ export {
   sendZc,
   type ZeroCopySend,
 } from "./ops/socket.ts";
+
 export { type SpliceOptions, splice, type TeeOptions, tee } from "./ops/splice.ts";
 export { type StatxOptions, statx } from "./ops/statx.ts";
-export { type UringCmdOptions, uringCmd, uringCmd128 } from "./ops/uring-cmd.ts";
+export type { TimeoutClock } from "./ops/time.ts";
+export {
+  type TimeoutMultishotOptions,
+  type TimeoutOptions,
+  type TimeoutRemoveOptions,
+  type TimeoutUpdateOptions,
+  timeout,
+  timeoutMultishot,
+  timeoutRemove,
+  timeoutUpdate,
+} from "./ops/timeout.ts";
+export {
+  type UringCmdMultishotOptions,
+  type UringCmdOptions,
+  uringCmd,
+  uringCmd128,
+  uringCmdMultishot,
+} from "./ops/uring-cmd.ts";
 export { type ChildChange, type ChildStatus, type WaitidOptions, type WaitidType, waitid } from "./ops/waitid.ts";
+
 export {
   type WriteFixedOptions,
   type WriteOptions,
@@ -115,6 +147,7 @@ export {
   writev,
   writevFixed,
 } from "./ops/write.ts";
+
 export {
   type FgetxattrOptions,
   type FsetxattrOptions,
@@ -126,12 +159,34 @@ export {
   setxattr,
 } from "./ops/xattr.ts";
 export { type IoClass, ioPriority } from "./priority.ts";
-export { type KernelSupport, queryKernel } from "./probe.ts";
+export { type KernelSupport, queryKernel, queryRingHeader, queryZeroCopyReceive, type ZeroCopyReceiveSupport } from "./probe.ts";
 export * from "./process-constants.ts";
 export { ProvidedBuffer } from "./provided.ts";
+
 export { RawRing } from "./raw-ring.ts";
-export { Registrations } from "./register.ts";
-export { Ring, type RingOptions, type RunOptions, type Settled, type SingleOperation } from "./ring.ts";
+export {
+  BPF_CONTEXT,
+  type BpfFilter,
+  type BpfInstruction,
+  type BufferRange,
+  bpf,
+  type CloneBuffersOptions,
+  filterThread,
+  KEEP_FILE,
+  type MemoryRegionOptions,
+  type MessageOptions,
+  type NapiSettings,
+  NO_FILE,
+  Registrations,
+  type Restrictions,
+  restrictThread,
+  sendMessage,
+  type ZcrxInterface,
+  type ZcrxInterfaceOptions,
+} from "./register/index.ts";
+export type { ResizeOptions } from "./resize.ts";
+export { Ring } from "./ring.ts";
+export type { RingOptions, RunOptions, Settled, SingleOperation } from "./ring-options.ts";
 export type { RingMemory, RingRecord, RingShape } from "./setup.ts";
 export { type DeviceNumber, FileTime, type FileType, type Stat } from "./stat.ts";
 export { SubmissionQueue } from "./submission.ts";

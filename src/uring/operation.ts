@@ -1,6 +1,7 @@
 import { addressOf, cString, isDetached, type Memory } from "../ffi/index.ts";
-import { IORING_FILE_INDEX_ALLOC, IOSQE_FIXED_FILE } from "./abi.ts";
+import { IORING_FILE_INDEX_ALLOC, IOSQE_ASYNC, IOSQE_FIXED_FILE, IOSQE_IO_DRAIN } from "./abi.ts";
 import type { Completions, RingCore } from "./core.ts";
+import { type FeatureName, kernelSupports, missingFeature } from "./features.ts";
 import { type DirectSlot, type Fd, FixedFile } from "./handles.ts";
 import { checkInteger, checkKnown, show } from "./options.ts";
 
@@ -32,12 +33,27 @@ export interface Declaration<Name extends string, Args extends RawArguments, Opt
   readonly accepts?: readonly number[];
   /** What an errno means here, where that is something of its own: likely cause and remedy, by name. */
   readonly hints?: Readonly<Record<string, string>>;
+  /** The kernel refuses a personality. */
+  readonly impersonal?: boolean;
   raw(this: RingCore, slot: number, ...args: Args): void;
   lower(options: Options, lowering: Lowering): Args;
   /** The value of a CQE. What the kernel wrote into memory of the operation itself is in the lowering's {@link Lowering.output}. */
   result(result: number, flags: number, options: Options, lowering: Lowering): Result;
   /** Undoes a completion whose value nobody gets, because it was aborted: closes what was opened, gives a buffer back. */
   discard?(result: number, flags: number, options: Options, ring: RingCore, lowering: Lowering): void;
+  /** How the completions of the kind "many" make an iteration. */
+  readonly shots?: ShotRules<Options>;
+}
+
+/** What an iteration must know of a multishot operation beyond its results; everything has a default. */
+export interface ShotRules<Options extends object> {
+  /**
+   * The kernel may end a multishot operation that has more to come, because the CQ was full: with what options it starts again, or
+   * undefined when that was the end. Default, with a buffer group: the same options, unless the result is 0.
+   */
+  again?(result: number, flags: number, options: Options): Options | undefined;
+  /** After how many items the iteration is over, however often the operation was started. Default: no limit. */
+  limit?(options: Options): number | undefined;
 }
 
 /** The usual result: what the CQE says, a count or 0. */
@@ -68,7 +84,19 @@ export class Lowering {
   constructor(
     /** The operation's name, for what is wrong with an option. */
     readonly name = "operation",
+    /** The ring it goes to. */
+    readonly ring: RingCore | undefined = undefined,
   ) {}
+
+  /** Whether the running kernel has a flag. */
+  supports(feature: FeatureName): boolean {
+    return kernelSupports(feature, this.ring?.record.features, this.ring?.syscalls);
+  }
+
+  /** Refuses the operation, before it is queued, unless the running kernel has a flag that it needs. */
+  needs(feature: FeatureName): void {
+    if (!this.supports(feature)) throw missingFeature(feature, this.name);
+  }
 
   /** The descriptor or slot number of a file; a slot sets `IOSQE_FIXED_FILE`. */
   file(fd: Fd | FixedFile): number {
@@ -133,8 +161,10 @@ export class Lowering {
   }
 
   /** Completes the SQE that the raw writer has written. */
-  finish(ring: RingCore): void {
-    if (this.flags !== 0) ring.setFlags(this.flags);
+  finish(ring: RingCore, modifiers: Modifiers): void {
+    const flags = this.flags | modifiers.flags;
+    if (flags !== 0) ring.setFlags(flags);
+    if (modifiers.personality !== 0) ring.setPersonality(modifiers.personality);
     if (this.ioprio !== 0) ring.setIoprio(this.ioprio);
     if (this.#words === undefined) return;
     for (let i = 0; i < this.#words.length; i += 2) ring.setWord(this.#words[i]!, this.#words[i + 1]!);
@@ -147,9 +177,20 @@ export class Lowering {
 }
 
 /** A declaration of any operation: what one operation knows of another's options is nothing. */
-export type AnyDeclaration = Omit<Declaration<string, readonly never[], never, unknown>, "lower"> & {
+export type AnyDeclaration = Omit<Declaration<string, readonly never[], never, unknown>, "lower" | "shots"> & {
   lower(options: never, lowering: Lowering): readonly (RawArgument | undefined)[];
+  readonly shots?: Omit<ShotRules<never>, "again"> & { again?(result: number, flags: number, options: never): object | undefined };
 };
+
+/** What any operation may carry besides its own fields: `IOSQE_*` and credentials. */
+export interface Modifiers {
+  /** `IOSQE_*`. */
+  readonly flags: number;
+  /** A registered personality, or 0. */
+  readonly personality: number;
+}
+
+const NO_MODIFIERS: Modifiers = Object.freeze({ flags: 0, personality: 0 });
 
 /**
  * A described operation: an immutable value that says what to do and has done nothing yet. `ring.run` executes it, as often as
@@ -160,6 +201,8 @@ export class Operation<Result> {
   readonly declaration: AnyDeclaration;
   /** The options it was made with; frozen. */
   readonly options: object;
+  /** What the SQE carries besides the operation's own fields. @internal */
+  readonly modifiers: Modifiers = NO_MODIFIERS;
   declare protected readonly _result: Result;
 
   /** @internal */
@@ -179,14 +222,39 @@ export class Operation<Result> {
     return this.declaration.opcode;
   }
 
+  /**
+   * The same, but it waits for everything queued before it, and what is queued behind it waits for it (`IOSQE_IO_DRAIN`, 5.2). Mind
+   * operations that end late or never: it waits for those too. EOPNOTSUPP on a ring where CQE_SKIP was used.
+   */
+  drain(): this {
+    return modified(this, { flags: this.modifiers.flags | IOSQE_IO_DRAIN });
+  }
+
+  /** The same, but a worker thread of the kernel carries it out, without a try that does not block (`IOSQE_ASYNC`, 5.6). */
+  async(): this {
+    return modified(this, { flags: this.modifiers.flags | IOSQE_ASYNC });
+  }
+
+  /** The same with the credentials that {@link Registrations.personality} kept (5.6); EINVAL when there are none of that number. */
+  personality(id: number): this {
+    checkInteger(this.name, "personality", id, 1, 0xffff);
+    if (this.declaration.impersonal === true) throw new TypeError(`${this.name}: the kernel refuses it with a personality`);
+    return modified(this, { personality: id });
+  }
+
   /** Writes the SQE for a slot of a ring and answers what must be pinned until the final CQE. @internal */
   encode(ring: RingCore, slot: number): Lowering {
-    const lowering = new Lowering(this.name);
+    const lowering = new Lowering(this.name, ring);
     const args = this.declaration.lower(this.options as never, lowering) as never[];
     this.declaration.raw.call(ring, slot, ...args);
-    lowering.finish(ring);
+    lowering.finish(ring, this.modifiers);
     return lowering;
   }
+}
+
+function modified<Op extends Operation<unknown>>(operation: Op, change: Partial<Modifiers>): Op {
+  const copy = Object.create(Object.getPrototypeOf(operation)) as Op;
+  return Object.assign(copy, operation, { modifiers: Object.freeze({ ...operation.modifiers, ...change }) });
 }
 
 /** An operation that completes many times; `ring.run` of it is an async iterable. */
@@ -194,3 +262,6 @@ export class MultishotOperation<Item> extends Operation<Item> {
   /** Tells it from an operation that completes once. */
   readonly multishot = true as const;
 }
+
+/** An operation that the kernel refuses with a personality. */
+export type ImpersonalOperation<Result> = Operation<Result> & { readonly personality: never };

@@ -1,15 +1,18 @@
 import { high32 } from "../ffi/index.ts";
 import { RingCore } from "./core.ts";
+import { RawMailbox, ResourceTag } from "./mailbox.ts";
 import type { RawArgument } from "./operation.ts";
-import { ASYNC_CANCEL, POLL_ADD, TIMEOUT } from "./ops/control.ts";
+import { ASYNC_CANCEL } from "./ops/cancel.ts";
 import { LINKAT, MKDIRAT, RENAMEAT, SYMLINKAT, UNLINKAT } from "./ops/directory.ts";
 import { EPOLL_CTL, EPOLL_WAIT } from "./ops/epoll.ts";
 import { CLOSE, FALLOCATE, FSYNC, OPENAT } from "./ops/file.ts";
 import { FILES_UPDATE, FIXED_FD_INSTALL } from "./ops/file-table.ts";
 import { FUTEX_WAIT, FUTEX_WAITV, FUTEX_WAKE } from "./ops/futex.ts";
-import { NOP } from "./ops/nop.ts";
+import { MSG_RING, MSG_RING_FD } from "./ops/msg-ring.ts";
+import { NOP, NOP128 } from "./ops/nop.ts";
 import { OPENAT2 } from "./ops/open.ts";
 import { PIPE } from "./ops/pipe.ts";
+import { POLL_ADD, POLL_MULTISHOT, POLL_REMOVE, POLL_UPDATE } from "./ops/poll.ts";
 import { PROVIDE_BUFFERS, REMOVE_BUFFERS } from "./ops/provide.ts";
 import { FADVISE, FTRUNCATE, MADVISE, SYNC_FILE_RANGE } from "./ops/range.ts";
 import { READ, READ_FIXED, READV, READV_FIXED } from "./ops/read.ts";
@@ -17,7 +20,8 @@ import { READ_MULTISHOT, READ_PROVIDED } from "./ops/read-group.ts";
 import { RECV, RECV_MULTISHOT, SEND, SEND_ZC } from "./ops/socket.ts";
 import { SPLICE, TEE } from "./ops/splice.ts";
 import { STATX } from "./ops/statx.ts";
-import { URING_CMD, URING_CMD128 } from "./ops/uring-cmd.ts";
+import { LINK_TIMEOUT, TIMEOUT, TIMEOUT_MULTISHOT, TIMEOUT_REMOVE, TIMEOUT_UPDATE } from "./ops/timeout.ts";
+import { URING_CMD, URING_CMD_MULTISHOT, URING_CMD128 } from "./ops/uring-cmd.ts";
 import { WAITID } from "./ops/waitid.ts";
 import { WRITE, WRITE_FIXED, WRITEV, WRITEV_FIXED } from "./ops/write.ts";
 import { FGETXATTR, FSETXATTR, GETXATTR, SETXATTR } from "./ops/xattr.ts";
@@ -25,8 +29,10 @@ import { SQE_ADDR3, SQE_ATTR_MASK, SQE_FILE_INDEX } from "./submission.ts";
 
 /** Every raw writer, by the name it has on {@link RawRing}; each comes from the declaration of its operation. */
 const writers = {
-  /** `IORING_OP_NOP`: flags (`IORING_NOP_*`), result to inject. */
+  /** `IORING_OP_NOP`: flags (`IORING_NOP_*`), result to inject, fd or slot, buffer index, two extra values for a CQE of 32 bytes. */
   nop: NOP.raw,
+  /** `IORING_OP_NOP128` (or `NOP` where every SQE has 128 bytes): as `nop`. */
+  nop128: NOP128.raw,
   /** `IORING_OP_READ`: fd, address, length, offset (-1: the file's position), `RWF_*` flags. */
   read: READ.raw,
   /** `IORING_OP_READ_FIXED`: fd, address in the fixed buffer, length, offset, buffer index, `RWF_*` flags. */
@@ -111,12 +117,33 @@ const writers = {
   openat: OPENAT.raw,
   /** `IORING_OP_CLOSE`: fd, file-table slot + 1 or 0. */
   closeFd: CLOSE.raw,
-  /** `IORING_OP_TIMEOUT`: address of the timespec, completions, flags (`IORING_TIMEOUT_*`). */
+  /** `IORING_OP_TIMEOUT`: address of the timespec (or nanoseconds), completions, flags (`IORING_TIMEOUT_*`). */
   timeout: TIMEOUT.raw,
-  /** `IORING_OP_ASYNC_CANCEL`: fd, user_data in two words, flags (`IORING_ASYNC_CANCEL_*`). */
+  /** `IORING_OP_TIMEOUT`, multishot: address of the timespec (or nanoseconds), ticks or 0, flags; the slot is declared "many". */
+  timeoutMultishot: TIMEOUT_MULTISHOT.raw,
+  /** `IORING_OP_TIMEOUT_REMOVE`: user_data of the timer in two words. */
+  timeoutRemove: TIMEOUT_REMOVE.raw,
+  /** `IORING_OP_TIMEOUT_REMOVE`, update: user_data in two words, address of the new timespec (or nanoseconds), flags. */
+  timeoutUpdate: TIMEOUT_UPDATE.raw,
+  /** `IORING_OP_LINK_TIMEOUT`, directly behind an SQE with `IOSQE_IO_LINK`: address of the timespec (or nanoseconds), flags. */
+  linkTimeout: LINK_TIMEOUT.raw,
+  /** `IORING_OP_ASYNC_CANCEL`: fd, user_data in two words, flags (`IORING_ASYNC_CANCEL_*`), opcode with `CANCEL_OP`. */
   cancel: ASYNC_CANCEL.raw,
   /** `IORING_OP_POLL_ADD`: fd, events. */
   poll: POLL_ADD.raw,
+  /** `IORING_OP_POLL_ADD`, multishot: fd, events; the slot is declared "many". */
+  pollMultishot: POLL_MULTISHOT.raw,
+  /** `IORING_OP_POLL_REMOVE`: user_data of the poll in two words. */
+  pollRemove: POLL_REMOVE.raw,
+  /**
+   * `IORING_OP_POLL_REMOVE`, update: user_data in two words, the new one in two words, events, flags (`IORING_POLL_UPDATE_*`). A poll
+   * that gets the user_data of another slot: `arm` that one, and say `skipped` of the old one.
+   */
+  pollUpdate: POLL_UPDATE.raw,
+  /** `IORING_OP_MSG_RING`, data: fd of the ring, user_data in two words, result, flags (`IORING_MSG_RING_*`), CQE flags. */
+  msgRing: MSG_RING.raw,
+  /** `IORING_OP_MSG_RING`, file: fd of the ring, user_data in two words, own slot, slot there + 1 or `IORING_FILE_INDEX_ALLOC`, flags. */
+  msgRingFd: MSG_RING_FD.raw,
   /** `IORING_OP_SEND`: fd, address, length, `MSG_*` flags. */
   send: SEND.raw,
   /** `IORING_OP_SEND_ZC`: fd, address, length, `MSG_*` flags; the slot is declared "notify". */
@@ -125,10 +152,12 @@ const writers = {
   recv: RECV.raw,
   /** `IORING_OP_RECV`, multishot: fd, buffer group, `MSG_*` flags; the slot is declared "many". */
   recvMultishot: RECV_MULTISHOT.raw,
-  /** `IORING_OP_URING_CMD`: fd, command, address, four words of payload. */
+  /** `IORING_OP_URING_CMD`: fd, command, address, four words of payload, flags (`IORING_URING_CMD_*`), buffer index. */
   uringCmd: URING_CMD.raw,
-  /** `IORING_OP_URING_CMD128`: fd, command, address, up to 20 words of payload. */
+  /** `IORING_OP_URING_CMD128`: fd, command, address, up to 20 words of payload, flags, buffer index. */
   uringCmd128: URING_CMD128.raw,
+  /** `IORING_OP_URING_CMD`, multishot: fd, command, address, four words of payload, buffer group; the slot is declared "many". */
+  uringCmdMultishot: URING_CMD_MULTISHOT.raw,
 } as const;
 
 type Writers = {
@@ -182,5 +211,15 @@ export class RawRing extends RingCore {
     this.setWord(SQE_ADDR3, address);
     this.setWord(SQE_ADDR3 + 1, high32(address));
     this.setWord(SQE_ATTR_MASK, mask);
+  }
+
+  /** A place for messages of other rings; `handler` gets result and flags of each. Give {@link RawMailbox.address} to who sends. */
+  mailbox(handler: (result: number, flags: number) => void): RawMailbox {
+    return new RawMailbox(this, handler);
+  }
+
+  /** A tag for registered buffers or files; `freed` runs when the kernel lets go of one that carries it. */
+  tag(freed: () => void): ResourceTag {
+    return new ResourceTag(this, freed);
   }
 }

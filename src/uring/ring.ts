@@ -1,36 +1,27 @@
-import { Arena, type RingSyscalls } from "../ffi/index.ts";
+import { Arena } from "../ffi/index.ts";
 import { BufferGroup, type BufferGroupOptions } from "./buffer-group.ts";
 import { Canceller } from "./canceller.ts";
 import { Driver } from "./driver.ts";
 import { UringError } from "./error.ts";
+import { type FeatureName, kernelSupports } from "./features.ts";
 import { FixedBuffer } from "./handles.ts";
 import { type Host, InFlight, type Listener } from "./in-flight.ts";
-import { MultishotOperation, Operation } from "./operation.ts";
+import { Mailbox } from "./mailbox.ts";
+import { MultishotOperation, type Operation } from "./operation.ts";
 import { checkInteger, checkKnown } from "./options.ts";
 import { RawRing } from "./raw-ring.ts";
-import { type RingRecord, type RingShape, shapeOptions } from "./setup.ts";
+import type { ResizeOptions } from "./resize.ts";
+import {
+  checkRun,
+  closedError,
+  type RingOptions,
+  type RunOptions,
+  ringOptions,
+  type Settled,
+  type SingleOperation,
+} from "./ring-options.ts";
+import type { RingRecord } from "./setup.ts";
 import { multishot } from "./stream.ts";
-
-/** Options of {@link Ring.open}: the ring's shape, and the tables to register. */
-export interface RingOptions extends RingShape {
-  /** Slots of the fixed-buffer table (sparse, 5.19), 1 to 16384. Default none. */
-  fixedBuffers?: number;
-  /** Slots of the file table (sparse, 5.19). Default none. */
-  fixedFiles?: number;
-  /** Enter through a registered ring descriptor (5.18). Default true; the kernel's refusal is accepted. */
-  registerRingFd?: boolean;
-  /** The system calls to use; default liburing's where installed, libc's elsewhere. */
-  syscalls?: RingSyscalls;
-}
-
-/** Options of {@link Ring.run} and {@link Ring.settle}. */
-export interface RunOptions {
-  /** Cancels the operation; the promise still settles only after its CQE, and rejects with the signal's reason. */
-  signal?: AbortSignal;
-}
-
-/** How an operation ended. */
-export type Settled<Result> = { status: "fulfilled"; value: Result } | { status: "rejected"; reason: unknown };
 
 /** Slots kept free for cancels, so that an abort never waits behind what it aborts. */
 const RESERVED = 2;
@@ -40,6 +31,7 @@ const CANCEL_AGAIN_MS = 100;
 /** How long close waits for notifications of zero-copy sends, which come when the peer has taken the data. */
 const NOTIFICATION_MS = 1000;
 const PROBED_OPCODES = 63;
+const EOPNOTSUPP = -95;
 
 /** Operations and memory whose ring was closed under them: the kernel may still write to what they pin. */
 const ABANDONED = new Set<object>();
@@ -68,6 +60,7 @@ export class Ring implements AsyncDisposable {
   readonly #host: Host;
   readonly #owned: boolean;
   readonly #groups = new Set<BufferGroup>();
+  readonly #mailboxes = new Set<Mailbox>();
   readonly #arenas: Arena[] = [];
   readonly #freeBuffers: number[];
   #closing: Promise<void> | undefined;
@@ -100,13 +93,14 @@ export class Ring implements AsyncDisposable {
    * @throws UringError EPERM or ENOSYS when io_uring is switched off; EINVAL for a flag that was asked for and does not exist here.
    */
   static async open(options: RingOptions = {}): Promise<Ring> {
-    checkKnown("Ring.open", options, [...shapeOptions, "fixedBuffers", "fixedFiles", "registerRingFd", "syscalls"]);
+    checkKnown("Ring.open", options, ringOptions);
     if (options.fixedBuffers !== undefined) checkInteger("Ring.open", "fixedBuffers", options.fixedBuffers, 0, 16384);
     if (options.fixedFiles !== undefined) checkInteger("Ring.open", "fixedFiles", options.fixedFiles, 0, 1048576);
-    const { fixedBuffers = 0, fixedFiles = 0, registerRingFd, syscalls, ...shape } = options;
+    const { fixedBuffers = 0, fixedFiles = 0, registerRingFd, registeredWaits, syscalls, ...shape } = options;
     const raw = new RawRing(shape, {
       spareSlots: RESERVED,
       ...(registerRingFd === undefined ? {} : { registerRingFd }),
+      ...(registeredWaits === undefined ? {} : { registeredWaits }),
       ...(syscalls === undefined ? {} : { syscalls }),
     });
     try {
@@ -145,9 +139,13 @@ export class Ring implements AsyncDisposable {
     return this.#active.size;
   }
 
-  /** Whether the running kernel knows an operation's opcode (`IORING_REGISTER_PROBE`). */
-  supports(operation: { readonly opcode: number }): boolean {
-    return this.#opcodes.has(operation.opcode);
+  /**
+   * Whether the running kernel has something: an operation, by its opcode (`IORING_REGISTER_PROBE`, 5.6); a flag or register operation,
+   * by the kernel's name for it (`IORING_REGISTER_QUERY`, 6.18; before that, and for flags of single operations, by the release).
+   */
+  supports(what: { readonly opcode: number } | FeatureName): boolean {
+    if (typeof what === "string") return kernelSupports(what, this.record.features, this.raw.syscalls);
+    return this.#opcodes.has(what.opcode);
   }
 
   /**
@@ -157,11 +155,11 @@ export class Ring implements AsyncDisposable {
   run<Item>(operation: MultishotOperation<Item>, options?: RunOptions): AsyncIterableIterator<Item>;
   run<Result>(operation: Operation<Result>, options?: RunOptions): Promise<Result>;
   run<Result>(operation: Operation<Result>, options?: RunOptions): Promise<Result> | AsyncIterableIterator<Result> {
-    const { signal } = checkRun(operation, options);
+    const checked = checkRun(operation, options);
     if (operation instanceof MultishotOperation)
-      return multishot<Result>(operation, (listener) => this.#start(operation as Operation<Result>, listener, signal), signal);
+      return multishot<Result>(operation, (listener) => this.#start(operation as Operation<Result>, listener, checked), checked.signal);
     return new Promise<Result>((fulfil, reject) => {
-      this.#start(operation, { fulfil, reject }, signal);
+      this.#start(operation, { fulfil, reject }, checked);
     });
   }
 
@@ -177,6 +175,28 @@ export class Ring implements AsyncDisposable {
 
   /** Submits soon what was queued on the raw layer. */
   kick(): void {
+    this.#driver.kick();
+  }
+
+  /** A place where messages of other rings and threads arrive ({@link msgRing}, {@link sendMessage}); it keeps the process alive. */
+  mailbox(): Mailbox {
+    if (this.raw.failure !== undefined) throw this.raw.failure;
+    if (this.#closing !== undefined || this.raw.closed) throw new TypeError("the ring is closed");
+    const box = new Mailbox(
+      this.raw,
+      () => this.#host.settling(),
+      () => this.#mailboxes.delete(box),
+    );
+    this.#mailboxes.add(box);
+    this.kick();
+    return box;
+  }
+
+  /**
+   * Changes the sizes of the queues (6.13; `taskrun: "defer"`, which is the default), with operations in flight: {@link RingCore.resize}.
+   */
+  resize(options: ResizeOptions): void {
+    this.raw.resize(options);
     this.#driver.kick();
   }
 
@@ -225,13 +245,13 @@ export class Ring implements AsyncDisposable {
     return this.close();
   }
 
-  #start<Result>(operation: Operation<Result>, listener: Listener<Result>, signal: AbortSignal | undefined): InFlight<Result> | undefined {
+  #start<Result>(operation: Operation<Result>, listener: Listener<Result>, { signal, handle }: RunOptions): InFlight<Result> | undefined {
     const problem = this.#refusal(operation, signal);
     if (problem !== undefined) {
       listener.reject(problem);
       return undefined;
     }
-    const flight = new InFlight(this.#host, operation, listener, signal);
+    const flight = new InFlight(this.#host, operation, listener, signal, handle);
     if (this.#waiting.size === 0 && this.#hasRoom()) this.#begin(flight as InFlight<unknown>);
     else this.#waiting.add(flight as InFlight<unknown>);
     this.#driver.kick();
@@ -272,6 +292,7 @@ export class Ring implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const closed = closedError();
+    for (const box of this.#mailboxes) box.close();
     for (const flight of [...this.#waiting]) flight.cancel(closed);
     for (const flight of this.#active) flight.cancel(closed);
     const since = performance.now();
@@ -289,6 +310,7 @@ export class Ring implements AsyncDisposable {
 
   // Nothing will complete any more, but the kernel may still write: what is in flight, and the ring's own memory, is kept for good.
   #leave(error: unknown): void {
+    for (const box of this.#mailboxes) box.close();
     for (const flight of this.#active) {
       ABANDONED.add(flight);
       flight.abandon(error);
@@ -313,21 +335,4 @@ export class Ring implements AsyncDisposable {
     this.#leave(error);
     if (this.#owned) queueMicrotask(() => void this.close());
   }
-}
-
-/** An operation that completes once. */
-export type SingleOperation<Result> = Operation<Result> & { readonly multishot?: undefined };
-
-const EOPNOTSUPP = -95;
-const ECANCELED = -125;
-const NO_OPTIONS: RunOptions = Object.freeze({});
-
-const closedError = (): UringError => new UringError({ operation: "close", errno: ECANCELED, hint: "the ring was closed" });
-
-function checkRun(operation: unknown, options: RunOptions = NO_OPTIONS): RunOptions {
-  if (!(operation instanceof Operation)) throw new TypeError("run: give it an operation, such as nop() or read({ ... })");
-  if (options === NO_OPTIONS) return options;
-  checkKnown("run", options, ["signal"]);
-  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) throw new TypeError("run: signal must be an AbortSignal");
-  return options;
 }

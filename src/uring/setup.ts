@@ -123,7 +123,7 @@ function parameters(shape: RingShape, flags: number): DataView<ArrayBuffer> {
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 
 /** Memory for a NO_MMAP ring: sized for the entries that the kernel will round to. */
-function ownMemory(shape: RingShape, params: DataView): Omit<RingMemory, "params"> {
+export function ownMemory(shape: RingShape, params: DataView): Omit<RingMemory, "params"> {
   const sq = Math.min(powerOfTwo(shape.entries ?? ENTRIES), SQ_LIMIT);
   const cq = Math.min(powerOfTwo(shape.cqEntries ?? sq * 2), CQ_LIMIT);
   const rings = Arena.allocate(4096 + cq * (shape.cqe === 32 ? 32 : 16) + sq * 4, { populate: true });
@@ -133,7 +133,7 @@ function ownMemory(shape: RingShape, params: DataView): Omit<RingMemory, "params
   return { rings, sqes };
 }
 
-function mapRing(fd: number, params: DataView, flags: number): Omit<RingMemory, "params"> {
+export function mapRing(fd: number, params: DataView, flags: number): Omit<RingMemory, "params"> {
   const sqEntries = io_uring_params.get(params, "sq_entries");
   const cqEntries = io_uring_params.get(params, "cq_entries");
   const cqeBytes = flags & abi.IORING_SETUP_CQE32 ? 32 : 16;

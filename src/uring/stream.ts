@@ -19,7 +19,10 @@ export async function* multishot<Item>(
   start: Start<Item>,
   signal: AbortSignal | undefined,
 ): AsyncIterableIterator<Item> {
-  const { group } = operation.options as { group?: BufferGroup };
+  const { declaration, options } = operation;
+  const { group } = options as { group?: BufferGroup };
+  const limit = declaration.shots?.limit?.(options as never) || Number.POSITIVE_INFINITY;
+  let given = 0;
   const items: { value: Item; flags: number }[] = [];
   let wake: (() => void) | undefined;
   let running = true;
@@ -39,7 +42,8 @@ export async function* multishot<Item>(
       flagsOfLast = flags;
       if (!final) return;
       running = false;
-      again = result > 0 && (flags & IORING_CQE_F_BUFFER) !== 0;
+      const rule = declaration.shots?.again;
+      again = rule === undefined ? result > 0 && (flags & IORING_CQE_F_BUFFER) !== 0 : rule(result, flags, options as never) !== undefined;
     },
     fulfil(value) {
       items.push({ value, flags: flagsOfLast });
@@ -55,11 +59,15 @@ export async function* multishot<Item>(
   let flight = start(listener);
   try {
     for (;;) {
+      if (given >= limit) return;
       const item = items.shift();
       if (item !== undefined) {
         try {
           // A CQE without a buffer is the end of the stream.
-          if (group === undefined || (item.flags & IORING_CQE_F_BUFFER) !== 0) yield item.value;
+          if (group === undefined || (item.flags & IORING_CQE_F_BUFFER) !== 0) {
+            given++;
+            yield item.value;
+          }
         } finally {
           group?.recycle(item.flags);
         }

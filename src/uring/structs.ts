@@ -109,3 +109,139 @@ export const io_uring_attr_pi = new Struct("io_uring_attr_pi", 32, {
 export const iovec = new Struct("iovec", 16, { iov_base: [0, 8], iov_len: [8, 8] });
 
 export const io_timespec = new Struct("io_timespec", 16, { tv_sec: [0, 8], tv_nsec: [8, 8] });
+
+/** The SQE itself, for register operations that take one. */
+export const io_uring_sqe = new Struct("io_uring_sqe", 64, {
+  opcode: [0, 1],
+  flags: [1, 1],
+  fd: [4, 4],
+  off: [8, 8],
+  addr: [16, 8],
+  len: [24, 4],
+  msg_ring_flags: [28, 4],
+  user_data: [32, 8],
+  file_index: [44, 4],
+  addr3: [48, 8],
+});
+
+export const io_uring_restriction = new Struct("io_uring_restriction", 16, {
+  opcode: [0, 2],
+  register_op: [2, 1],
+  sqe_op: [2, 1],
+  sqe_flags: [2, 1],
+  resv: [3, 1],
+});
+
+export const io_uring_task_restriction = new Struct("io_uring_task_restriction", 16, {
+  flags: [0, 2],
+  nr_res: [2, 2],
+  restrictions: [16, 0],
+});
+
+export const io_uring_clock_register = new Struct("io_uring_clock_register", 16, { clockid: [0, 4] });
+
+export const io_uring_clone_buffers = new Struct("io_uring_clone_buffers", 32, {
+  src_fd: [0, 4],
+  flags: [4, 4],
+  src_off: [8, 4],
+  dst_off: [12, 4],
+  nr: [16, 4],
+});
+
+export const io_uring_napi = new Struct("io_uring_napi", 16, {
+  busy_poll_to: [0, 4],
+  prefer_busy_poll: [4, 1],
+  opcode: [5, 1],
+  pad: [6, 2],
+  op_param: [8, 4],
+  resv: [12, 4],
+});
+
+export const io_uring_sync_cancel_reg = new Struct("io_uring_sync_cancel_reg", 64, {
+  addr: [0, 8],
+  fd: [8, 4],
+  flags: [12, 4],
+  timeout: [16, 16],
+  opcode: [32, 1],
+});
+
+export const io_uring_file_index_range = new Struct("io_uring_file_index_range", 16, { off: [0, 4], len: [4, 4], resv: [8, 8] });
+
+export const io_uring_files_update = new Struct("io_uring_files_update", 16, { offset: [0, 4], resv: [4, 4], fds: [8, 8] });
+
+export const io_uring_region_desc = new Struct("io_uring_region_desc", 64, {
+  user_addr: [0, 8],
+  size: [8, 8],
+  flags: [16, 4],
+  id: [20, 4],
+  mmap_offset: [24, 8],
+});
+
+export const io_uring_mem_region_reg = new Struct("io_uring_mem_region_reg", 32, { region_uptr: [0, 8], flags: [8, 8] });
+
+export const io_uring_reg_wait = new Struct("io_uring_reg_wait", 64, {
+  ts: [0, 16],
+  min_wait_usec: [16, 4],
+  flags: [20, 4],
+  sigmask: [24, 8],
+  sigmask_sz: [32, 4],
+});
+
+export const io_uring_zcrx_offsets = new Struct("io_uring_zcrx_offsets", 32, { head: [0, 4], tail: [4, 4], rqes: [8, 4] });
+
+export const io_uring_zcrx_area_reg = new Struct("io_uring_zcrx_area_reg", 48, {
+  addr: [0, 8],
+  len: [8, 8],
+  rq_area_token: [16, 8],
+  flags: [24, 4],
+  dmabuf_fd: [28, 4],
+});
+
+export const zcrx_event_desc = new Struct("zcrx_event_desc", 96, {
+  user_data: [0, 8],
+  type_mask: [8, 4],
+  flags: [12, 4],
+  stats_offset: [16, 8],
+});
+
+export const io_uring_zcrx_ifq_reg = new Struct("io_uring_zcrx_ifq_reg", 96, {
+  if_idx: [0, 4],
+  if_rxq: [4, 4],
+  rq_entries: [8, 4],
+  flags: [12, 4],
+  area_ptr: [16, 8],
+  region_ptr: [24, 8],
+  offsets: [32, 32],
+  zcrx_id: [64, 4],
+  rx_buf_len: [68, 4],
+  event_desc: [72, 8],
+});
+
+export const zcrx_ctrl_export = new Struct("zcrx_ctrl_export", 48, { zcrx_fd: [0, 4] });
+
+export const zcrx_ctrl_arm_event = new Struct("zcrx_ctrl_arm_event", 48, { event_type: [0, 4] });
+
+export const zcrx_ctrl = new Struct("zcrx_ctrl", 72, {
+  zcrx_id: [0, 4],
+  op: [4, 4],
+  zc_export: [24, 48],
+  zc_flush: [24, 48],
+  zc_arm_event: [24, 48],
+});
+
+export const io_uring_query_zcrx = new Struct("io_uring_query_zcrx", 40, {
+  register_flags: [0, 8],
+  area_flags: [8, 8],
+  nr_ctrl_opcodes: [16, 4],
+  features: [20, 4],
+  rq_hdr_size: [24, 4],
+  rq_hdr_alignment: [28, 4],
+});
+
+export const io_uring_query_zcrx_event = new Struct("io_uring_query_zcrx_event", 48, {
+  event_flags: [0, 4],
+  stats_size: [4, 4],
+  stats_off_alignment: [8, 4],
+});
+
+export const io_uring_query_scq = new Struct("io_uring_query_scq", 16, { hdr_size: [0, 8], hdr_alignment: [8, 8] });

@@ -23,23 +23,23 @@ export const SQE_ATTR_MASK = 14; // which attributes there are
  * again once the kernel has taken them, which without SQPOLL is inside the enter that submits them.
  */
 export class SubmissionQueue {
-  /** Every SQE, as 32-bit words. */
-  readonly words: Int32Array;
+  /** Every SQE, as 32-bit words. Another array after a resize. */
+  words!: Int32Array;
   /** Words per SQE as a shift: 4 for 64 bytes, 5 for 128. */
   readonly sqeShift: number;
   /** SQEs the queue holds. */
-  readonly sqEntries: number;
+  sqEntries!: number;
   /** Shared memory of both rings, as words. */
-  protected readonly ring: Int32Array;
+  protected ring!: Int32Array;
   /** Another thread (SQPOLL) reads the tail: stores must be atomic. */
   protected readonly polled: boolean;
   readonly #rewind: boolean;
   readonly #templates: number;
-  readonly #array: number; // word index of the SQ index array, or -1
-  readonly #mask: number;
-  readonly #headAt: number;
-  readonly #tailAt: number;
-  readonly #flagsAt: number;
+  #array = -1; // word index of the SQ index array, or -1
+  #mask = 0;
+  #headAt = 0;
+  #tailAt = 0;
+  #flagsAt = 0;
   #tail = 0;
   #submitted = 0; // the tail up to which the kernel has taken SQEs
   #turn = 0; // ordinary SQEs handed out, modulo their number
@@ -47,22 +47,27 @@ export class SubmissionQueue {
   #last = 0; // word index of the SQE written last
 
   constructor(memory: RingMemory, record: RingRecord, templates: number) {
-    const base = io_uring_params.fields.sq_off[0];
-    const word = (name: "head" | "tail" | "flags" | "ring_mask" | "array"): number => io_sqring_offsets.get(memory.params, name, base) >> 2;
-    this.ring = memory.rings.words();
-    this.words = memory.sqes.words();
     this.sqeShift = record.sqe === 128 ? 5 : 4;
-    this.sqEntries = record.sqEntries;
     this.polled = (record.flags & IORING_SETUP_SQPOLL) !== 0;
     this.#rewind = (record.flags & IORING_SETUP_SQ_REWIND) !== 0;
     this.#templates = templates;
+    this.attachQueue(memory, record);
+  }
+
+  /** Takes the queue's memory: at the start, and after a resize, which only an empty queue lives through. */
+  protected attachQueue(memory: RingMemory, record: RingRecord): void {
+    const base = io_uring_params.fields.sq_off[0];
+    const word = (name: "head" | "tail" | "flags" | "array"): number => io_sqring_offsets.get(memory.params, name, base) >> 2;
+    this.ring = memory.rings.words();
+    this.words = memory.sqes.words();
+    this.sqEntries = record.sqEntries;
     this.#headAt = word("head");
     this.#tailAt = word("tail");
     this.#flagsAt = word("flags");
     this.#mask = record.sqEntries - 1;
     this.#array = (record.flags & IORING_SETUP_NO_SQARRAY) === 0 ? word("array") : -1;
     // Without permanent SQEs position n of the queue always means SQE n, so the array is written once.
-    if (this.#array >= 0 && templates === 0) for (let i = 0; i < record.sqEntries; i++) this.ring[this.#array + i] = i;
+    if (this.#array >= 0 && this.#templates === 0) for (let i = 0; i < record.sqEntries; i++) this.ring[this.#array + i] = i;
   }
 
   /** SQEs queued and not yet handed to the kernel. */
@@ -154,6 +159,11 @@ export class SubmissionQueue {
   /** Sets the ioprio field of the SQE written last: a flag word for the send, receive and accept families. */
   setIoprio(ioprio: number): void {
     this.words[this.#last]! |= ioprio << 16;
+  }
+
+  /** Sets whose credentials the SQE written last is carried out with: a number of {@link Registrations.personality}. */
+  setPersonality(id: number): void {
+    this.words[this.#last + SQE_BUF]! |= id << 16;
   }
 
   /** Sets one 32-bit word of the SQE written last: for a field that an operation's own arguments do not reach. */

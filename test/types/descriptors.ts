@@ -40,8 +40,7 @@ closeDirect({ slot });
 close({ fd: slot });
 // @ts-expect-error a descriptor is closed by close
 closeDirect({ slot: fd });
-// @ts-expect-error a cancel finds operations by the descriptor
-cancelFd({ fd: slot });
+cancelFd({ fd: slot }); // by what they were queued with
 
 // Opening gives one or the other.
 const ring = await Ring.open();

@@ -1,10 +1,67 @@
-import { IORING_NOP_INJECT_RESULT, IORING_OP_NOP } from "../abi.ts";
-import { count, declare, Operation } from "../operation.ts";
+import {
+  IORING_NOP_CQE32,
+  IORING_NOP_FILE,
+  IORING_NOP_FIXED_BUFFER,
+  IORING_NOP_FIXED_FILE,
+  IORING_NOP_INJECT_RESULT,
+  IORING_NOP_TW,
+  IORING_OP_NOP,
+  IORING_OP_NOP128,
+} from "../abi.ts";
+import { type Direction, type Fd, FixedBuffer, FixedFile } from "../handles.ts";
+import { count, declare, type Lowering, Operation } from "../operation.ts";
+import { checkBoolean, checkInteger } from "../options.ts";
 
-/** Options of {@link nop}. */
+/** Options of {@link nop} and {@link nop128}: what it exercises on its way. For tests and measurements. */
 export interface NopOptions {
-  /** The result to complete with (`IORING_NOP_INJECT_RESULT`, 6.10): a negative errno makes it fail. For tests. */
+  /** The result to complete with (`IORING_NOP_INJECT_RESULT`, 6.10): a negative errno makes it fail. */
   result?: number;
+  /** A file to look up (`IORING_NOP_FILE`, 6.13; a slot with `IORING_NOP_FIXED_FILE`). */
+  fd?: Fd | FixedFile;
+  /** A fixed buffer to look up (`IORING_NOP_FIXED_BUFFER`, 6.13). */
+  buffer?: FixedBuffer<Direction>;
+  /** Completes from task work, as most operations on files do (`IORING_NOP_TW`, 6.16). */
+  taskWork?: boolean;
+  /** Two words of 64 bits for the second half of a CQE of 32 bytes (`IORING_NOP_CQE32`, 6.18). Needs a ring with such CQEs. */
+  extra?: readonly [number, number];
+}
+
+const OPTIONS = ["result", "fd", "buffer", "taskWork", "extra"] as const;
+
+type NopWords = [flags: number, result: number, fd: number, bufferIndex: number, extra1: number, extra2: number];
+
+function extraOf(what: string, extra: readonly [number, number], l: Lowering): readonly [number, number] {
+  l.needs("IORING_NOP_CQE32");
+  if (l.ring?.record.cqe === 16) throw new TypeError(`${what}: extra needs a ring opened with cqe: 32 or cqe: 'mixed'`);
+  return [checkInteger(what, "extra", extra[0], 0, 2 ** 53 - 1), checkInteger(what, "extra", extra[1], 0, 2 ** 53 - 1)];
+}
+
+function lower(what: string, { result, fd, buffer, taskWork, extra }: NopOptions, l: Lowering): NopWords {
+  let flags = 0;
+  if (result !== undefined) {
+    checkInteger(what, "result", result, -0x8000_0000, 0x7fff_ffff);
+    l.needs("IORING_NOP_INJECT_RESULT");
+    flags |= IORING_NOP_INJECT_RESULT;
+  }
+  let file = -1;
+  if (fd !== undefined) {
+    l.needs("IORING_NOP_FILE");
+    // Not IOSQE_FIXED_FILE: the NOP looks its file up by itself.
+    file = fd instanceof FixedFile ? fd.slot : l.file(fd);
+    flags |= fd instanceof FixedFile ? IORING_NOP_FILE | IORING_NOP_FIXED_FILE : IORING_NOP_FILE;
+  }
+  if (buffer !== undefined) {
+    if (!(buffer instanceof FixedBuffer)) throw new TypeError(`${what}: buffer must be a FixedBuffer`);
+    l.needs("IORING_NOP_FIXED_BUFFER");
+    flags |= IORING_NOP_FIXED_BUFFER;
+  }
+  if (taskWork !== undefined && checkBoolean(what, "taskWork", taskWork)) {
+    l.needs("IORING_NOP_TW");
+    flags |= IORING_NOP_TW;
+  }
+  const [extra1, extra2] = extra === undefined ? [0, 0] : extraOf(what, extra, l);
+  if (extra !== undefined) flags |= IORING_NOP_CQE32;
+  return [flags, result ?? 0, file, buffer?.index ?? 0, extra1, extra2];
 }
 
 export const NOP = declare({
@@ -13,19 +70,54 @@ export const NOP = declare({
   syscall: "none",
   since: "5.1",
   completions: "one",
-  options: ["result"],
-  raw(slot: number, flags = 0, result = 0) {
-    this.prep(IORING_OP_NOP, slot, -1, 0, 0, result, flags, 0, 0, 0);
+  options: OPTIONS,
+  raw(
+    slot: number,
+    flags: number = 0,
+    result: number = 0,
+    fd: number = -1,
+    bufferIndex: number = 0,
+    extra1: number = 0,
+    extra2: number = 0,
+  ) {
+    this.prep(IORING_OP_NOP, slot, fd, extra1, extra2, result, flags, bufferIndex, 0, 0);
   },
-  lower: (o: NopOptions) => (o.result === undefined ? [0, 0] : [IORING_NOP_INJECT_RESULT, o.result]) as [number, number],
+  lower: (o: NopOptions, l): NopWords => lower("nop", o, l),
+  result: count,
+});
+
+const NOTHING = new Int32Array(0);
+
+export const NOP128 = declare({
+  name: "nop128",
+  opcode: IORING_OP_NOP128,
+  syscall: "none",
+  since: "5.19",
+  completions: "one",
+  options: OPTIONS,
+  raw(
+    slot: number,
+    flags: number = 0,
+    result: number = 0,
+    fd: number = -1,
+    bufferIndex: number = 0,
+    extra1: number = 0,
+    extra2: number = 0,
+  ) {
+    // Where every SQE has 128 bytes the plain opcode is the one that all kernels know; a mixed ring needs the long one (6.19).
+    this.prep128(this.record.sqe === 128 ? IORING_OP_NOP : IORING_OP_NOP128, slot, fd, extra1, extra2, flags, NOTHING);
+    this.setWord(6, result);
+    this.setWord(10, bufferIndex);
+  },
+  lower: (o: NopOptions, l): NopWords => lower("nop128", o, l),
   result: count,
 });
 
 /**
- * Does nothing, and completes: `IORING_OP_NOP`, since 5.1. Resolves to 0.
+ * Does nothing, and completes: `IORING_OP_NOP`, since 5.1. Resolves to 0, or to what `result` says.
  *
- * Errors: EINVAL for `result` before 6.10; whatever `result` injects. In a link it fails like any other when its result is
- * negative. No memory is used.
+ * Errors: whatever `result` injects; EBADF for `fd`, EFAULT for `buffer` where the slot is empty. In a link it fails like any other
+ * when its result is negative. No memory is used.
  *
  * @example
  * ```ts
@@ -35,3 +127,16 @@ export const NOP = declare({
  * ```
  */
 export const nop = (options: NopOptions = {}): Operation<number> => new Operation(NOP, options);
+
+/**
+ * Does nothing with an SQE of 128 bytes: `IORING_OP_NOP128` on a ring opened with `sqe: "mixed"` (6.19), `IORING_OP_NOP` on one with
+ * `sqe: 128` (5.19). As {@link nop} otherwise; refused before submission on a ring whose SQEs have 64 bytes.
+ *
+ * @example
+ * ```ts
+ * import { nop128, Ring } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8, sqe: 128 });
+ * console.log(await ring.run(nop128())); // 0
+ * ```
+ */
+export const nop128 = (options: NopOptions = {}): Operation<number> => new Operation(NOP128, options);

@@ -1,6 +1,13 @@
-import { IORING_OP_URING_CMD, IORING_OP_URING_CMD128 } from "../abi.ts";
-import type { Fd, FixedFile } from "../handles.ts";
-import { count, declare, Operation } from "../operation.ts";
+import {
+  IORING_OP_URING_CMD,
+  IORING_OP_URING_CMD128,
+  IORING_URING_CMD_FIXED,
+  IORING_URING_CMD_MULTISHOT,
+  IOSQE_BUFFER_SELECT,
+} from "../abi.ts";
+import type { BufferGroup, Chunk } from "../buffer-group.ts";
+import { type Direction, type Fd, FixedBuffer, type FixedFile } from "../handles.ts";
+import { count, declare, type Lowering, MultishotOperation, Operation } from "../operation.ts";
 
 /** Options of {@link uringCmd} and {@link uringCmd128}. */
 export interface UringCmdOptions {
@@ -14,6 +21,23 @@ export interface UringCmdOptions {
   address?: number;
   /** Memory that the command points to, kept alive until the CQE. */
   pins?: readonly ArrayBufferView[];
+  /** A fixed buffer that the command works on (`IORING_URING_CMD_FIXED`, 6.1); its address stands in the payload, as the driver wants it. */
+  buffer?: FixedBuffer<Direction>;
+}
+
+/** Options of {@link uringCmdMultishot}. */
+export interface UringCmdMultishotOptions extends Omit<UringCmdOptions, "buffer"> {
+  /** Where the kernel takes buffers from. */
+  group: BufferGroup;
+}
+
+type Fixed = [flags: number, bufferIndex: number];
+
+function fixed(what: string, buffer: FixedBuffer<Direction> | undefined, l: Lowering): Fixed {
+  if (buffer === undefined) return [0, 0];
+  if (!(buffer instanceof FixedBuffer)) throw new TypeError(`${what}: buffer must be a FixedBuffer`);
+  l.needs("IORING_URING_CMD_FIXED");
+  return [IORING_URING_CMD_FIXED, buffer.index];
 }
 
 function words(payload: Uint8Array | undefined, most: number): Int32Array {
@@ -31,9 +55,20 @@ export const URING_CMD = declare({
   syscall: "ioctl(2)",
   since: "5.19",
   completions: "one",
-  options: ["fd", "cmdOp", "payload", "address", "pins"],
-  raw(slot: number, fd: number, cmdOp: number, address: number, word0: number, word1: number, word2: number, word3: number) {
-    this.prep(IORING_OP_URING_CMD, slot, fd, 0, address, 0, 0, 0, 0, 0);
+  options: ["fd", "cmdOp", "payload", "address", "pins", "buffer"],
+  raw(
+    slot: number,
+    fd: number,
+    cmdOp: number,
+    address: number,
+    word0: number,
+    word1: number,
+    word2: number,
+    word3: number,
+    flags: number = 0,
+    bufferIndex: number = 0,
+  ) {
+    this.prep(IORING_OP_URING_CMD, slot, fd, 0, address, 0, flags, bufferIndex, 0, 0);
     this.clearSecondHalf();
     this.setWord(2, cmdOp);
     this.setWord(12, word0);
@@ -44,9 +79,50 @@ export const URING_CMD = declare({
   lower(o: UringCmdOptions, l) {
     if (o.pins !== undefined) l.pins.push(...o.pins);
     const [a, b, c, d] = words(o.payload, 16);
-    return [l.file(o.fd), o.cmdOp, o.address ?? 0, a, b, c, d] as [number, number, number, number, number, number, number];
+    const [flags, index] = fixed("uringCmd", o.buffer, l);
+    return [l.file(o.fd), o.cmdOp, o.address ?? 0, a, b, c, d, flags, index] as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
   },
   result: count,
+});
+
+export const URING_CMD_MULTISHOT = declare({
+  name: "uringCmdMultishot",
+  opcode: IORING_OP_URING_CMD,
+  syscall: "ioctl(2)",
+  since: "6.18",
+  completions: "many",
+  options: ["fd", "cmdOp", "payload", "address", "pins", "group"],
+  raw(slot: number, fd: number, cmdOp: number, address: number, word0: number, word1: number, word2: number, word3: number, group: number) {
+    URING_CMD.raw.call(this, slot, fd, cmdOp, address, word0, word1, word2, word3, IORING_URING_CMD_MULTISHOT, group);
+    this.setFlags(IOSQE_BUFFER_SELECT);
+  },
+  lower(o: UringCmdMultishotOptions, l) {
+    l.needs("IORING_URING_CMD_MULTISHOT");
+    l.pins.push(o.group, ...(o.pins ?? []));
+    const [a, b, c, d] = words(o.payload, 16);
+    return [l.file(o.fd), o.cmdOp, o.address ?? 0, a, b, c, d, o.group.id] as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+  },
+  result: (result: number, flags: number, o: UringCmdMultishotOptions): Chunk => o.group.take(result, flags),
+  discard: (_result, flags, o) => o.group.giveBack(flags),
 });
 
 export const URING_CMD128 = declare({
@@ -55,25 +131,83 @@ export const URING_CMD128 = declare({
   syscall: "ioctl(2)",
   since: "5.19",
   completions: "one",
-  options: ["fd", "cmdOp", "payload", "address", "pins"],
-  raw(slot: number, fd: number, cmdOp: number, address: number, payload: Int32Array) {
+  options: ["fd", "cmdOp", "payload", "address", "pins", "buffer"],
+  raw(slot: number, fd: number, cmdOp: number, address: number, payload: Int32Array, flags: number = 0, bufferIndex: number = 0) {
     // Where every SQE has 128 bytes the plain opcode is the one that all kernels know; a mixed ring needs the long one (6.19).
-    this.prep128(this.record.sqe === 128 ? IORING_OP_URING_CMD : IORING_OP_URING_CMD128, slot, fd, 0, address, 0, payload);
+    this.prep128(this.record.sqe === 128 ? IORING_OP_URING_CMD : IORING_OP_URING_CMD128, slot, fd, 0, address, flags, payload);
     this.setWord(2, cmdOp);
     this.setWord(3, 0);
+    this.setWord(10, bufferIndex);
   },
   lower(o: UringCmdOptions, l) {
     if (o.pins !== undefined) l.pins.push(...o.pins);
-    return [l.file(o.fd), o.cmdOp, o.address ?? 0, words(o.payload, 80)] as [number, number, number, Int32Array];
+    return [l.file(o.fd), o.cmdOp, o.address ?? 0, words(o.payload, 80), ...fixed("uringCmd128", o.buffer, l)] as [
+      number,
+      number,
+      number,
+      Int32Array,
+      number,
+      number,
+    ];
   },
   result: count,
 });
 
-/** A driver's command: `IORING_OP_URING_CMD`, since 5.19; the ioctl(2) of io_uring. Resolves to what the driver answers. */
+/**
+ * A driver's command: `IORING_OP_URING_CMD`, since 5.19; the ioctl(2) of io_uring. Resolves to what the driver answers.
+ *
+ * Errors: EOPNOTSUPP (the file's driver has no commands, or not this one); what the driver answers. In a link: a negative answer
+ * severs. The payload is copied at submission; what it points to is named in `pins`.
+ *
+ * @example
+ * ```ts
+ * import { Ring, uringCmd } from "uring-ublk";
+ * import { abi } from "uring-ublk/uring";
+ * import { sys } from "uring-ublk/ffi";
+ * await using ring = await Ring.open({ entries: 8 });
+ * const [near, far] = sys.socketpair(1, 1);
+ * sys.write(far, new Uint8Array(7));
+ * // How many bytes wait in the socket; UNIX sockets have no commands.
+ * const { status } = await ring.settle(uringCmd({ fd: near, cmdOp: abi.SOCKET_URING_OP_SIOCINQ }));
+ * console.log(status); // rejected
+ * sys.close(near);
+ * sys.close(far);
+ * ```
+ */
 export const uringCmd = (options: UringCmdOptions): Operation<number> => new Operation(URING_CMD, options);
 
 /**
  * A driver's command with up to 80 bytes of payload: `IORING_OP_URING_CMD` on a ring opened with `sqe: 128` (5.19),
- * `IORING_OP_URING_CMD128` on one with `sqe: "mixed"` (6.19).
+ * `IORING_OP_URING_CMD128` on one with `sqe: "mixed"` (6.19). Otherwise as {@link uringCmd}.
+ *
+ * @example
+ * ```ts
+ * import { Ring, uringCmd128 } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8, sqe: 128 });
+ * const { status } = await ring.settle(uringCmd128({ fd: 0, cmdOp: 0, payload: new Uint8Array(80) }));
+ * console.log(status); // rejected (standard input is no driver)
+ * ```
  */
 export const uringCmd128 = (options: UringCmdOptions): Operation<number> => new Operation(URING_CMD128, options);
+
+/**
+ * A driver's command that answers again and again, into a buffer group: `IORING_OP_URING_CMD` with CMD_MULTISHOT, since 6.18. `ring.run`
+ * of it is an async iterable of {@link Chunk}.
+ *
+ * Errors: EOPNOTSUPP (the driver has no such command); ENOBUFS pauses it until a buffer is given back. Not in a link. The group must
+ * outlive it.
+ *
+ * @example
+ * ```ts
+ * import { Ring, uringCmdMultishot } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8 });
+ * using group = ring.bufferGroup({ buffers: 2, size: 64 });
+ * try {
+ *   for await (const _ of ring.run(uringCmdMultishot({ fd: 0, cmdOp: 0, group }))) break;
+ * } catch (error) {
+ *   console.log((error as { operation: string }).operation); // uringCmdMultishot (standard input is no driver)
+ * }
+ * ```
+ */
+export const uringCmdMultishot = (options: UringCmdMultishotOptions): MultishotOperation<Chunk> =>
+  new MultishotOperation(URING_CMD_MULTISHOT, options);

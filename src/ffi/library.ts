@@ -23,6 +23,8 @@ const LIBC = {
   sched_getaffinity: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   prctl: { args: ["i32", "ptr", "ptr", "ptr", "ptr"], returns: "i32" },
   socketpair: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
+  getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+  getpeername: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
   memfd_create: { args: ["ptr", "u32"], returns: "i32" },
   memcpy: { args: ["ptr", "ptr", "ptr"], returns: "void" },

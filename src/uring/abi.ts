@@ -337,3 +337,10 @@ export const IO_URING_QUERY_OPCODES = 0;
 export const IO_URING_QUERY_ZCRX = 1;
 export const IO_URING_QUERY_SCQ = 2;
 export const IO_URING_QUERY_ZCRX_EVENT = 3;
+
+export const SOCKET_URING_OP_SIOCINQ = 0;
+export const SOCKET_URING_OP_SIOCOUTQ = 1;
+export const SOCKET_URING_OP_GETSOCKOPT = 2;
+export const SOCKET_URING_OP_SETSOCKOPT = 3;
+export const SOCKET_URING_OP_TX_TIMESTAMP = 4;
+export const SOCKET_URING_OP_GETSOCKNAME = 5;

@@ -8,7 +8,8 @@ import type { RawRing } from "./raw-ring.ts";
 /** What an operation in flight reports to whoever started it. */
 export interface Listener<Result> {
   fulfil(value: Result): void;
-  reject(error: unknown): void;
+  /** `running` when the operation goes on all the same: its value could not be made, and more CQEs will come. */
+  reject(error: unknown, running?: boolean): void;
   /** Every CQE, before it is interpreted; multishot operations live on it. */
   completion?(result: number, flags: number, final: boolean): void;
 }
@@ -36,7 +37,7 @@ export class InFlight<Result> {
   #aborted = false;
   #settled = false;
   #reason: unknown;
-  #released: (() => void) | undefined;
+  #released: ((told: unknown) => void) | undefined;
 
   constructor(host: Host, operation: Operation<Result>, listener: Listener<Result>, signal: AbortSignal | undefined) {
     this.#host = host;
@@ -79,6 +80,16 @@ export class InFlight<Result> {
     }
   }
 
+  /** Whether it was cancelled from outside: by its signal, by its ring, or because nobody listens any more. */
+  get aborted(): boolean {
+    return this.#aborted;
+  }
+
+  /** Asks the kernel to stop a multishot operation for now; what it completes until then still counts. */
+  interrupt(): void {
+    if (this.#slot >= 0 && !this.#aborted) this.#host.cancels.add(this.#slot);
+  }
+
   /** Whether all that is missing is the notification of a zero-copy send: the peer's pace, which no cancel quickens. */
   get notifying(): boolean {
     return this.#released !== undefined && this.#settled;
@@ -88,15 +99,16 @@ export class InFlight<Result> {
   abandon(error: unknown): void {
     this.#signal?.removeEventListener("abort", this);
     this.#slot = -1;
-    this.#released?.();
+    this.#released?.(undefined);
     this.#reject(error);
   }
 
   #complete(result: number, flags: number): void {
     const { raw } = this.#host;
     const final = !raw.inFlightAt(this.#slot);
+    const lowering = this.#pins!;
     if (final) {
-      const detached = this.#pins?.detached === true;
+      const { detached } = lowering;
       this.#pins = undefined;
       raw.release(this.#slot);
       this.#slot = -1;
@@ -111,21 +123,22 @@ export class InFlight<Result> {
       }
     }
     this.#listener.completion?.(result, flags, final);
-    if ((flags & IORING_CQE_F_NOTIF) === 0) this.#settle(result, flags, final);
+    if ((flags & IORING_CQE_F_NOTIF) === 0) this.#settle(result, flags, final, lowering);
     else {
+      const { declaration, options } = this.#operation;
       this.#host.settling();
-      this.#released?.();
+      this.#released?.(declaration.notified?.(result, options as never));
     }
   }
 
-  #settle(result: number, flags: number, final: boolean): void {
+  #settle(result: number, flags: number, final: boolean, lowering: Lowering): void {
     const { declaration, options, name } = this.#operation;
     const failed = result < 0 && declaration.accepts?.includes(result) !== true;
     // The kernel uses the buffer of a zero-copy send that got through, even in part: its owner must learn until when.
     const aborted = this.#aborted && !(declaration.completions === "notify" && !failed);
     // What the value would have handed over is nobody's: a descriptor, a buffer.
     if ((aborted && !failed) || (failed && (flags & IORING_CQE_F_BUFFER) !== 0))
-      declaration.discard?.(result, flags, options as never, this.#host.raw);
+      declaration.discard?.(result, flags, options as never, this.#host.raw, lowering);
     if (aborted) {
       if (final || failed) this.#reject(this.#reason);
       return;
@@ -137,13 +150,13 @@ export class InFlight<Result> {
     }
     let value: Result;
     try {
-      value = declaration.result(result, flags, options as never) as Result;
+      value = declaration.result(result, flags, options as never, lowering) as Result;
     } catch (error) {
       this.#reject(error);
       return;
     }
     if (declaration.completions === "notify" && !final) {
-      const released = new Promise<void>((resolve) => {
+      const released = new Promise<unknown>((resolve) => {
         this.#released = resolve;
       });
       value = { ...value, released };
@@ -161,6 +174,6 @@ export class InFlight<Result> {
   #reject(error: unknown): void {
     this.#settled = true;
     this.#host.settling();
-    this.#listener.reject(error);
+    this.#listener.reject(error, this.#slot >= 0);
   }
 }

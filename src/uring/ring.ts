@@ -1,15 +1,17 @@
 import { Arena, type RingSyscalls } from "../ffi/index.ts";
-import { BufferGroup, type BufferGroupOptions } from "./buffer-group.ts";
+import type { BufferGroup, BufferGroupOptions } from "./buffer-group.ts";
 import { Canceller } from "./canceller.ts";
 import { Driver } from "./driver.ts";
 import { UringError } from "./error.ts";
+import { GroupTable } from "./group-table.ts";
 import { FixedBuffer } from "./handles.ts";
 import { type Host, InFlight, type Listener } from "./in-flight.ts";
 import { MultishotOperation, Operation } from "./operation.ts";
 import { checkInteger, checkKnown } from "./options.ts";
 import { RawRing } from "./raw-ring.ts";
+import type { SendGroup, SendGroupOptions } from "./send-group.ts";
 import { type RingRecord, type RingShape, shapeOptions } from "./setup.ts";
-import { multishot } from "./stream.ts";
+import { Shots } from "./stream.ts";
 
 /** Options of {@link Ring.open}: the ring's shape, and the tables to register. */
 export interface RingOptions extends RingShape {
@@ -67,7 +69,7 @@ export class Ring implements AsyncDisposable {
   readonly #waiting = new Set<InFlight<unknown>>();
   readonly #host: Host;
   readonly #owned: boolean;
-  readonly #groups = new Set<BufferGroup>();
+  readonly #groups: GroupTable;
   readonly #arenas: Arena[] = [];
   readonly #freeBuffers: number[];
   #closing: Promise<void> | undefined;
@@ -76,6 +78,7 @@ export class Ring implements AsyncDisposable {
     this.raw = raw;
     this.#driver = driver;
     this.#owned = owned;
+    this.#groups = new GroupTable(raw.register);
     this.#host = {
       raw,
       cancels: new Canceller(raw, () => driver.kick()),
@@ -159,7 +162,7 @@ export class Ring implements AsyncDisposable {
   run<Result>(operation: Operation<Result>, options?: RunOptions): Promise<Result> | AsyncIterableIterator<Result> {
     const { signal } = checkRun(operation, options);
     if (operation instanceof MultishotOperation)
-      return multishot<Result>(operation, (listener) => this.#start(operation as Operation<Result>, listener, signal), signal);
+      return new Shots<Result>(operation, (again, listener) => this.#start(again, listener, signal), signal, this.raw);
     return new Promise<Result>((fulfil, reject) => {
       this.#start(operation, { fulfil, reject }, signal);
     });
@@ -180,14 +183,14 @@ export class Ring implements AsyncDisposable {
     this.#driver.kick();
   }
 
-  /** A group of buffers for multishot receives (`IORING_REGISTER_PBUF_RING`, 5.19). */
+  /** A group of buffers to receive into (`IORING_REGISTER_PBUF_RING`, 5.19). */
   bufferGroup(options: BufferGroupOptions): BufferGroup {
-    const taken = new Set(Array.from(this.#groups, ({ id }) => id));
-    let id = 0;
-    while (taken.has(id)) id++;
-    const group = new BufferGroup(id, options, this.raw.register, () => this.#groups.delete(group));
-    this.#groups.add(group);
-    return group;
+    return this.#groups.receiving(options);
+  }
+
+  /** A group of buffers to send from (`IORING_REGISTER_PBUF_RING`; sends take from it since 6.10). */
+  sendGroup(options: SendGroupOptions): SendGroup {
+    return this.#groups.sending(options);
   }
 
   /**
@@ -282,7 +285,7 @@ export class Ring implements AsyncDisposable {
     }
     this.#driver.stop();
     this.#leave(this.raw.failure ?? closed);
-    for (const group of [...this.#groups]) group[Symbol.dispose]();
+    this.#groups.dispose();
     this.raw.close();
     for (const arena of this.#arenas) arena.dispose();
   }
@@ -297,9 +300,7 @@ export class Ring implements AsyncDisposable {
     for (const flight of this.#waiting) flight.abandon(error);
     this.#waiting.clear();
     if (this.raw.failure === undefined) return;
-    for (const kept of [...this.#arenas.splice(0), ...this.#groups]) ABANDONED.add(kept);
-    for (const group of this.#groups) group.leave();
-    this.#groups.clear();
+    for (const kept of [...this.#arenas.splice(0), ...this.#groups.leave()]) ABANDONED.add(kept);
   }
 
   #notifications(): number {

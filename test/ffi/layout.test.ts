@@ -16,7 +16,20 @@ const constants: Readonly<Record<string, string>> = layout.constants;
 
 /** Structs of other headers, which the golden table does not hold: sizes and offsets of the x86-64 ABI. */
 const ELSEWHERE: Readonly<Record<string, Golden>> = {
+  cmsghdr: { size: 16, fields: { cmsg_len: [0, 8], cmsg_level: [8, 4], cmsg_type: [12, 4] } },
   iovec: { size: 16, fields: { iov_base: [0, 8], iov_len: [8, 8] } },
+  msghdr: {
+    size: 56,
+    fields: {
+      msg_name: [0, 8],
+      msg_namelen: [8, 4],
+      msg_iov: [16, 8],
+      msg_iovlen: [24, 8],
+      msg_control: [32, 8],
+      msg_controllen: [40, 8],
+      msg_flags: [48, 4],
+    },
+  },
 };
 
 function structsOf(module: object): Struct<string>[] {

@@ -29,39 +29,8 @@ import {
   writevFixed,
 } from "uring-ublk";
 import { addressOf } from "uring-ublk/ffi";
-import { abi, type BufferGroup, RawRing, type RingShape } from "uring-ublk/uring";
-import layout from "../fixtures/layout.json" with { type: "json" };
-
-type SqeField = keyof typeof layout.structs.io_uring_sqe.fields;
-type Expected = Partial<Record<SqeField, number | bigint>>;
-
-const FIELDS = layout.structs.io_uring_sqe.fields as Record<SqeField, number[]>;
-
-/** A field of the first SQE, found by the kernel's own table of offsets. */
-function field(sqe: DataView, name: SqeField): bigint {
-  const [offset, size] = FIELDS[name] as [number, number];
-  if (size === 8) return sqe.getBigUint64(offset, true);
-  if (size === 4) return BigInt(sqe.getUint32(offset, true));
-  return BigInt(size === 2 ? sqe.getUint16(offset, true) : sqe.getUint8(offset));
-}
-
-const BITS: Readonly<Record<number, number>> = { 1: 8, 2: 16, 4: 32, 8: 64 };
-
-/** Compares the named fields, and that every byte besides them and user_data is zero. */
-function expectSqe(raw: RawRing, slot: number, expected: Expected): void {
-  const words = raw.words;
-  const sqe = new DataView(words.buffer, words.byteOffset, 64);
-  const bytes = new Uint8Array(words.buffer.slice(words.byteOffset, words.byteOffset + 64));
-  for (const [name, value] of Object.entries(expected) as [SqeField, number | bigint][]) {
-    const [offset, size] = FIELDS[name] as [number, number];
-    expect({ [name]: field(sqe, name) }).toEqual({ [name]: BigInt.asUintN(BITS[size]!, BigInt(value)) });
-    bytes.fill(0, offset, offset + size);
-  }
-  expect(sqe.getInt32(32, true)).toBe(slot);
-  expect(sqe.getInt32(36, true)).toBe(raw.generation(slot));
-  bytes.fill(0, 32, 40);
-  expect(bytes.findIndex((byte) => byte !== 0)).toBe(-1);
-}
+import { abi, type BufferGroup, RawRing } from "uring-ublk/uring";
+import { type Expected, encoded, expectSqe, field } from "./support/sqe.ts";
 
 const data = new Uint8Array(new ArrayBuffer(4096), 8, 100);
 const at = addressOf(data);
@@ -111,14 +80,6 @@ const CASES: readonly [name: string, operation: Operation<unknown>, expected: Ex
     { opcode: 46, fd: 7, cmd_op: 0xc0107520, addr: at, addr3: 0x04030201, __pad2: 9 },
   ],
 ];
-
-function encoded(operation: Operation<unknown>, shape: RingShape, look: (raw: RawRing, slot: number) => void): void {
-  using raw = new RawRing({ entries: 8, ...shape });
-  raw.words.fill(0x55555555); // whatever was there before must not shine through
-  const slot = raw.allocate(() => {});
-  operation.encode(raw, slot);
-  look(raw, slot);
-}
 
 describe("an operation's SQE", () => {
   for (const [name, operation, expected] of CASES) {

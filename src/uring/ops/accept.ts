@@ -12,7 +12,7 @@ import { flagged } from "./message-options.ts";
 export interface AcceptBase {
   /** The listening socket: a descriptor, or a slot of the ring's file table. */
   fd: Fd | FixedFile;
-  /** The accepted socket gets O_NONBLOCK: operations of the ring on it then fail with EAGAIN instead of waiting. */
+  /** The accepted socket gets O_NONBLOCK, for others who use the descriptor; operations of a ring wait all the same. */
   nonblocking?: boolean;
   /** No connection is expected yet: wait for one before the first attempt (`ACCEPT_POLL_FIRST`, 6.10). */
   pollFirst?: boolean;

@@ -44,7 +44,7 @@ export interface BufferGroupOptions {
    * few, large buffers. For streams; a datagram that finds too little room left is cut off.
    */
   incremental?: boolean;
-  /** With `incremental`: a buffer with less than so many bytes left counts as full (7.1). */
+  /** With `incremental`: a buffer with less than so many bytes left counts as full (7.1, and late kernels of the 6.18 series). */
   minLeft?: number;
   /** The kernel allocates the ring of the group (`IOU_PBUF_RING_MMAP`, 6.4) instead of pinning memory of this process. */
   kernelMemory?: boolean;

@@ -49,9 +49,9 @@ export interface ShotRules<Options extends object, Result> {
   /** Whether a CQE (with the value made of it) only tells the end, and is no item. Default, with a buffer group: it carries no buffer. */
   ends?(value: Result, flags: number, options: Options): boolean;
   /**
-   * The kernel may end a multishot operation that has more to come: the CQ was full. With what options it starts again, after a last
-   * CQE that is no failure; undefined when that was the end. `total` sums the results of the iteration. Default, with a buffer group:
-   * the same options, after a CQE with a buffer.
+   * The kernel may end a multishot operation that has more to come: the CQ was full, or the buffer group empty (`result` is -ENOBUFS
+   * then). With what options it starts again; undefined when that was the end. `total` sums the results since it was started. Default,
+   * with a buffer group: the same options, unless the result is 0.
    */
   again?(result: number, flags: number, options: Options, total: number): Options | undefined;
   /** Takes back what an item lends, at the iteration's next step; `unseen` when nobody ever got the item. */

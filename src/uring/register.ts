@@ -140,7 +140,7 @@ export class Registrations {
     const arg = io_uring_buf_reg.build({ ring_addr: memory?.address ?? 0, ring_entries: entries, bgid: group, flags, min_left: minLeft });
     const hint =
       minLeft > 0
-        ? "EINVAL: minLeft needs Linux 7.1"
+        ? "EINVAL: minLeft needs Linux 7.1 or a late 6.18"
         : flags === 0
           ? "EEXIST: the group number is taken"
           : "EINVAL: incremental needs Linux 6.12, kernelMemory 6.4; EEXIST: the group number is taken";

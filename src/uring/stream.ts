@@ -121,8 +121,11 @@ export class Shots<Item> implements AsyncIterableIterator<Item, undefined>, List
       return; // told when the operation has ended
     }
     this.#flying = false;
-    if (this.#group !== undefined && code === "ENOBUFS") this.#dry = true;
-    else if (!this.#paused || code !== "ECANCELED") {
+    if (this.#group !== undefined && code === "ENOBUFS") {
+      this.#dry = true;
+      this.#landed(false);
+    } else if (this.#paused && code === "ECANCELED") this.#landed(false);
+    else {
       this.#failure ??= { error };
       // Nobody may come to fetch what needs to be closed.
       if (aborted && this.#operation.declaration.shots?.release === undefined && this.#group === undefined) this.#dropAll();
@@ -155,6 +158,7 @@ export class Shots<Item> implements AsyncIterableIterator<Item, undefined>, List
     }
     this.#dry = false;
     this.#paused = false;
+    this.#total = 0;
     this.#flying = true;
     this.#flight = undefined;
     const flight = this.#start(this.#operation, this);
@@ -184,21 +188,16 @@ export class Shots<Item> implements AsyncIterableIterator<Item, undefined>, List
     return this.#group !== undefined && (this.#flags & IORING_CQE_F_BUFFER) === 0;
   }
 
-  // The operation has ended without a failure: for good, or to be started again.
+  // The operation has ended without a failure: for good, or to be started again with what is left of its options.
   #landed(end: boolean): void {
-    if (end) this.#last = true;
-    else if (!this.#paused) {
-      const { declaration, options } = this.#operation;
-      const { again } = declaration.shots ?? {};
-      const next =
-        again !== undefined
-          ? again(this.#result, this.#flags, options as never, this.#total)
-          : this.#group !== undefined && this.#result > 0
-            ? options
-            : undefined;
-      if (next === undefined) this.#last = true;
-      else if (next !== options) this.#operation = new MultishotOperation(declaration, next);
-    }
+    const { declaration, options } = this.#operation;
+    const { again } = declaration.shots ?? {};
+    let next: object | undefined;
+    if (end) next = undefined;
+    else if (again !== undefined) next = again(this.#result, this.#flags, options as never, this.#total);
+    else if (this.#paused || (this.#group !== undefined && (this.#result > 0 || this.#dry))) next = options;
+    if (next === undefined) this.#last = true;
+    else if (next !== options) this.#operation = new MultishotOperation(declaration, next);
   }
 
   #end(): void {

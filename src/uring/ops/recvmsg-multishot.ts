@@ -112,7 +112,7 @@ export const RECVMSG_MULTISHOT = declare({
   shots: {
     // The end of a stream: a last message without sender and data. An empty datagram has a sender, and is followed by others.
     ends: (message, flags) => (flags & IORING_CQE_F_MORE) === 0 && message.bytes.length === 0 && message.address === undefined,
-    again: (result, _flags, o) => (result > 0 ? o : undefined),
+    again: (_result, _flags, o) => o,
     release: (message, _o, unseen) => message.release(unseen),
   },
 });

@@ -91,7 +91,7 @@ export const RECV_GROUPED = declare({
 export function recv(options: RecvOptions): Operation<number>;
 export function recv(options: RecvGroupedOptions & { bundle: true }): Operation<HeldBundle>;
 export function recv(options: RecvGroupedOptions & { bundle?: false }): Operation<HeldChunk>;
-export function recv(options: RecvOptions | RecvGroupedOptions): Operation<number | HeldBundle | HeldChunk>;
+export function recv(options: RecvGroupedOptions): Operation<HeldBundle | HeldChunk>;
 export function recv(options: RecvOptions | RecvGroupedOptions): Operation<number | HeldBundle | HeldChunk> {
   return new Operation("group" in options ? RECV_GROUPED : RECV, options);
 }

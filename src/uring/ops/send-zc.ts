@@ -36,6 +36,8 @@ export interface ZeroCopyBase extends TransferBase {
 export interface SendZcOptions extends ZeroCopyBase {
   /** Sent from its first byte: memory, or a fixed buffer of memory (`RECVSEND_FIXED_BUF`), which spares the kernel the pinning. */
   buffer: Memory | FixedSource;
+  /** Instead of `buffer`. */
+  buffers?: undefined;
   /** Where to; a connected socket needs none. */
   address?: SocketAddress;
 }
@@ -44,6 +46,8 @@ export interface SendZcOptions extends ZeroCopyBase {
 export interface SendZcBuffersOptions extends ZeroCopyBase {
   /** Sent one after the other, as one message (`SEND_VECTORIZED`, 6.17); 1 to 1024. */
   buffers: readonly Memory[];
+  /** Instead of `buffers`. */
+  buffer?: undefined;
   /** Where to; a connected socket needs none. */
   address?: SocketAddress;
 }
@@ -136,5 +140,5 @@ export function sendZc(options: AnySendZc & { reportUsage: true }): Operation<Re
 export function sendZc(options: AnySendZc & { reportUsage?: false }): Operation<ZeroCopySend>;
 export function sendZc(options: AnySendZc): Operation<ZeroCopySend | ReportedSend>;
 export function sendZc(options: AnySendZc): Operation<ZeroCopySend | ReportedSend> {
-  return new Operation("buffers" in options ? SEND_ZC_BUFFERS : SEND_ZC, options);
+  return new Operation(options.buffers !== undefined ? SEND_ZC_BUFFERS : SEND_ZC, options);
 }

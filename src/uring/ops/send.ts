@@ -108,6 +108,9 @@ export const SEND_GROUPED = declare({
  * for (const fd of [near, far]) sys.close(fd);
  * ```
  */
+export function send(options: SendOptions): Operation<number>;
+export function send(options: SendBuffersOptions): Operation<number>;
+export function send(options: SendGroupedOptions): Operation<number>;
 export function send(options: SendOptions | SendBuffersOptions | SendGroupedOptions): Operation<number> {
   const declaration = "group" in options ? SEND_GROUPED : "buffers" in options ? SEND_BUFFERS : SEND;
   return new Operation(declaration, options);

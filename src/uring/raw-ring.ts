@@ -84,7 +84,7 @@ const writers = {
   sendBundle: SEND_BUNDLE.raw,
   /** `IORING_OP_SENDMSG`: fd, address of the msghdr, `MSG_*` flags. */
   sendmsg: SENDMSG.raw,
-  /** `IORING_OP_SENDMSG_ZC`: fd, address of the msghdr, `MSG_*` flags; the slot is declared "notify". */
+  /** `IORING_OP_SENDMSG_ZC`: fd, address of the msghdr, `MSG_*` flags, buffer index; the slot is declared "notify". */
   sendmsgZc: SENDMSG_ZC.raw,
   /** `IORING_OP_SEND_ZC`: as send; the slot is declared "notify". */
   sendZc: SEND_ZC.raw,

@@ -152,8 +152,10 @@ export class Shots<Item> implements AsyncIterableIterator<Item, undefined>, List
   }
 
   #launch(): void {
-    if (this.#dry && this.#group !== undefined && this.#group.free === 0) {
-      this.#awaitBuffer(this.#group);
+    const group = this.#group;
+    // A group that is gone gets no buffers: starting tells why.
+    if (this.#dry && group !== undefined && group.free === 0 && !group.disposed) {
+      this.#awaitBuffer(group);
       return;
     }
     this.#dry = false;

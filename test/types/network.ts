@@ -118,6 +118,13 @@ send({ fd, buffer: source });
 send({ fd, buffers });
 send({ fd, group: outgoing });
 sendZc({ fd, buffer: source, address });
+sendmsgZc({ fd, buffers: [source, memory] });
+// @ts-expect-error parts of a fixed buffer are for sendmsgZc
+sendZc({ fd, buffers: [memory] });
+// @ts-expect-error not even in parts
+sendmsgZc({ fd, buffers: [sink] });
+// @ts-expect-error either fixed buffers or memory
+sendmsgZc({ fd, buffers: [memory, buffer] });
 // @ts-expect-error data cannot be sent from a sink
 send({ fd, buffer: sink });
 // @ts-expect-error nor without copying

@@ -172,6 +172,11 @@ const CASES: readonly [name: string, operation: Operation<unknown>, expected: Ex
     sendmsgZc({ fd: 7, buffers: [buffer], reportUsage: true, pollFirst: true }),
     { opcode: 48, fd: 7, addr: quads(0, 0, "somewhere", 1, 0, 0, 0), len: 1, msg_flags: NOSIGNAL, ioprio: 8 | 1 },
   ],
+  [
+    "sendmsgZc of parts of a fixed buffer",
+    sendmsgZc({ fd: 7, buffers: [fixed.slice(0, 10), fixed.slice(20, 5)] }),
+    { opcode: 48, fd: 7, addr: quads(0, 0, "somewhere", 2, 0, 0, 0), len: 1, msg_flags: NOSIGNAL, ioprio: 4, buf_index: 3 },
+  ],
   ["siocinq", siocinq({ fd: 7 }), { opcode: 46, fd: 7, cmd_op: 0 }],
   ["siocoutq", siocoutq({ fd: inTable }), { opcode: 46, fd: 5, flags: 1, cmd_op: 1 }],
   [

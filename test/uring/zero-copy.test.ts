@@ -91,6 +91,28 @@ describe("a zero-copy send", () => {
     }
   });
 
+  const fixedParts = requires(kernelAtLeast("6.15"), "sends of several parts of a fixed buffer need Linux 6.15");
+  fixedParts("gathers parts of a fixed buffer", async () => {
+    await using ring = await Ring.open({ entries: 8, fixedBuffers: 2 });
+    using ends = await tcp(ring);
+    const fixed = ring.fixedBuffer(8192);
+    fixed.bytes.set(pattern(8192));
+    const buffers = [fixed.slice(5000, 1000), fixed.slice(0, 10)];
+    const { bytes, released } = await ring.run(sendmsgZc({ fd: ends.near.fd, buffers }));
+    expect(bytes).toBe(1010);
+    const received = new Uint8Array(1010);
+    await ring.run(recv({ fd: ends.far.fd, buffer: received, flags: MSG_WAITALL }));
+    expect(Buffer.from(received)).toEqual(Buffer.concat([pattern(8192).slice(5000, 6000), pattern(8192).slice(0, 10)]));
+    await released;
+    const other = ring.fixedBuffer(4096);
+    expect(await failure(ring.run(sendmsgZc({ fd: 1, buffers: [fixed, other] })))).toMatchObject({
+      message: expect.stringMatching(/different fixed buffers/),
+    });
+    expect(await failure(ring.run(sendmsgZc({ fd: 1, buffers: [fixed, pattern(1)] as never })))).toMatchObject({
+      message: expect.stringMatching(/mixes/),
+    });
+  });
+
   test("is refused by sockets that must copy", async () => {
     await using ring = await Ring.open({ entries: 8 });
     using pair = socketPair();
@@ -118,7 +140,7 @@ describe("a zero-copy send", () => {
   });
 });
 
-const plainFixed = requires(kernelAtLeast("7.0"), "plain sends and receives of fixed buffers need Linux 7.0");
+const plainFixed = requires(kernelAtLeast("7.2"), "plain sends and receives of fixed buffers are known to work on Linux 7.2");
 
 describe("a fixed buffer in a plain send or receive", () => {
   plainFixed("carries data", async () => {

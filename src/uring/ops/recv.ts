@@ -8,7 +8,7 @@ import { flagged, groupNumber, region, TRANSFER, type TransferBase, transfer } f
 
 /** Options of {@link recv}: into a buffer of the caller. */
 export interface RecvOptions extends TransferBase {
-  /** Filled from its first byte: memory, or a fixed buffer of memory (`RECVSEND_FIXED_BUF`, 7.0; not on 6.18). */
+  /** Filled from its first byte: memory, or a fixed buffer of memory (`RECVSEND_FIXED_BUF`, which came after 6.18). */
   buffer: Memory | FixedSink;
 }
 

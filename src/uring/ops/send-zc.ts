@@ -1,7 +1,7 @@
 import type { Memory } from "../../ffi/index.ts";
 import { IORING_NOTIF_USAGE_ZC_COPIED, IORING_OP_SEND_ZC, IORING_SEND_VECTORIZED, IORING_SEND_ZC_REPORT_USAGE } from "../abi.ts";
 import type { FixedSource } from "../handles.ts";
-import { declare, Operation } from "../operation.ts";
+import { declare, type Lowering, Operation } from "../operation.ts";
 import type { SocketAddress } from "../socket-address.ts";
 import { MSG_NOSIGNAL } from "../socket-constants.ts";
 import { destination, flagged, region, TRANSFER, type TransferBase, transfer } from "./message-options.ts";
@@ -44,7 +44,7 @@ export interface SendZcOptions extends ZeroCopyBase {
 
 /** Options of {@link sendZc}: data in several buffers. */
 export interface SendZcBuffersOptions extends ZeroCopyBase {
-  /** Sent one after the other, as one message (`SEND_VECTORIZED`, 6.17); 1 to 1024. */
+  /** Sent one after the other, as one message (`SEND_VECTORIZED`, 6.17); 1 to 1024. Parts of a fixed buffer: {@link sendmsgZc}. */
   buffers: readonly Memory[];
   /** Instead of `buffers`. */
   buffer?: undefined;
@@ -53,7 +53,7 @@ export interface SendZcBuffersOptions extends ZeroCopyBase {
 }
 
 /** Lowers the options that all zero-copy sends have. */
-export function zeroCopy(o: ZeroCopyBase, l: Parameters<typeof transfer>[1]): [fd: number, flags: number] {
+export function zeroCopy(o: ZeroCopyBase, l: Lowering): [fd: number, flags: number] {
   flagged("reportUsage", o.reportUsage, IORING_SEND_ZC_REPORT_USAGE, l);
   return transfer(o, l, MSG_NOSIGNAL);
 }

@@ -10,7 +10,7 @@ import { vectorsOf } from "./vectors.ts";
 
 /** Options of {@link send}: data in one buffer. */
 export interface SendOptions extends TransferBase {
-  /** Sent from its first byte: memory, or a fixed buffer of memory (`RECVSEND_FIXED_BUF`, 7.0; not on 6.18). */
+  /** Sent from its first byte: memory, or a fixed buffer of memory (`RECVSEND_FIXED_BUF`, which came after 6.18). */
   buffer: Memory | FixedSource;
   /** Where to (sendto(2), 6.0); a connected socket needs none. */
   address?: SocketAddress;

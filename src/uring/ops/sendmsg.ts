@@ -1,18 +1,17 @@
 import type { Memory } from "../../ffi/index.ts";
-import { IORING_OP_SENDMSG, IORING_OP_SENDMSG_ZC } from "../abi.ts";
+import { IORING_OP_SENDMSG, IORING_OP_SENDMSG_ZC, IORING_RECVSEND_FIXED_BUF } from "../abi.ts";
 import { type ControlMessage, encodeControl } from "../control-message.ts";
+import { FixedBuffer, type FixedSource } from "../handles.ts";
 import { count, declare, type Lowering, Operation } from "../operation.ts";
 import type { SocketAddress } from "../socket-address.ts";
 import { MSG_NOSIGNAL } from "../socket-constants.ts";
 import { msghdr } from "../structs.ts";
 import { destination, TRANSFER, type TransferBase, transfer } from "./message-options.ts";
 import { type ReportedSend, sentBytes, usage, type ZeroCopyBase, type ZeroCopySend, zeroCopy } from "./send-zc.ts";
-import { vectorsOf } from "./vectors.ts";
+import { IOV_MAX, oneIndex, rangesOf, vectorsOf } from "./vectors.ts";
 
-/** What the two operations that send a whole message take. */
+/** What goes with the data of a whole message. */
 export interface MessageParts {
-  /** The data, in order; 1 to 1024 buffers. */
-  buffers: readonly Memory[];
   /** Where to; a connected socket needs none. */
   address?: SocketAddress;
   /** Control messages to go with the data: descriptors, options of the packet. */
@@ -20,20 +19,26 @@ export interface MessageParts {
 }
 
 /** Options of {@link sendmsg}. */
-export interface SendmsgOptions extends MessageParts, TransferBase {}
+export interface SendmsgOptions extends MessageParts, TransferBase {
+  /** The data, in order; 1 to 1024 buffers. */
+  buffers: readonly Memory[];
+}
 /** Options of {@link sendmsgZc}. */
-export interface SendmsgZcOptions extends MessageParts, ZeroCopyBase {}
+export interface SendmsgZcOptions extends MessageParts, ZeroCopyBase {
+  /** The data, in order: 1 to 1024 pieces of memory, or parts of one fixed buffer (`RECVSEND_FIXED_BUF`, 6.15). */
+  buffers: readonly Memory[] | readonly FixedSource[];
+}
 
 /** Builds the msghdr, and keeps all it points to until the final CQE. Answers its address. */
-function messageOf(o: MessageParts, l: Lowering): number {
+function messageOf(o: MessageParts, vectors: number, count: number, l: Lowering): number {
   const [name, nameLength] = destination(o.address, l);
   const [control, controlLength] = encodeControl(o.control, l);
   return l.memory(
     msghdr.build({
       msg_name: name,
       msg_namelen: nameLength,
-      msg_iov: vectorsOf(o.buffers, l),
-      msg_iovlen: o.buffers.length,
+      msg_iov: vectors,
+      msg_iovlen: count,
       msg_control: control,
       msg_controllen: controlLength,
     }),
@@ -52,7 +57,7 @@ export const SENDMSG = declare({
   },
   lower(o: SendmsgOptions, l) {
     const [fd, flags] = transfer(o, l, MSG_NOSIGNAL);
-    return [fd, messageOf(o, l), flags];
+    return [fd, messageOf(o, vectorsOf(o.buffers, l), o.buffers.length, l), flags];
   },
   result: count,
 });
@@ -78,6 +83,19 @@ export const SENDMSG = declare({
  */
 export const sendmsg = (options: SendmsgOptions): Operation<number> => new Operation(SENDMSG, options);
 
+/** The vectors of memory, or of parts of one fixed buffer: their address, and the buffer's index. */
+function gathered(buffers: readonly Memory[] | readonly FixedSource[], l: Lowering): [address: number, index: number] {
+  if (!(buffers[0] instanceof FixedBuffer)) return [vectorsOf(buffers as readonly Memory[], l), 0];
+  const parts = buffers as readonly FixedSource[];
+  if (!parts.every((part) => part instanceof FixedBuffer))
+    throw new TypeError(`${l.name}: buffers mixes fixed buffers and memory; use one kind`);
+  if (parts.length > IOV_MAX) throw new RangeError(`${l.name}: buffers has ${parts.length} entries; it must have 1 to ${IOV_MAX}`);
+  const index = oneIndex(parts);
+  l.pins.push(...parts);
+  l.ioprio |= IORING_RECVSEND_FIXED_BUF;
+  return [rangesOf(parts, l), index];
+}
+
 export const SENDMSG_ZC = declare({
   name: "sendmsgZc",
   opcode: IORING_OP_SENDMSG_ZC,
@@ -86,12 +104,13 @@ export const SENDMSG_ZC = declare({
   completions: "notify",
   options: ["buffers", "address", "control", "reportUsage", ...TRANSFER],
   hints: { EOPNOTSUPP: "the socket cannot send without copying: TCP and UDP can, unix sockets cannot; use sendmsg" },
-  raw(slot: number, fd: number, message: number, flags: number) {
-    this.prep(IORING_OP_SENDMSG_ZC, slot, fd, 0, message, 1, flags, 0, 0, 0);
+  raw(slot: number, fd: number, message: number, flags: number, index: number = 0) {
+    this.prep(IORING_OP_SENDMSG_ZC, slot, fd, 0, message, 1, flags, index, 0, 0);
   },
   lower(o: SendmsgZcOptions, l) {
     const [fd, flags] = zeroCopy(o, l);
-    return [fd, messageOf(o, l), flags];
+    const [vectors, index] = gathered(o.buffers, l);
+    return [fd, messageOf(o, vectors, o.buffers.length, l), flags, index];
   },
   result: sentBytes,
   notified: (result, o) => usage(result, o),

@@ -14,8 +14,7 @@ import {
 } from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
 import { RawRing } from "uring-ublk/uring";
-import { descriptorsDownTo, openDescriptors } from "./support/descriptors.ts";
-import { bytesOf, connected, type Descriptor, failure, type Listener, listening, udp } from "./support/network.ts";
+import { bytesOf, connected, type Descriptor, failure, type Listener, listening, openOf, socketsDownTo, udp } from "./support/network.ts";
 
 const clients = (ring: Ring, listener: Listener, count: number): Promise<Descriptor[]> =>
   Promise.all(Array.from({ length: count }, () => connected(ring, listener)));
@@ -23,13 +22,6 @@ const clients = (ring: Ring, listener: Listener, count: number): Promise<Descrip
 const closeAll = (all: readonly Descriptor[]): void => {
   for (const one of all) one.close();
 };
-
-/** A ring that has begun to listen to the event loop, which takes a descriptor. */
-async function warmRing(options: Parameters<typeof Ring.open>[0]): Promise<Ring> {
-  const ring = await Ring.open(options);
-  await ring.run(timeout({ ms: 1 }));
-  return ring;
-}
 
 /** Whether the other end is closed: a receive finds the end, or a reset. */
 async function isClosed(ring: Ring, client: Descriptor): Promise<boolean> {
@@ -85,15 +77,15 @@ describe("a multishot accept", () => {
   });
 
   test("closes what nobody took when the loop is left", async () => {
-    await using ring = await warmRing({ entries: 64 });
+    await using ring = await Ring.open({ entries: 64 });
     using listener = await listening(ring);
-    const before = openDescriptors();
+    const before = openOf();
     const all = await clients(ring, listener, 20);
     for await (const fd of ring.run(acceptMultishot({ fd: listener.fd }))) {
       sys.close(fd);
       break;
     }
-    expect(openDescriptors()).toBe(before + 20); // the clients' own
+    expect(openOf()).toBe(before + 20); // the clients' own
     // Whoever was accepted is told; the rest waits in the listener for the next iteration.
     listener.close();
     for (const client of all) expect(await isClosed(ring, client)).toBe(true);
@@ -102,9 +94,9 @@ describe("a multishot accept", () => {
   });
 
   test("closes what nobody took when it is aborted, even if nobody ever comes back", async () => {
-    await using ring = await warmRing({ entries: 64 });
+    await using ring = await Ring.open({ entries: 64 });
     using listener = await listening(ring);
-    const before = openDescriptors();
+    const before = openOf();
     const abort = new AbortController();
     const iterator = ring.run(acceptMultishot({ fd: listener.fd }), { signal: abort.signal });
     const all = await clients(ring, listener, 20);
@@ -112,14 +104,14 @@ describe("a multishot accept", () => {
     sys.close(value);
     await ring.run(timeout({ ms: 5 })); // the others have been accepted by now
     abort.abort(new Error("enough"));
-    expect(await descriptorsDownTo(before + 20)).toBe(before + 20);
+    expect(await socketsDownTo(before + 20)).toBe(before + 20);
     expect(await failure(iterator.next())).toMatchObject({ message: "enough" });
     expect(await iterator.next()).toEqual({ value: undefined, done: true });
     closeAll(all);
   });
 
   test("is stopped when it runs ahead of its consumer, and started again when everything was taken", async () => {
-    await using ring = await warmRing({ entries: 256 });
+    await using ring = await Ring.open({ entries: 256 });
     using listener = await listening(ring, 1024);
     const iterator = ring.run(acceptMultishot({ fd: listener.fd }));
     const first = iterator.next();
@@ -176,10 +168,10 @@ describe("a multishot accept", () => {
   });
 
   test("ends with the ring, and closes what waited", async () => {
-    const ring = await warmRing({ entries: 64 });
-    await using other = await warmRing({ entries: 8 });
+    const ring = await Ring.open({ entries: 64 });
+    await using other = await Ring.open({ entries: 8 });
     using listener = await listening(other);
-    const before = openDescriptors();
+    const before = openOf();
     const iterator = ring.run(acceptMultishot({ fd: listener.fd }));
     const all = await clients(other, listener, 10);
     sys.close((await iterator.next()).value);
@@ -187,7 +179,7 @@ describe("a multishot accept", () => {
     await ring.close();
     expect(await failure(iterator.next())).toMatchObject({ code: "ECANCELED", operation: "close" });
     closeAll(all);
-    expect(await descriptorsDownTo(before)).toBeLessThanOrEqual(before);
+    expect(await socketsDownTo(before)).toBeLessThanOrEqual(before);
   });
 
   test("posts a CQE for every connection on the raw layer", async () => {

@@ -38,12 +38,11 @@ import {
   socketDirect,
   socketName,
   TCP_NODELAY,
-  timeout,
 } from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
 import { kernelAtLeast, requires } from "../support/requires.ts";
-import { openDescriptors, socketPair, TemporaryFolder } from "./support/descriptors.ts";
-import { bytesOf, connected, Descriptor, failure, LOOPBACK, listening, tcp, text, udp } from "./support/network.ts";
+import { socketPair, TemporaryFolder } from "./support/descriptors.ts";
+import { bytesOf, connected, Descriptor, failure, LOOPBACK, listening, openOf, tcp, text, udp } from "./support/network.ts";
 
 const F_GETFD = 1;
 const F_GETFL = 3;
@@ -61,7 +60,7 @@ describe("a socket", () => {
 
   test("can be a slot of the file table, all its life long", async () => {
     await using ring = await Ring.open({ entries: 8, fixedFiles: 4 });
-    const before = openDescriptors();
+    const before = openOf();
     const server = await ring.run(socketDirect({ domain: AF_INET, type: SOCK_STREAM | SOCK_CLOEXEC, slot: new FixedFile(2) }));
     expect(server.slot).toBe(2);
     const address = { family: "unix", abstract: `uring-ublk-${process.pid}` } as const;
@@ -76,7 +75,7 @@ describe("a socket", () => {
     const buffer = new Uint8Array(20);
     expect(await ring.run(recv({ fd: connection, buffer }))).toBe(13);
     expect(text(buffer.subarray(0, 13))).toBe("through slots");
-    expect(openDescriptors()).toBe(before);
+    expect(openOf()).toBe(before);
     expect(await failure(ring.run(socketDirect({ domain: AF_INET, type: SOCK_STREAM, slot: "any" })))).toMatchObject({ code: "ENFILE" });
     for (const slot of [server, listener, client, connection]) await ring.run(closeDirect({ slot }));
   });
@@ -103,7 +102,7 @@ describe("a socket", () => {
 
   test("that arrives after an abort is closed", async () => {
     await using ring = await Ring.open({ entries: 8, fixedFiles: 1 });
-    const before = openDescriptors();
+    const before = openOf();
     for (let i = 0; i < 20; i++) {
       const abort = new AbortController();
       const making = [
@@ -113,7 +112,7 @@ describe("a socket", () => {
       abort.abort(new Error("stop"));
       for (const error of await Promise.all(making)) expect(error).toMatchObject({ message: "stop" });
     }
-    expect(openDescriptors()).toBe(before);
+    expect(openOf()).toBe(before);
     const slot = await ring.run(socketDirect({ domain: AF_INET, type: SOCK_STREAM, slot: "any" })); // there is room
     await ring.run(closeDirect({ slot }));
   });
@@ -252,8 +251,7 @@ describe("an accept", () => {
   test("that is aborted closes the connection it crossed with", async () => {
     await using ring = await Ring.open({ entries: 16, fixedFiles: 2 });
     using listener = await listening(ring);
-    await ring.run(timeout({ ms: 1 })); // the ring has begun to listen, which takes a descriptor
-    const before = openDescriptors();
+    const before = openOf();
     let stopped = 0;
     for (let round = 0; round < 60; round++) {
       const abort = new AbortController();
@@ -278,7 +276,7 @@ describe("an accept", () => {
       sys.close(settled.value);
     }
     expect(stopped).toBeLessThanOrEqual(60);
-    expect(openDescriptors()).toBe(before);
+    expect(openOf()).toBe(before);
     for (let i = 0; i < 2; i++) await ring.run(socketDirect({ domain: AF_INET, type: SOCK_STREAM, slot: "any" })); // both slots are empty
   });
 });

@@ -129,10 +129,13 @@ export function encodeSocketAddress(address: SocketAddress): Uint8Array<ArrayBuf
         throw new RangeError(`address: bytes must be a struct sockaddr of 2 to ${STORAGE_BYTES} bytes`);
       return new Uint8Array(address.bytes);
     default:
-      throw new TypeError(
-        `address is ${show(address)}${typeof address === "object" ? ` of family ${show((address as { family?: unknown } | null)?.family)}` : ""}; its family must be 'ipv4', 'ipv6', 'unix' or 'other'`,
-      );
+      throw new TypeError(`address is ${familyOf(address)}; its family must be 'ipv4', 'ipv6', 'unix' or 'other'`);
   }
+}
+
+function familyOf(address: unknown): string {
+  if (typeof address !== "object" || address === null) return show(address);
+  return `${show(address)} of family ${show((address as { family?: unknown }).family)}`;
 }
 
 function decodeUnix(bytes: Uint8Array): UnixAddress {

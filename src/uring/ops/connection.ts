@@ -13,7 +13,7 @@ import { destination } from "./message-options.ts";
 export interface SocketOptions {
   /** The family: `AF_INET`, `AF_INET6`, `AF_UNIX` and so on. */
   domain: number;
-  /** `SOCK_STREAM`, `SOCK_DGRAM` and so on, and SOCK_NONBLOCK if others who use the descriptor want it: operations of a ring wait all the same. */
+  /** `SOCK_STREAM`, `SOCK_DGRAM` and so on; SOCK_NONBLOCK is for others who use the descriptor: operations of a ring wait all the same. */
   type: number;
   /** The protocol within the family; default 0, the usual one. */
   protocol?: number;

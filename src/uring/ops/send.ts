@@ -94,8 +94,8 @@ export const SEND_GROUPED = declare({
  * The data comes from a `buffer`, from several (`buffers`), or from a {@link SendGroup} (`group`).
  *
  * Errors: EPIPE, ECONNRESET (the peer has gone), ENOTCONN, EDESTADDRREQ (no address), EMSGSIZE (too large for a datagram), ENOBUFS
- * (the group is empty), EINVAL (a flag this kernel does not have). A buffer of a group is used up by a send that fails. Buffers belong to the kernel until it completes; an address is
- * copied. In a link only an error severs, with MSG_WAITALL everything short of the whole length.
+ * (the group is empty), EINVAL (a flag this kernel does not have). A buffer of a group is used up by a send that fails. Buffers belong
+ * to the kernel until it completes; an address is copied. In a link only an error severs, with MSG_WAITALL everything short of the whole length.
  *
  * @example
  * ```ts

@@ -57,8 +57,8 @@ export const TX_TIMESTAMP = declare({
 });
 
 /**
- * Tells when packets left: `IORING_OP_URING_CMD` with SOCKET_URING_OP_TX_TIMESTAMP, since 6.17; as `recvmsg(2)` of the error queue. `ring.run` of
- * it is an async iterable of {@link TxTimestamp}. The ring needs CQEs of 32 bytes, the socket SO_TIMESTAMPING with
+ * Tells when packets left: `IORING_OP_URING_CMD` with SOCKET_URING_OP_TX_TIMESTAMP, since 6.17; as `recvmsg(2)` of the error queue.
+ * `ring.run` of it is an async iterable of {@link TxTimestamp}. The ring needs CQEs of 32 bytes, the socket SO_TIMESTAMPING with
  * SOF_TIMESTAMPING_OPT_TSONLY.
  *
  * Errors: EOPNOTSUPP (older kernels, unix sockets). It cannot stand in a link. No memory is used.

@@ -56,6 +56,8 @@ export interface ShotRules<Options extends object, Result> {
   again?(result: number, flags: number, options: Options, total: number): Options | undefined;
   /** Takes back what an item lends, at the iteration's next step; `unseen` when nobody ever got the item. */
   release?(value: Result, options: Options, unseen: boolean): void;
+  /** After how many items the iteration is over, however often the operation was started. Default: no limit. */
+  limit?(options: Options): number | undefined;
   /** So many items may wait for the consumer; with more, the operation is stopped until they are taken. Default: no limit. */
   readonly ahead?: number;
 }
@@ -218,4 +220,10 @@ export class Operation<Result> {
 export class MultishotOperation<Item> extends Operation<Item> {
   /** Tells it from an operation that completes once. */
   readonly multishot = true as const;
+}
+
+/** The same operation with other options, and whatever else it carries. */
+export function withOptions<Op extends Operation<unknown>>(operation: Op, options: object): Op {
+  const copy = Object.create(Object.getPrototypeOf(operation)) as Op;
+  return Object.assign(copy, operation, { options: Object.freeze({ ...options }) });
 }

@@ -3,7 +3,7 @@ import { BufferGroup, type Chunk } from "./buffer-group.ts";
 import type { RingCore } from "./core.ts";
 import { UringError } from "./error.ts";
 import type { InFlight, Listener } from "./in-flight.ts";
-import { Lowering, MultishotOperation, type Operation } from "./operation.ts";
+import { Lowering, type MultishotOperation, type Operation, withOptions } from "./operation.ts";
 
 /** How the ring starts an operation for a listener; undefined when it refused, and has told the listener so. */
 export type Start<Item> = (operation: Operation<Item>, listener: Listener<Item>) => InFlight<Item> | undefined;
@@ -51,6 +51,7 @@ export class Shots<Item> implements AsyncIterableIterator<Item, undefined>, List
   #result = 0;
   #flags = 0;
   #total = 0;
+  #wanted: number; // items that the iteration may still have
 
   constructor(operation: MultishotOperation<Item>, start: Start<Item>, signal: AbortSignal | undefined, ring: RingCore) {
     this.#operation = operation;
@@ -59,6 +60,7 @@ export class Shots<Item> implements AsyncIterableIterator<Item, undefined>, List
     this.#ring = ring;
     const { group } = operation.options as { group?: unknown };
     this.#group = group instanceof BufferGroup ? group : undefined;
+    this.#wanted = operation.declaration.shots?.limit?.(operation.options as never) || Number.POSITIVE_INFINITY;
   }
 
   /** The next item. It takes back what the ones before lent. */
@@ -101,12 +103,15 @@ export class Shots<Item> implements AsyncIterableIterator<Item, undefined>, List
   fulfil(value: Item): void {
     const shot = { value, result: this.#result, flags: this.#flags };
     const end = this.#ends(value);
-    if (end || this.#over) this.#drop(shot);
-    else this.#queue.push(shot);
+    if (end || this.#over || this.#wanted === 0) this.#drop(shot);
+    else {
+      this.#wanted--;
+      this.#queue.push(shot);
+    }
     if (!this.#flying) this.#landed(end);
     this.#serve();
-    const { ahead } = this.#operation.declaration.shots ?? {};
-    if (ahead === undefined || this.#queue.length < ahead || !this.#flying || this.#paused) return;
+    const { ahead = Number.POSITIVE_INFINITY } = this.#operation.declaration.shots ?? {};
+    if (!this.#flying || this.#paused || (this.#queue.length < ahead && this.#wanted > 0)) return;
     this.#paused = true;
     this.#flight?.interrupt();
   }
@@ -195,11 +200,11 @@ export class Shots<Item> implements AsyncIterableIterator<Item, undefined>, List
     const { declaration, options } = this.#operation;
     const { again } = declaration.shots ?? {};
     let next: object | undefined;
-    if (end) next = undefined;
+    if (end || this.#wanted === 0) next = undefined;
     else if (again !== undefined) next = again(this.#result, this.#flags, options as never, this.#total);
     else if (this.#paused || (this.#group !== undefined && (this.#result > 0 || this.#dry))) next = options;
     if (next === undefined) this.#last = true;
-    else if (next !== options) this.#operation = new MultishotOperation(declaration, next);
+    else if (next !== options) this.#operation = withOptions(this.#operation, next);
   }
 
   #end(): void {

@@ -25,6 +25,8 @@ const LIBC = {
   socketpair: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   pipe2: { args: ["ptr", "i32"], returns: "i32" },
   epoll_create1: { args: ["i32"], returns: "i32" },
+  getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+  getpeername: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
   memfd_create: { args: ["ptr", "u32"], returns: "i32" },
   memcpy: { args: ["ptr", "ptr", "ptr"], returns: "void" },

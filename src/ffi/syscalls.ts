@@ -217,6 +217,15 @@ function epollCreate(): number {
   return fd >= 0 ? fd : fail("epoll_create1");
 }
 
+const SOCKADDR_BYTES = 128; // sizeof(struct sockaddr_storage)
+
+function nameOf(syscall: "getsockname" | "getpeername", fd: number): Uint8Array<ArrayBuffer> {
+  const name = new Uint8Array(new ArrayBuffer(SOCKADDR_BYTES));
+  const length = Uint32Array.of(SOCKADDR_BYTES);
+  if (libc[syscall](integer("fd", fd, syscall), addressOf(name) as never, addressOf(length) as never) < 0) fail(syscall, String(fd));
+  return name.subarray(0, Math.min(length[0]!, SOCKADDR_BYTES));
+}
+
 /** Nanoseconds of a clock (`clock_gettime(2)`), exact below 2^53. */
 function clockGettime(clock: number): number {
   const time = new BigInt64Array(2);
@@ -274,6 +283,10 @@ export const sys = {
   pipe,
   /** `epoll_create1(2)` with EPOLL_CLOEXEC; answers the descriptor. */
   epollCreate,
+  /** `getsockname(2)`: the bytes of a socket's own address (`struct sockaddr`). */
+  getsockname: (fd: number) => nameOf("getsockname", fd),
+  /** `getpeername(2)`: the bytes of the address a socket is connected to. */
+  getpeername: (fd: number) => nameOf("getpeername", fd),
   /** `memfd_create(2)`, close-on-exec by default; answers the descriptor of an empty file in memory. */
   memfdCreate,
   /** `fallocate(2)`: mode, offset and length in bytes. */

@@ -1,8 +1,7 @@
-import { Arena } from "../ffi/index.ts";
-import { IORING_CQE_BUFFER_SHIFT, IORING_CQE_F_BUFFER } from "./abi.ts";
-import { checkInteger, checkKnown } from "./options.ts";
+import { IORING_CQE_BUFFER_SHIFT, IORING_CQE_F_BUF_MORE, IORING_CQE_F_BUFFER } from "./abi.ts";
+import { BufferRing, checkBufferRing } from "./buffer-ring.ts";
+import { checkKnown } from "./options.ts";
 import type { Registrations } from "./register/index.ts";
-import { io_uring_buf } from "./structs.ts";
 
 /** A piece of received data in a buffer that the kernel chose. */
 export interface Chunk {
@@ -12,15 +11,86 @@ export interface Chunk {
   keep(): Uint8Array;
 }
 
+/** Received data that may span several buffers of a group. */
+export interface Bundle {
+  /** What was received, in order; valid until the iteration's next step. */
+  readonly parts: readonly Uint8Array[];
+  /** Bytes in all parts. */
+  readonly length: number;
+  /** A copy that stays, in one piece. */
+  keep(): Uint8Array;
+}
+
+/** Data in a buffer that the caller gives back: with `release()`, or at the end of a `using`. */
+export interface HeldChunk extends Chunk, Disposable {
+  /** Gives the buffer back; the bytes are not valid any more. Twice is fine. */
+  release(): void;
+}
+
+/** The same in several buffers. */
+export interface HeldBundle extends Bundle, Disposable {
+  /** Gives the buffers back; the parts are not valid any more. Twice is fine. */
+  release(): void;
+}
+
 /** Options of a {@link BufferGroup}. */
 export interface BufferGroupOptions {
   /** How many buffers; a power of two up to 32768. */
   buffers: number;
   /** Bytes in each. */
   size: number;
+  /**
+   * The kernel goes on filling a buffer where it stopped, instead of taking a new one for every receive (`IOU_PBUF_RING_INC`, 6.12):
+   * few, large buffers. For streams; a datagram that finds too little room left is cut off.
+   */
+  incremental?: boolean;
+  /** With `incremental`: a buffer with less than so many bytes left counts as full (7.1, and late kernels of the 6.18 series). */
+  minLeft?: number;
+  /** The kernel allocates the ring of the group (`IOU_PBUF_RING_MMAP`, 6.4) instead of pinning memory of this process. */
+  kernelMemory?: boolean;
 }
 
-const TAIL_WORD = 3; // struct io_uring_buf_ring.tail is the upper half of word 3 (byte 14)
+/** Buffers that one completion filled: what the chunk types show, and what is given back. @internal */
+export class Lease implements HeldChunk, HeldBundle {
+  readonly parts: Uint8Array[] = [];
+  /** The buffers, by number. */
+  readonly buffers: number[] = [];
+  readonly #group: BufferGroup;
+
+  constructor(group: BufferGroup) {
+    this.#group = group;
+  }
+
+  get bytes(): Uint8Array {
+    return this.parts[0] ?? EMPTY;
+  }
+
+  get length(): number {
+    let sum = 0;
+    for (const part of this.parts) sum += part.length;
+    return sum;
+  }
+
+  keep(): Uint8Array {
+    const copy = new Uint8Array(this.length);
+    let at = 0;
+    for (const part of this.parts) {
+      copy.set(part, at);
+      at += part.length;
+    }
+    return copy;
+  }
+
+  release(): void {
+    this.#group.release(this);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+const EMPTY = new Uint8Array(0);
 
 /**
  * A ring of buffers that the kernel picks from when data arrives (`IORING_REGISTER_PBUF_RING`, 5.19).
@@ -32,41 +102,35 @@ export class BufferGroup implements Disposable {
   readonly id: number;
   /** Bytes in each buffer. */
   readonly size: number;
-  readonly #register: Registrations;
-  readonly #entries: Arena;
-  readonly #data: Arena;
-  readonly #view: DataView;
-  readonly #words: Int32Array;
-  readonly #mask: number;
+  /** What it was made with. */
+  readonly options: Readonly<BufferGroupOptions>;
+  readonly #ring: BufferRing;
+  readonly #incremental: boolean;
   readonly #onDispose: () => void;
-  #tail = 0;
+  readonly #filled: Uint32Array; // by buffer: bytes that the kernel has filled
+  readonly #users: Uint32Array; // by buffer: leases that show a part of it
+  readonly #full: Uint8Array; // by buffer: the kernel has done with it
+  readonly #hopeful = new Set<() => void>();
+  #free: number;
   #held = 0;
-  #left = false;
-  readonly #awaited: (() => void)[] = [];
 
   /** @internal */
   constructor(id: number, options: BufferGroupOptions, register: Registrations, onDispose: () => void) {
-    checkKnown("bufferGroup", options, ["buffers", "size"]);
-    const buffers = checkInteger("bufferGroup", "buffers", options.buffers, 1, 32768);
-    if ((buffers & (buffers - 1)) !== 0) throw new RangeError(`bufferGroup: buffers is ${buffers}; it must be a power of two`);
-    this.size = checkInteger("bufferGroup", "size", options.size, 1, 0x7fff_ffff);
+    checkKnown("bufferGroup", options, ["buffers", "size", "incremental", "minLeft", "kernelMemory"]);
+    checkBufferRing("bufferGroup", options);
+    const { buffers, size, incremental = false } = options;
     this.id = id;
-    this.#register = register;
-    this.#mask = buffers - 1;
+    this.size = size;
+    this.options = Object.freeze({ ...options });
+    this.#incremental = incremental;
     this.#onDispose = onDispose;
-    this.#entries = Arena.allocate(buffers * io_uring_buf.size, { populate: true });
-    this.#data = Arena.allocate(buffers * this.size);
-    this.#view = this.#entries.view();
-    this.#words = this.#entries.words();
-    try {
-      register.bufferRing(id, this.#entries, buffers);
-    } catch (error) {
-      this.#entries.dispose();
-      this.#data.dispose();
-      throw error;
-    }
-    for (let bid = 0; bid < buffers; bid++) this.#add(bid);
-    this.#publish();
+    this.#ring = new BufferRing(id, options, register);
+    this.#filled = new Uint32Array(buffers);
+    this.#users = new Uint32Array(buffers);
+    this.#full = new Uint8Array(buffers);
+    for (let buffer = 0; buffer < buffers; buffer++) this.#ring.give(buffer, size);
+    this.#ring.publish();
+    this.#free = buffers;
   }
 
   /** Buffers that a consumer holds now. */
@@ -74,70 +138,96 @@ export class BufferGroup implements Disposable {
     return this.#held;
   }
 
-  /** The chunk that a CQE announces. @internal */
-  take(result: number, flags: number): Chunk {
-    if ((flags & IORING_CQE_F_BUFFER) === 0) return { bytes: new Uint8Array(0), keep: () => new Uint8Array(0) };
-    this.#held++;
-    const bytes = this.#data.bytes((flags >>> IORING_CQE_BUFFER_SHIFT) * this.size, Math.max(result, 0));
-    return { bytes, keep: () => bytes.slice() };
+  /** Buffers that the kernel may still choose, by what its completions have told so far. */
+  get free(): number {
+    return this.#free;
   }
 
-  /** Gives the buffer of a CQE back to the kernel. @internal */
-  recycle(flags: number): void {
-    if ((flags & IORING_CQE_F_BUFFER) === 0 || this.#gone) return;
-    this.#held--;
-    this.giveBack(flags);
+  /** The same, asked of the kernel (`IORING_REGISTER_PBUF_STATUS`, 6.8): completions that nobody has seen yet count as well. */
+  kernelFree(): number {
+    this.check();
+    return this.#ring.left();
   }
 
-  /** Gives back the buffer of a CQE that was not taken. @internal */
-  giveBack(flags: number): void {
-    if ((flags & IORING_CQE_F_BUFFER) === 0 || this.#gone) return;
-    this.#add(flags >>> IORING_CQE_BUFFER_SHIFT);
-    this.#publish();
-    this.#tellFree();
+  /** Whether its memory was given back. */
+  get disposed(): boolean {
+    return this.#ring.gone;
   }
 
-  /** Resolves when the kernel has a buffer to choose. @internal */
-  async available(): Promise<void> {
-    while (this.#held > this.#mask && !this.#gone) await new Promise<void>((resolve) => this.#awaited.push(resolve));
+  /** Throws when the group cannot be used any more. @internal */
+  check(): void {
+    if (this.#ring.gone) throw new TypeError("the buffer group was disposed; dispose it after the operations that use it");
+  }
+
+  /** What a CQE filled. @internal */
+  take(result: number, flags: number): Lease {
+    const lease = new Lease(this);
+    if ((flags & IORING_CQE_F_BUFFER) === 0) return lease;
+    this.check();
+    let buffer = flags >>> IORING_CQE_BUFFER_SHIFT;
+    let left = Math.max(result, 0);
+    for (;;) {
+      const from = this.#filled[buffer]!;
+      const length = Math.min(left, this.size - from);
+      left -= length;
+      lease.parts.push(this.#ring.data.bytes(buffer * this.size + from, length));
+      lease.buffers.push(buffer);
+      if (this.#users[buffer]++ === 0) this.#held++;
+      this.#filled[buffer] = from + length;
+      if (left > 0 || !this.#incremental || (flags & IORING_CQE_F_BUF_MORE) === 0) {
+        this.#full[buffer] = 1;
+        this.#free--;
+      }
+      if (left === 0) return lease;
+      buffer = this.#ring.after(buffer);
+    }
+  }
+
+  /** Ends a lease: buffers that nobody uses and that are full go back to the kernel. @internal */
+  release(lease: Chunk | Bundle): void {
+    const { buffers } = lease as Lease;
+    if (buffers.length === 0) return;
+    for (const buffer of this.#ring.gone ? [] : buffers) {
+      if (--this.#users[buffer]! > 0) continue;
+      this.#held--;
+      if (this.#full[buffer] === 0) continue; // the kernel goes on with it
+      this.#full[buffer] = 0;
+      this.#filled[buffer] = 0;
+      this.#ring.give(buffer, this.size);
+      this.#free++;
+    }
+    buffers.length = 0;
+    if (this.#ring.gone) return;
+    this.#ring.publish();
+    if (this.#free > 0) this.#tellFree();
+  }
+
+  /** Gives back what a CQE that nobody wants has filled. @internal */
+  giveBack(result: number, flags: number): void {
+    if (!this.#ring.gone) this.release(this.take(result, flags));
+  }
+
+  /** Calls once the kernel has a buffer to choose, or never will. Answers how to call that off. @internal */
+  whenFree(tell: () => void): () => void {
+    this.#hopeful.add(tell);
+    return () => this.#hopeful.delete(tell);
   }
 
   /** The ring is gone and the kernel may still write: the memory is kept. @internal */
   leave(): void {
-    this.#left = true;
+    this.#ring.leave();
     this.#tellFree();
   }
 
   /** Unregisters the group and frees its memory. */
   [Symbol.dispose](): void {
-    if (this.#gone) return;
+    if (this.#ring.gone) return;
     this.#onDispose();
-    this.#register.unregisterBufferRing(this.id);
-    this.#entries.dispose();
-    this.#data.dispose();
+    this.#ring.dispose();
     this.#tellFree();
   }
 
-  get #gone(): boolean {
-    return this.#left || this.#entries.disposed;
-  }
-
   #tellFree(): void {
-    for (const resolve of this.#awaited.splice(0)) resolve();
-  }
-
-  #add(bid: number): void {
-    const at = (this.#tail & this.#mask) * io_uring_buf.size;
-    // Entry 0 shares its last two bytes with the tail, so they are not touched here.
-    io_uring_buf.set(this.#view, "addr", this.#data.address + bid * this.size, at);
-    io_uring_buf.set(this.#view, "len", this.size, at);
-    io_uring_buf.set(this.#view, "bid", bid, at);
-    this.#tail = (this.#tail + 1) & 0xffff;
-  }
-
-  // Entries before the tail: the store must not be reordered with theirs.
-  #publish(): void {
-    const bid = this.#words[TAIL_WORD]! & 0xffff;
-    Atomics.store(this.#words, TAIL_WORD, (this.#tail << 16) | bid);
+    for (const tell of [...this.#hopeful]) tell();
   }
 }

@@ -3,13 +3,15 @@ import { IORING_CQE_F_BUFFER, IORING_CQE_F_NOTIF } from "./abi.ts";
 import type { Canceller } from "./canceller.ts";
 import { ProtocolError, UringError } from "./error.ts";
 import type { OperationHandle } from "./handle.ts";
-import type { Lowering, Operation } from "./operation.ts";
+import type { Lowering } from "./lowering.ts";
+import type { Operation } from "./operation.ts";
 import type { RawRing } from "./raw-ring.ts";
 
 /** What an operation in flight reports to whoever started it. */
 export interface Listener<Result> {
   fulfil(value: Result): void;
-  reject(error: unknown): void;
+  /** `running` when the operation goes on all the same: its value could not be made, and more CQEs will come. */
+  reject(error: unknown, running?: boolean): void;
   /** Every CQE, before it is interpreted; multishot operations live on it. */
   completion?(result: number, flags: number, final: boolean): void;
 }
@@ -38,7 +40,7 @@ export class InFlight<Result> {
   #aborted = false;
   #settled = false;
   #reason: unknown;
-  #released: (() => void) | undefined;
+  #released: ((told: unknown) => void) | undefined;
 
   constructor(
     host: Host,
@@ -90,6 +92,16 @@ export class InFlight<Result> {
     }
   }
 
+  /** Whether it was cancelled from outside: by its signal, by its ring, or because nobody listens any more. */
+  get aborted(): boolean {
+    return this.#aborted;
+  }
+
+  /** Asks the kernel to stop a multishot operation for now; what it completes until then still counts. */
+  interrupt(): void {
+    if (this.#slot >= 0 && !this.#aborted) this.#host.cancels.add(this.#slot);
+  }
+
   /** Whether all that is missing is the notification of a zero-copy send: the peer's pace, which no cancel quickens. */
   get notifying(): boolean {
     return this.#released !== undefined && this.#settled;
@@ -100,16 +112,16 @@ export class InFlight<Result> {
     this.#signal?.removeEventListener("abort", this);
     this.#handle?.free();
     this.#slot = -1;
-    this.#released?.();
+    this.#released?.(undefined);
     this.#reject(error);
   }
 
   #complete(result: number, flags: number): void {
     const { raw } = this.#host;
     const final = !raw.inFlightAt(this.#slot);
-    const lowering = this.#pins!; // a CQE comes after its SQE
+    const lowering = this.#pins!;
     if (final) {
-      const detached = lowering.detached;
+      const { detached } = lowering;
       this.#pins = undefined;
       raw.release(this.#slot);
       this.#slot = -1;
@@ -126,8 +138,9 @@ export class InFlight<Result> {
     this.#listener.completion?.(result, flags, final);
     if ((flags & IORING_CQE_F_NOTIF) === 0) this.#settle(result, flags, final, lowering);
     else {
+      const { declaration, options } = this.#operation;
       this.#host.settling();
-      this.#released?.();
+      this.#released?.(declaration.notified?.(result, options as never));
     }
   }
 
@@ -156,7 +169,7 @@ export class InFlight<Result> {
       return;
     }
     if (declaration.completions === "notify" && !final) {
-      const released = new Promise<void>((resolve) => {
+      const released = new Promise<unknown>((resolve) => {
         this.#released = resolve;
       });
       value = { ...value, released };
@@ -175,6 +188,6 @@ export class InFlight<Result> {
   #reject(error: unknown): void {
     this.#settled = true;
     this.#host.settling();
-    this.#listener.reject(error);
+    this.#listener.reject(error, this.#slot >= 0);
   }
 }

@@ -4,8 +4,9 @@
  * @module
  */
 export * as abi from "./abi.ts";
-export { BufferGroup, type BufferGroupOptions, type Chunk } from "./buffer-group.ts";
+export { BufferGroup, type BufferGroupOptions, type Bundle, type Chunk, type HeldBundle, type HeldChunk } from "./buffer-group.ts";
 export type { CancelAny, CancelBy, CancelMatch } from "./cancel-match.ts";
+export { type ControlMessage, controlSpace, descriptorsMessage, descriptorsOf } from "./control-message.ts";
 export { type CompletionHandler, type Completions, RingCore, type RingCoreOptions } from "./core.ts";
 export { Driver, type DriverPolicy } from "./driver.ts";
 export type { EnterOptions } from "./enter.ts";
@@ -14,11 +15,26 @@ export { FEATURES, type FeatureName } from "./features.ts";
 export * from "./file-constants.ts";
 export { type FullRead, type ReadAllOptions, readAll, type WriteAllOptions, writeAll } from "./full.ts";
 export { OperationHandle, type RawTarget, type Target } from "./handle.ts";
-
 export { type Direction, type DirectSlot, type Fd, FixedBuffer, FixedFile, type FixedSink, type FixedSource } from "./handles.ts";
+export { Lowering, type Modifiers } from "./lowering.ts";
 export { type MailAddress, Mailbox, type Message, RawMailbox, ResourceTag } from "./mailbox.ts";
-export { type ImpersonalOperation, Lowering, type Modifiers, MultishotOperation, Operation, type RawArgument } from "./operation.ts";
+export { type ImpersonalOperation, MultishotOperation, Operation, type RawArgument } from "./operation.ts";
+export { type AcceptBase, type AcceptDirectOptions, type Accepted, type AcceptOptions, accept, acceptDirect } from "./ops/accept.ts";
+export { acceptMultishot, acceptMultishotDirect } from "./ops/accept-multishot.ts";
 export { type CancelFdOptions, cancel, cancelFd } from "./ops/cancel.ts";
+export {
+  type AddressedOptions,
+  bind,
+  connect,
+  type ListenOptions,
+  listen,
+  type ShutdownOptions,
+  type SocketDirectOptions,
+  type SocketOptions,
+  shutdown,
+  socket,
+  socketDirect,
+} from "./ops/connection.ts";
 export {
   linkat,
   type MkdiratOptions,
@@ -30,14 +46,7 @@ export {
   type UnlinkatOptions,
   unlinkat,
 } from "./ops/directory.ts";
-export {
-  type EpollChange,
-  type EpollCtlOptions,
-  type EpollEvent,
-  type EpollWaitOptions,
-  epollCtl,
-  epollWait,
-} from "./ops/epoll.ts";
+export { type EpollChange, type EpollCtlOptions, type EpollEvent, type EpollWaitOptions, epollCtl, epollWait } from "./ops/epoll.ts";
 export {
   close,
   closeDirect,
@@ -50,7 +59,6 @@ export {
   openat,
   openatDirect,
 } from "./ops/file.ts";
-
 export { type FilesUpdateOptions, type FixedFdInstallOptions, filesUpdate, fixedFdInstall } from "./ops/file-table.ts";
 export {
   type FutexWaitOptions,
@@ -61,6 +69,8 @@ export {
   futexWaitv,
   futexWake,
 } from "./ops/futex.ts";
+export { type GetsocknameOptions, getsockname } from "./ops/getsockname.ts";
+export type { TransferBase } from "./ops/message-options.ts";
 export { type MailTarget, type MsgRingFdOptions, type MsgRingOptions, msgRing, msgRingFd } from "./ops/msg-ring.ts";
 export { type NopOptions, nop, nop128 } from "./ops/nop.ts";
 export { type Openat2DirectOptions, type Openat2Options, openat2, openat2Direct } from "./ops/open.ts";
@@ -91,7 +101,6 @@ export {
   type SyncFileRangeOptions,
   syncFileRange,
 } from "./ops/range.ts";
-
 export {
   type ReadFixedOptions,
   type ReadOptions,
@@ -103,18 +112,40 @@ export {
   readvFixed,
 } from "./ops/read.ts";
 export { type ReadMultishotOptions, type ReadProvidedOptions, readMultishot, readProvided } from "./ops/read-group.ts";
+export { type RecvGroupedOptions, type RecvOptions, recv } from "./ops/recv.ts";
+export { type RecvMultishotOptions, recvMultishot } from "./ops/recv-multishot.ts";
+export { type RecvZcOptions, recvZc, type ZeroCopyRange } from "./ops/recv-zc.ts";
+export { type MessageInfo, type ReceivedMessage, type RecvmsgOptions, recvmsg } from "./ops/recvmsg.ts";
+export { type MessageChunk, type RecvmsgMultishotOptions, recvmsgMultishot } from "./ops/recvmsg-multishot.ts";
 export type { ProtectionInformation, TransferOptions, WriteTransferOptions } from "./ops/rw.ts";
 export {
-  MSG_WAITALL,
-  type RecvMultishotOptions,
-  recv,
-  recvMultishot,
-  type SocketOptions,
+  type SendBuffersOptions,
+  type SendBundleOptions,
+  type SendGroupedOptions,
+  type SendOptions,
   send,
+  sendBundle,
+} from "./ops/send.ts";
+export {
+  type AnySendZc,
+  type ReportedSend,
+  type SendZcBuffersOptions,
+  type SendZcOptions,
   sendZc,
+  type ZeroCopyBase,
   type ZeroCopySend,
-} from "./ops/socket.ts";
-
+  type ZeroCopyUsage,
+} from "./ops/send-zc.ts";
+export { type MessageParts, type SendmsgOptions, type SendmsgZcOptions, sendmsg, sendmsgZc } from "./ops/sendmsg.ts";
+export {
+  type GetsockoptOptions,
+  getsockopt,
+  type SetsockoptOptions,
+  type SocketCommandOptions,
+  setsockopt,
+  siocinq,
+  siocoutq,
+} from "./ops/socket-command.ts";
 export { type SpliceOptions, splice, type TeeOptions, tee } from "./ops/splice.ts";
 export { type StatxOptions, statx } from "./ops/statx.ts";
 export type { TimeoutClock } from "./ops/time.ts";
@@ -128,15 +159,9 @@ export {
   timeoutRemove,
   timeoutUpdate,
 } from "./ops/timeout.ts";
-export {
-  type UringCmdMultishotOptions,
-  type UringCmdOptions,
-  uringCmd,
-  uringCmd128,
-  uringCmdMultishot,
-} from "./ops/uring-cmd.ts";
+export { type TxTimestamp, txTimestamp } from "./ops/tx-timestamp.ts";
+export { type UringCmdMultishotOptions, type UringCmdOptions, uringCmd, uringCmd128, uringCmdMultishot } from "./ops/uring-cmd.ts";
 export { type ChildChange, type ChildStatus, type WaitidOptions, type WaitidType, waitid } from "./ops/waitid.ts";
-
 export {
   type WriteFixedOptions,
   type WriteOptions,
@@ -147,7 +172,6 @@ export {
   writev,
   writevFixed,
 } from "./ops/write.ts";
-
 export {
   type FgetxattrOptions,
   type FsetxattrOptions,
@@ -161,8 +185,6 @@ export {
 export { type IoClass, ioPriority } from "./priority.ts";
 export { type KernelSupport, queryKernel, queryRingHeader, queryZeroCopyReceive, type ZeroCopyReceiveSupport } from "./probe.ts";
 export * from "./process-constants.ts";
-export { ProvidedBuffer } from "./provided.ts";
-
 export { RawRing } from "./raw-ring.ts";
 export {
   BPF_CONTEXT,
@@ -187,6 +209,19 @@ export {
 export type { ResizeOptions } from "./resize.ts";
 export { Ring } from "./ring.ts";
 export type { RingOptions, RunOptions, Settled, SingleOperation } from "./ring-options.ts";
+export { SendGroup, type SendGroupOptions } from "./send-group.ts";
 export type { RingMemory, RingRecord, RingShape } from "./setup.ts";
+export {
+  decodeSocketAddress,
+  encodeSocketAddress,
+  type Ipv4Address,
+  type Ipv6Address,
+  type OtherAddress,
+  peerName,
+  type SocketAddress,
+  socketName,
+  type UnixAddress,
+} from "./socket-address.ts";
+export * from "./socket-constants.ts";
 export { type DeviceNumber, FileTime, type FileType, type Stat } from "./stat.ts";
 export { SubmissionQueue } from "./submission.ts";

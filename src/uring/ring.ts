@@ -1,9 +1,10 @@
 import { Arena } from "../ffi/index.ts";
-import { BufferGroup, type BufferGroupOptions } from "./buffer-group.ts";
+import type { BufferGroup, BufferGroupOptions } from "./buffer-group.ts";
 import { Canceller } from "./canceller.ts";
 import { Driver } from "./driver.ts";
 import { UringError } from "./error.ts";
 import { type FeatureName, kernelSupports } from "./features.ts";
+import { GroupTable } from "./group-table.ts";
 import { FixedBuffer } from "./handles.ts";
 import { type Host, InFlight, type Listener } from "./in-flight.ts";
 import { Mailbox } from "./mailbox.ts";
@@ -20,8 +21,9 @@ import {
   type Settled,
   type SingleOperation,
 } from "./ring-options.ts";
+import type { SendGroup, SendGroupOptions } from "./send-group.ts";
 import type { RingRecord } from "./setup.ts";
-import { multishot } from "./stream.ts";
+import { Shots } from "./stream.ts";
 
 /** Slots kept free for cancels, so that an abort never waits behind what it aborts. */
 const RESERVED = 2;
@@ -59,7 +61,7 @@ export class Ring implements AsyncDisposable {
   readonly #waiting = new Set<InFlight<unknown>>();
   readonly #host: Host;
   readonly #owned: boolean;
-  readonly #groups = new Set<BufferGroup>();
+  readonly #groups: GroupTable;
   readonly #mailboxes = new Set<Mailbox>();
   readonly #arenas: Arena[] = [];
   readonly #freeBuffers: number[];
@@ -69,6 +71,7 @@ export class Ring implements AsyncDisposable {
     this.raw = raw;
     this.#driver = driver;
     this.#owned = owned;
+    this.#groups = new GroupTable(raw.register);
     this.#host = {
       raw,
       cancels: new Canceller(raw, () => driver.kick()),
@@ -157,7 +160,7 @@ export class Ring implements AsyncDisposable {
   run<Result>(operation: Operation<Result>, options?: RunOptions): Promise<Result> | AsyncIterableIterator<Result> {
     const checked = checkRun(operation, options);
     if (operation instanceof MultishotOperation)
-      return multishot<Result>(operation, (listener) => this.#start(operation as Operation<Result>, listener, checked), checked.signal);
+      return new Shots<Result>(operation, (again, listener) => this.#start(again, listener, checked), checked.signal, this.raw);
     return new Promise<Result>((fulfil, reject) => {
       this.#start(operation, { fulfil, reject }, checked);
     });
@@ -200,14 +203,14 @@ export class Ring implements AsyncDisposable {
     this.#driver.kick();
   }
 
-  /** A group of buffers for multishot receives (`IORING_REGISTER_PBUF_RING`, 5.19). */
+  /** A group of buffers to receive into (`IORING_REGISTER_PBUF_RING`, 5.19). */
   bufferGroup(options: BufferGroupOptions): BufferGroup {
-    const taken = new Set(Array.from(this.#groups, ({ id }) => id));
-    let id = 0;
-    while (taken.has(id)) id++;
-    const group = new BufferGroup(id, options, this.raw.register, () => this.#groups.delete(group));
-    this.#groups.add(group);
-    return group;
+    return this.#groups.receiving(options);
+  }
+
+  /** A group of buffers to send from (`IORING_REGISTER_PBUF_RING`; sends take from it since 6.10). */
+  sendGroup(options: SendGroupOptions): SendGroup {
+    return this.#groups.sending(options);
   }
 
   /**
@@ -303,7 +306,7 @@ export class Ring implements AsyncDisposable {
     }
     this.#driver.stop();
     this.#leave(this.raw.failure ?? closed);
-    for (const group of [...this.#groups]) group[Symbol.dispose]();
+    this.#groups.dispose();
     this.raw.close();
     for (const arena of this.#arenas) arena.dispose();
   }
@@ -319,9 +322,7 @@ export class Ring implements AsyncDisposable {
     for (const flight of this.#waiting) flight.abandon(error);
     this.#waiting.clear();
     if (this.raw.failure === undefined) return;
-    for (const kept of [...this.#arenas.splice(0), ...this.#groups]) ABANDONED.add(kept);
-    for (const group of this.#groups) group.leave();
-    this.#groups.clear();
+    for (const kept of [...this.#arenas.splice(0), ...this.#groups.leave()]) ABANDONED.add(kept);
   }
 
   #notifications(): number {

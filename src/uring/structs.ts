@@ -106,6 +106,27 @@ export const io_uring_attr_pi = new Struct("io_uring_attr_pi", 32, {
   rsvd: [24, 8],
 });
 
+export const io_uring_buf_status = new Struct("io_uring_buf_status", 40, { buf_group: [0, 4], head: [4, 4], resv: [8, 32] });
+
+export const io_uring_recvmsg_out = new Struct("io_uring_recvmsg_out", 16, {
+  namelen: [0, 4],
+  controllen: [4, 4],
+  payloadlen: [8, 4],
+  flags: [12, 4],
+});
+
+export const msghdr = new Struct("msghdr", 56, {
+  msg_name: [0, 8],
+  msg_namelen: [8, 4],
+  msg_iov: [16, 8],
+  msg_iovlen: [24, 8],
+  msg_control: [32, 8],
+  msg_controllen: [40, 8],
+  msg_flags: [48, 4],
+});
+
+export const cmsghdr = new Struct("cmsghdr", 16, { cmsg_len: [0, 8], cmsg_level: [8, 4], cmsg_type: [12, 4] });
+
 export const iovec = new Struct("iovec", 16, { iov_base: [0, 8], iov_len: [8, 8] });
 
 export const io_timespec = new Struct("io_timespec", 16, { tv_sec: [0, 8], tv_nsec: [8, 8] });

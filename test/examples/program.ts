@@ -3,11 +3,13 @@ const READY_MS = 30_000;
 
 /** An example that serves. */
 export interface Program extends AsyncDisposable {
-  /** Its disk, `/dev/ublkbN`. */
+  /** Its disk, `/dev/ublkbN`, if it has one. */
   readonly device: string;
   readonly pid: number;
   /** What it wrote to stdout until it was ready. */
   readonly line: string;
+  /** What it wrote to stderr; known when it has ended. */
+  readonly errors: Promise<string>;
   /** Sends a signal and waits for the end; answers the exit status. */
   end(signal: "SIGINT" | "SIGTERM"): Promise<number>;
 }
@@ -21,7 +23,7 @@ export async function runExample(name: string, ...args: string[]): Promise<{ sta
   return { status, out, err };
 }
 
-/** Starts an example and waits until its disk is there. */
+/** Starts an example and waits for its first line: its disk is there, its port is open. */
 export async function startExample(name: string, ...args: string[]): Promise<Program> {
   const child = Bun.spawn(command(name, args), { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const limit = setTimeout(() => child.kill("SIGKILL"), READY_MS);
@@ -48,6 +50,7 @@ export async function startExample(name: string, ...args: string[]): Promise<Pro
     device,
     pid: child.pid,
     line: line.trim(),
+    errors,
     end,
     [Symbol.asyncDispose]: async () => {
       if (child.exitCode === null) await end("SIGTERM");

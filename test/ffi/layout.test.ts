@@ -32,12 +32,25 @@ function statxFields(): Record<string, number[]> {
 
 /** Structs of other headers, which the golden table does not hold: sizes and offsets of the x86-64 ABI. */
 const ELSEWHERE: Readonly<Record<string, Golden>> = {
+  cmsghdr: { size: 16, fields: { cmsg_len: [0, 8], cmsg_level: [8, 4], cmsg_type: [12, 4] } },
   iovec: { size: 16, fields: { iov_base: [0, 8], iov_len: [8, 8] } },
   open_how: { size: 24, fields: { flags: [0, 8], mode: [8, 8], resolve: [16, 8] } },
   futex_waitv: { size: 24, fields: { val: [0, 8], uaddr: [8, 8], flags: [16, 4], __reserved: [20, 4] } },
   epoll_event: { size: 12, fields: { events: [0, 4], data: [4, 8] } }, // packed
   siginfo_t: { size: 128, fields: { si_signo: [0, 4], si_code: [8, 4], si_pid: [16, 4], si_uid: [20, 4], si_status: [24, 4] } },
   statx: { size: 256, fields: statxFields() },
+  msghdr: {
+    size: 56,
+    fields: {
+      msg_name: [0, 8],
+      msg_namelen: [8, 4],
+      msg_iov: [16, 8],
+      msg_iovlen: [24, 8],
+      msg_control: [32, 8],
+      msg_controllen: [40, 8],
+      msg_flags: [48, 4],
+    },
+  },
 };
 
 function structsOf(module: object): Struct<string>[] {

@@ -21,6 +21,7 @@ import {
   futexWaitv,
   futexWake,
   getxattr,
+  type HeldChunk,
   ioPriority,
   linkat,
   madvise,
@@ -28,7 +29,6 @@ import {
   openat2,
   openat2Direct,
   type PipeEnds,
-  type ProvidedBuffer,
   pipe,
   pipeDirect,
   provideBuffers,
@@ -88,7 +88,7 @@ expectType<Same<typeof woken, "ok" | "not-equal">>();
 const which = await ring.run(futexWaitv({ futexes: [{ words: shared, value: 0 }] }));
 expectType<Same<typeof which, number | "not-equal">>();
 using piece = await ring.run(readProvided({ fd: slot, group, offset: 0 }));
-expectType<Same<typeof piece, ProvidedBuffer>>();
+expectType<Same<typeof piece, HeldChunk>>();
 for await (const chunk of ring.run(readMultishot({ fd: slot, group }))) expectType<Same<typeof chunk, Chunk>>();
 const full = await readAll(ring, { fd: slot, buffer });
 expectType<Same<typeof full, FullRead>>();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { nop, type ProvidedBuffer, provideBuffers, Ring, readMultishot, readProvided, removeBuffers, UringError, write } from "uring-ublk";
+import { type HeldChunk, nop, provideBuffers, Ring, readMultishot, readProvided, removeBuffers, UringError, write } from "uring-ublk";
 import { Arena, sys } from "uring-ublk/ffi";
 import { abi, RawRing } from "uring-ublk/uring";
 import { kernelAtLeast, requires } from "../support/requires.ts";
@@ -31,7 +31,7 @@ describe("a read into a buffer that the kernel chooses", () => {
     await using ring = await Ring.open({ entries: 8 });
     using group = ring.bufferGroup({ buffers: 2, size: 16 });
     using file = memoryFile(pattern(100));
-    const next = (): Promise<ProvidedBuffer> => ring.run(readProvided({ fd: file.first, group, offset: 0 }));
+    const next = (): Promise<HeldChunk> => ring.run(readProvided({ fd: file.first, group, offset: 0 }));
     const first = await next();
     using second = await next();
     expect(await failure(next())).toMatchObject({ code: "ENOBUFS", operation: "readProvided" });

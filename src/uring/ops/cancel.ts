@@ -1,7 +1,8 @@
 import { IORING_OP_ASYNC_CANCEL } from "../abi.ts";
 import { type CancelMatch, type LooseMatch, matchOf, matchOptions } from "../cancel-match.ts";
 import type { Fd, FixedFile } from "../handles.ts";
-import { declare, type Lowering, Operation } from "../operation.ts";
+import type { Lowering } from "../lowering.ts";
+import { declare, Operation } from "../operation.ts";
 
 const FLAGS_SINCE = [
   [1, "IORING_ASYNC_CANCEL_ALL"],

@@ -1,6 +1,7 @@
 import { IORING_OP_LINKAT, IORING_OP_MKDIRAT, IORING_OP_RENAMEAT, IORING_OP_SYMLINKAT, IORING_OP_UNLINKAT } from "../abi.ts";
 import type { Fd } from "../handles.ts";
-import { count, declare, type Lowering, Operation } from "../operation.ts";
+import type { Lowering } from "../lowering.ts";
+import { count, declare, Operation } from "../operation.ts";
 
 /** Options of {@link renameat} and {@link linkat}: two paths. */
 export interface TwoPathsOptions {

@@ -30,7 +30,7 @@ export const FSYNC = declare({
   raw(slot: number, fd: number, flags: number) {
     this.prep(IORING_OP_FSYNC, slot, fd, 0, 0, 0, flags, 0, 0, 0);
   },
-  lower: (o: FsyncOptions, l) => [l.file(o.fd), o.dataOnly ? IORING_FSYNC_DATASYNC : 0] as [number, number],
+  lower: (o: FsyncOptions, l) => [l.file(o.fd), o.dataOnly ? IORING_FSYNC_DATASYNC : 0],
   result: count,
 });
 
@@ -79,7 +79,7 @@ export const FALLOCATE = declare({
     // The kernel reads the length from `addr` and the mode from `len`.
     this.prep(IORING_OP_FALLOCATE, slot, fd, offset, length, mode, 0, 0, 0, 0);
   },
-  lower: (o: FallocateOptions, l) => [l.file(o.fd), o.mode ?? 0, fileOffset(o.offset), o.length] as [number, number, number, number],
+  lower: (o: FallocateOptions, l) => [l.file(o.fd), o.mode ?? 0, fileOffset(o.offset), o.length],
   result: count,
 });
 
@@ -132,13 +132,7 @@ export const OPENAT = declare({
   lower(o: OpenatOptions, l) {
     const path = cString(o.path);
     l.pins.push(path);
-    return [o.dirfd ?? AT_FDCWD, addressOf(path), (o.flags ?? 0) | O_CLOEXEC, o.mode ?? 0o666, 0] as [
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
+    return [o.dirfd ?? AT_FDCWD, addressOf(path), (o.flags ?? 0) | O_CLOEXEC, o.mode ?? 0o666, 0];
   },
   result: count,
   discard: (fd) => sys.close(fd),
@@ -162,13 +156,7 @@ export const OPENAT_DIRECT = declare({
     l.pins.push(path);
     // A table slot has no descriptor flags: the kernel refuses O_CLOEXEC with one.
     const index = o.slot === "any" ? IORING_FILE_INDEX_ALLOC : o.slot.slot + 1;
-    return [o.dirfd ?? AT_FDCWD, addressOf(path), (o.flags ?? 0) & ~O_CLOEXEC, o.mode ?? 0o666, index] as [
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
+    return [o.dirfd ?? AT_FDCWD, addressOf(path), (o.flags ?? 0) & ~O_CLOEXEC, o.mode ?? 0o666, index];
   },
   result: (result: number, _flags: number, o: OpenatDirectOptions): FixedFile => (o.slot === "any" ? new FixedFile(result) : o.slot),
   discard: (result, _flags, o, ring) => ring.register.updateFiles(o.slot === "any" ? result : o.slot.slot, [-1]),
@@ -215,7 +203,7 @@ export const CLOSE = declare({
   raw(slot: number, fd: number, fileIndex: number) {
     this.prep(IORING_OP_CLOSE, slot, fd, 0, 0, 0, 0, 0, fileIndex, 0);
   },
-  lower: (o: { fd: Fd }) => [o.fd, 0] as [number, number],
+  lower: (o: { fd: Fd }) => [o.fd, 0],
   result: count,
 });
 
@@ -227,7 +215,7 @@ export const CLOSE_DIRECT = declare({
   completions: "one",
   options: ["slot"],
   raw: CLOSE.raw,
-  lower: (o: { slot: FixedFile }) => [0, o.slot.slot + 1] as [number, number],
+  lower: (o: { slot: FixedFile }) => [0, o.slot.slot + 1],
   result: count,
 });
 

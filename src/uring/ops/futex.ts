@@ -1,6 +1,7 @@
 import { IORING_OP_FUTEX_WAIT, IORING_OP_FUTEX_WAITV, IORING_OP_FUTEX_WAKE } from "../abi.ts";
 import { futex_waitv } from "../linux-structs.ts";
-import { count, declare, type Lowering, Operation } from "../operation.ts";
+import type { Lowering } from "../lowering.ts";
+import { count, declare, Operation } from "../operation.ts";
 import { checkInteger, show } from "../options.ts";
 import { FUTEX_BITSET_MATCH_ANY, FUTEX2_PRIVATE, FUTEX2_SIZE_U32 } from "../process-constants.ts";
 

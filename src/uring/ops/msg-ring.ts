@@ -7,7 +7,8 @@ import {
   IORING_OP_MSG_RING,
 } from "../abi.ts";
 import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
-import { declare, type ImpersonalOperation, type Lowering, Operation } from "../operation.ts";
+import type { Lowering } from "../lowering.ts";
+import { declare, type ImpersonalOperation, Operation } from "../operation.ts";
 import { checkBoolean, checkInteger, checkKnown } from "../options.ts";
 
 /** Where a message goes: a {@link MailAddress}, whose ring may be named by a slot of the sender's file table instead. */
@@ -68,7 +69,7 @@ export const MSG_RING = declare({
       l.needs("IORING_MSG_RING_FLAGS_PASS");
     }
     const pass = flags === undefined ? 0 : IORING_MSG_RING_FLAGS_PASS;
-    return [...ring("msgRing", o.to, l), result, pass, flags ?? 0] as [number, number, number, number, number, number];
+    return [...ring("msgRing", o.to, l), result, pass, flags ?? 0];
   },
   result: (): void => {},
 });
@@ -105,7 +106,7 @@ export const MSG_RING_FD = declare({
     if (o.silent !== undefined) checkBoolean("msgRingFd", "silent", o.silent);
     const index = o.slot === "any" ? IORING_FILE_INDEX_ALLOC : o.slot.slot + 1;
     const flags = o.silent ? IORING_MSG_RING_CQE_SKIP : 0;
-    return [...ring("msgRingFd", o.to, l), o.source.slot, index, flags] as [number, number, number, number, number, number];
+    return [...ring("msgRingFd", o.to, l), o.source.slot, index, flags];
   },
   result: (result: number, _flags: number, o: MsgRingFdOptions): FixedFile => (o.slot === "any" ? new FixedFile(result) : o.slot),
 });

@@ -9,7 +9,8 @@ import {
   IORING_OP_NOP128,
 } from "../abi.ts";
 import { type Direction, type Fd, FixedBuffer, FixedFile } from "../handles.ts";
-import { count, declare, type Lowering, Operation } from "../operation.ts";
+import type { Lowering } from "../lowering.ts";
+import { count, declare, Operation } from "../operation.ts";
 import { checkBoolean, checkInteger } from "../options.ts";
 
 /** Options of {@link nop} and {@link nop128}: what it exercises on its way. For tests and measurements. */

@@ -3,7 +3,8 @@ import { IORING_OP_OPENAT2 } from "../abi.ts";
 import { O_CLOEXEC, O_CREAT, O_TMPFILE } from "../file-constants.ts";
 import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
 import { open_how } from "../linux-structs.ts";
-import { count, declare, type Lowering, Operation } from "../operation.ts";
+import type { Lowering } from "../lowering.ts";
+import { count, declare, Operation } from "../operation.ts";
 
 /** Options of {@link openat2}. */
 export interface Openat2Options {

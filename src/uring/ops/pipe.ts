@@ -2,7 +2,8 @@ import { sys } from "../../ffi/index.ts";
 import { IORING_OP_PIPE } from "../abi.ts";
 import { O_CLOEXEC } from "../file-constants.ts";
 import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
-import { declare, type Lowering, Operation } from "../operation.ts";
+import type { Lowering } from "../lowering.ts";
+import { declare, Operation } from "../operation.ts";
 
 /** Options of {@link pipe}. */
 export interface PipeOptions {

@@ -37,7 +37,7 @@ export const POLL_ADD = declare({
   raw(slot: number, fd: number, events: number) {
     this.prep(IORING_OP_POLL_ADD, slot, fd, 0, 0, 0, events, 0, 0, 0);
   },
-  lower: (o: PollOptions, l) => [l.file(o.fd), eventsOf("poll", o.events)] as [number, number],
+  lower: (o: PollOptions, l) => [l.file(o.fd), eventsOf("poll", o.events)],
   result: count,
 });
 
@@ -53,7 +53,7 @@ export const POLL_MULTISHOT = declare({
   },
   lower(o: PollOptions, l) {
     l.needs("IORING_POLL_ADD_MULTI");
-    return [l.file(o.fd), eventsOf("pollMultishot", o.events)] as [number, number];
+    return [l.file(o.fd), eventsOf("pollMultishot", o.events)];
   },
   result: count,
   // It never ends by itself; the kernel ends it when the CQ is full.
@@ -83,7 +83,7 @@ export const POLL_REMOVE = declare({
   },
   lower(o: PollRemoveOptions, l) {
     const { slot, generation } = resolveTarget(o.target, l.ring, "pollRemove");
-    return [slot, generation] as [number, number];
+    return [slot, generation];
   },
   result: count,
 });
@@ -115,7 +115,7 @@ export const POLL_UPDATE = declare({
     l.needs("IORING_POLL_UPDATE_EVENTS");
     const { slot, generation } = resolveTarget(o.target, l.ring, "pollUpdate");
     const events = eventsOf("pollUpdate", o.events);
-    return [slot, generation, 0, 0, events, IORING_POLL_UPDATE_EVENTS] as [number, number, number, number, number, number];
+    return [slot, generation, 0, 0, events, IORING_POLL_UPDATE_EVENTS];
   },
   result: count,
 });

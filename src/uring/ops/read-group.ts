@@ -1,8 +1,7 @@
 import { IORING_OP_READ, IORING_OP_READ_MULTISHOT, IOSQE_BUFFER_SELECT } from "../abi.ts";
-import type { BufferGroup, Chunk } from "../buffer-group.ts";
+import type { BufferGroup, Chunk, HeldChunk } from "../buffer-group.ts";
 import type { Fd, FixedFile } from "../handles.ts";
 import { declare, MultishotOperation, Operation } from "../operation.ts";
-import { ProvidedBuffer } from "../provided.ts";
 import { lowerShared, SHARED, type TransferOptions } from "./rw.ts";
 import { fileOffset } from "./vectors.ts";
 
@@ -26,11 +25,10 @@ export const READ_PROVIDED = declare({
     this.setFlags(IOSQE_BUFFER_SELECT);
   },
   lower(o: ReadProvidedOptions, l) {
-    l.pins.push(o.group);
-    return [l.file(o.fd), o.group.id, l.word("length", o.length), fileOffset(o.offset), lowerShared(o, l)];
+    return [l.file(o.fd), l.group(o.group), l.word("length", o.length), fileOffset(o.offset), lowerShared(o, l)];
   },
-  result: (result: number, flags: number, o: ReadProvidedOptions): ProvidedBuffer => new ProvidedBuffer(o.group, result, flags),
-  discard: (_result, flags, o) => o.group.giveBack(flags),
+  result: (result: number, flags: number, o: ReadProvidedOptions): HeldChunk => o.group.take(result, flags),
+  discard: (result, flags, o) => o.group.giveBack(result, flags),
 });
 
 /** Options of {@link readMultishot}. */
@@ -56,19 +54,18 @@ export const READ_MULTISHOT = declare({
     this.setFlags(IOSQE_BUFFER_SELECT);
   },
   lower(o: ReadMultishotOptions, l) {
-    l.pins.push(o.group);
-    return [l.file(o.fd), o.group.id, -1, l.word("flags", o.flags)];
+    return [l.file(o.fd), l.group(o.group), -1, l.word("flags", o.flags)];
   },
   result: (result: number, flags: number, o: ReadMultishotOptions): Chunk => o.group.take(result, flags),
-  discard: (_result, flags, o) => o.group.giveBack(flags),
+  discard: (result, flags, o) => o.group.giveBack(result, flags),
 });
 
 /**
  * Reads into a buffer that the kernel takes from a group when the data is there: `IORING_OP_READ` with `IOSQE_BUFFER_SELECT`, since
- * 5.19 with buffer rings; as `pread(2)`. Thousands of idle readers need no buffer each. Resolves to a {@link ProvidedBuffer}, which
- * the caller disposes; its `bytes` are empty at the end of the file.
+ * 5.19 with buffer rings; as `pread(2)`. Thousands of idle readers need no buffer each. Resolves to a {@link HeldChunk}, which the
+ * caller releases (`using`); its `bytes` are empty at the end of the file.
  *
- * Errors: as {@link read}; ENOBUFS (the group has no buffer left: dispose sooner, or make it larger). The group's memory lives as long
+ * Errors: as {@link read}; ENOBUFS (the group has no buffer left: release sooner, or make it larger). The group's memory lives as long
  * as the group. In a soft link anything but the whole `length` severs the chain.
  *
  * @example
@@ -85,7 +82,7 @@ export const READ_MULTISHOT = declare({
  * closeSync(fd);
  * ```
  */
-export const readProvided = (options: ReadProvidedOptions): Operation<ProvidedBuffer> => new Operation(READ_PROVIDED, options);
+export const readProvided = (options: ReadProvidedOptions): Operation<HeldChunk> => new Operation(READ_PROVIDED, options);
 
 /**
  * Reads again and again into a buffer group: `IORING_OP_READ_MULTISHOT`, since 6.7; as `read(2)` in a loop. `ring.run` of it is an

@@ -2,7 +2,7 @@ import { high32, type Memory } from "../../ffi/index.ts";
 import { IORING_RW_ATTR_FLAG_PI } from "../abi.ts";
 import { IO_INTEGRITY_CHK_APPTAG, IO_INTEGRITY_CHK_GUARD, IO_INTEGRITY_CHK_REFTAG } from "../file-constants.ts";
 import type { Fd, FixedFile } from "../handles.ts";
-import type { Lowering } from "../operation.ts";
+import type { Lowering } from "../lowering.ts";
 import { checkChoice, checkInteger, checkKnown } from "../options.ts";
 import { io_uring_attr_pi } from "../structs.ts";
 import { SQE_ADDR3, SQE_ATTR_MASK, SQE_FILE_INDEX } from "../submission.ts";

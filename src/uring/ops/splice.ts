@@ -1,7 +1,8 @@
 import { IORING_OP_SPLICE, IORING_OP_TEE } from "../abi.ts";
 import { SPLICE_F_FD_IN_FIXED } from "../file-constants.ts";
 import { type Fd, FixedFile } from "../handles.ts";
-import { count, declare, type Lowering, Operation } from "../operation.ts";
+import type { Lowering } from "../lowering.ts";
+import { count, declare, Operation } from "../operation.ts";
 import { fileOffset } from "./vectors.ts";
 
 /** Options of {@link tee}. */

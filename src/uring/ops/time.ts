@@ -1,6 +1,6 @@
 import { addressOf } from "../../ffi/index.ts";
 import { IORING_TIMEOUT_ABS, IORING_TIMEOUT_BOOTTIME, IORING_TIMEOUT_IMMEDIATE_ARG, IORING_TIMEOUT_REALTIME } from "../abi.ts";
-import type { Lowering } from "../operation.ts";
+import type { Lowering } from "../lowering.ts";
 import { checkBoolean, checkChoice } from "../options.ts";
 import { io_timespec } from "../structs.ts";
 

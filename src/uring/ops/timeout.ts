@@ -45,7 +45,7 @@ export const TIMEOUT = declare({
     checkBoolean("timeout", "etimeSuccess", etimeSuccess);
     if (etimeSuccess) l.needs("IORING_TIMEOUT_ETIME_SUCCESS");
     const [time, flags] = timeOf("timeout", o, l);
-    return [time, completions, flags | (etimeSuccess ? IORING_TIMEOUT_ETIME_SUCCESS : 0)] as [number, number, number];
+    return [time, completions, flags | (etimeSuccess ? IORING_TIMEOUT_ETIME_SUCCESS : 0)];
   },
   result: (result: number): "elapsed" | "completions" => (result === ETIME ? "elapsed" : "completions"),
 });
@@ -76,7 +76,7 @@ export const TIMEOUT_MULTISHOT = declare({
     if (o.count !== undefined) checkInteger("timeoutMultishot", "count", o.count, 1, 0xffff_ffff);
     if (o.ms === 0) throw new RangeError("timeoutMultishot: ms is 0; it must be more");
     const [time, flags] = timeOf("timeoutMultishot", o, l);
-    return [time, o.count ?? 0, flags] as [number, number, number];
+    return [time, o.count ?? 0, flags];
   },
   result: (): "elapsed" => "elapsed",
   // The kernel ends it when the CQ is full.
@@ -109,7 +109,7 @@ export const TIMEOUT_REMOVE = declare({
   },
   lower(o: TimeoutRemoveOptions, l) {
     const { slot, generation } = resolveTarget(o.target, l.ring, "timeoutRemove");
-    return [slot, generation] as [number, number];
+    return [slot, generation];
   },
   result: count,
 });
@@ -144,7 +144,7 @@ export const TIMEOUT_UPDATE = declare({
     l.needs(o.link ? "IORING_LINK_TIMEOUT_UPDATE" : "IORING_TIMEOUT_UPDATE");
     const { slot, generation } = resolveTarget(o.target, l.ring, "timeoutUpdate");
     const [time, flags] = timeOf("timeoutUpdate", { ms: o.ms, ...(o.absolute === undefined ? {} : { absolute: o.absolute }) }, l);
-    return [slot, generation, time, flags | (o.link ? IORING_LINK_TIMEOUT_UPDATE : 0)] as [number, number, number, number];
+    return [slot, generation, time, flags | (o.link ? IORING_LINK_TIMEOUT_UPDATE : 0)];
   },
   result: count,
 });
@@ -168,7 +168,7 @@ export const LINK_TIMEOUT = declare({
   raw(slot: number, time: number, flags: number) {
     this.prep(IORING_OP_LINK_TIMEOUT, slot, -1, 0, time, 1, flags, 0, 0, 0);
   },
-  lower: (o: LinkTimeoutOptions, l) => timeOf("within", o, l) as [number, number],
+  lower: (o: LinkTimeoutOptions, l) => timeOf("within", o, l),
   result: count,
 });
 

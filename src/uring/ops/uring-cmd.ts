@@ -7,7 +7,8 @@ import {
 } from "../abi.ts";
 import type { BufferGroup, Chunk } from "../buffer-group.ts";
 import { type Direction, type Fd, FixedBuffer, type FixedFile } from "../handles.ts";
-import { count, declare, type Lowering, MultishotOperation, Operation } from "../operation.ts";
+import type { Lowering } from "../lowering.ts";
+import { count, declare, MultishotOperation, Operation } from "../operation.ts";
 
 /** Options of {@link uringCmd} and {@link uringCmd128}. */
 export interface UringCmdOptions {
@@ -80,17 +81,7 @@ export const URING_CMD = declare({
     if (o.pins !== undefined) l.pins.push(...o.pins);
     const [a, b, c, d] = words(o.payload, 16);
     const [flags, index] = fixed("uringCmd", o.buffer, l);
-    return [l.file(o.fd), o.cmdOp, o.address ?? 0, a, b, c, d, flags, index] as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
+    return [l.file(o.fd), o.cmdOp, o.address ?? 0, a, b, c, d, flags, index];
   },
   result: count,
 });
@@ -108,21 +99,12 @@ export const URING_CMD_MULTISHOT = declare({
   },
   lower(o: UringCmdMultishotOptions, l) {
     l.needs("IORING_URING_CMD_MULTISHOT");
-    l.pins.push(o.group, ...(o.pins ?? []));
+    l.pins.push(...(o.pins ?? []));
     const [a, b, c, d] = words(o.payload, 16);
-    return [l.file(o.fd), o.cmdOp, o.address ?? 0, a, b, c, d, o.group.id] as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
+    return [l.file(o.fd), o.cmdOp, o.address ?? 0, a, b, c, d, l.group(o.group)];
   },
   result: (result: number, flags: number, o: UringCmdMultishotOptions): Chunk => o.group.take(result, flags),
-  discard: (_result, flags, o) => o.group.giveBack(flags),
+  discard: (result, flags, o) => o.group.giveBack(result, flags),
 });
 
 export const URING_CMD128 = declare({
@@ -141,14 +123,7 @@ export const URING_CMD128 = declare({
   },
   lower(o: UringCmdOptions, l) {
     if (o.pins !== undefined) l.pins.push(...o.pins);
-    return [l.file(o.fd), o.cmdOp, o.address ?? 0, words(o.payload, 80), ...fixed("uringCmd128", o.buffer, l)] as [
-      number,
-      number,
-      number,
-      Int32Array,
-      number,
-      number,
-    ];
+    return [l.file(o.fd), o.cmdOp, o.address ?? 0, words(o.payload, 80), ...fixed("uringCmd128", o.buffer, l)];
   },
   result: count,
 });

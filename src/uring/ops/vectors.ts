@@ -1,8 +1,9 @@
 import { addressOf, type Memory } from "../../ffi/index.ts";
-import type { Lowering } from "../operation.ts";
+import type { Lowering } from "../lowering.ts";
 import { iovec } from "../structs.ts";
 
-const IOV_MAX = 1024;
+/** The most vectors that one operation takes. */
+export const IOV_MAX = 1024;
 
 /** Builds the iovec array of a vectored operation and pins it with everything it points to. Answers its address. */
 export function vectorsOf(buffers: readonly Memory[], lowering: Lowering): number {

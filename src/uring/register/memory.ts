@@ -1,7 +1,7 @@
-import { type Arena, addressOf, PAGE_SIZE } from "../../ffi/index.ts";
+import { Arena, addressOf, PAGE_SIZE } from "../../ffi/index.ts";
 import * as abi from "../abi.ts";
 import { checkBoolean, checkInteger, checkKnown } from "../options.ts";
-import { io_uring_buf_reg, io_uring_mem_region_reg, io_uring_region_desc } from "../structs.ts";
+import { io_uring_buf, io_uring_buf_reg, io_uring_buf_status, io_uring_mem_region_reg, io_uring_region_desc } from "../structs.ts";
 import { FileRegistrations } from "./files.ts";
 
 /** What {@link MemoryRegistrations.memoryRegion} is told. */
@@ -16,15 +16,38 @@ export interface MemoryRegionOptions {
 
 /** Memory that the ring shares with the kernel: rings of provided buffers, and the parameter region. */
 export class MemoryRegistrations extends FileRegistrations {
-  /** `IORING_REGISTER_PBUF_RING` (5.19): a ring of provided buffers in memory of the caller. */
-  bufferRing(group: number, memory: Arena, entries: number, flags = 0): void {
-    const arg = io_uring_buf_reg.build({ ring_addr: memory.address, ring_entries: entries, bgid: group, flags });
-    this.call("buffer ring", abi.IORING_REGISTER_PBUF_RING, arg, 1, "EEXIST: the group number is taken");
+  /**
+   * `IORING_REGISTER_PBUF_RING` (5.19): a ring of provided buffers in memory of the caller, or without one, and with
+   * `IOU_PBUF_RING_MMAP` (6.4), of the kernel.
+   */
+  bufferRing(group: number, memory: Arena | undefined, entries: number, flags = 0, minLeft = 0): void {
+    const arg = io_uring_buf_reg.build({ ring_addr: memory?.address ?? 0, ring_entries: entries, bgid: group, flags, min_left: minLeft });
+    const hint =
+      minLeft > 0
+        ? "EINVAL: minLeft needs Linux 7.1 or a late 6.18"
+        : flags === 0
+          ? "EEXIST: the group number is taken"
+          : "EINVAL: incremental needs Linux 6.12, kernelMemory 6.4; EEXIST: the group number is taken";
+    this.call("buffer ring", abi.IORING_REGISTER_PBUF_RING, arg, 1, hint);
+  }
+
+  /** Maps the entries of a buffer ring that the kernel allocated. */
+  mapBufferRing(group: number, entries: number): Arena {
+    const { fd, registered } = this.self;
+    if (registered) throw new TypeError("a ring with only a registered descriptor cannot map kernelMemory");
+    return Arena.map(fd, abi.IORING_OFF_PBUF_RING + group * 2 ** abi.IORING_OFF_PBUF_SHIFT, entries * io_uring_buf.size);
   }
 
   /** `IORING_UNREGISTER_PBUF_RING` (5.19). */
   unregisterBufferRing(group: number): void {
     this.call("unregister buffer ring", abi.IORING_UNREGISTER_PBUF_RING, io_uring_buf_reg.build({ bgid: group }), 1);
+  }
+
+  /** `IORING_REGISTER_PBUF_STATUS` (6.8): how many buffers of a group the kernel has used up, modulo 65536. */
+  bufferRingHead(group: number): number {
+    const status = io_uring_buf_status.build({ buf_group: group });
+    this.call("buffer ring status", abi.IORING_REGISTER_PBUF_STATUS, status, 1, "EINVAL: it needs Linux 6.8");
+    return io_uring_buf_status.get(status, "head");
   }
 
   /**

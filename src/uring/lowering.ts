@@ -1,0 +1,139 @@
+import { addressOf, cString, isDetached, type Memory } from "../ffi/index.ts";
+import { IORING_FILE_INDEX_ALLOC, IOSQE_FIXED_FILE } from "./abi.ts";
+import type { RingCore } from "./core.ts";
+import { type FeatureName, kernelSupports, missingFeature } from "./features.ts";
+import { type DirectSlot, type Fd, FixedFile } from "./handles.ts";
+import { checkInteger, show } from "./options.ts";
+
+/** What any operation may carry besides its own fields: `IOSQE_*` and credentials. */
+export interface Modifiers {
+  /** `IOSQE_*`. */
+  readonly flags: number;
+  /** A registered personality, or 0. */
+  readonly personality: number;
+}
+
+const NOTHING = new DataView(new ArrayBuffer(0));
+const AT_FDCWD = -100;
+
+/** Collects what a description needs beyond its words: SQE flags, ioprio, and memory that must live until the final CQE. */
+export class Lowering {
+  /** `IOSQE_*`. */
+  flags = 0;
+  /** The SQE's ioprio: a priority, or the flag word of the socket operations. */
+  ioprio = 0;
+  /** Kept alive, and checked for detachment, until the final CQE. */
+  readonly pins: object[] = [];
+  /** What the kernel fills in for the result, as {@link Lowering.allocate} made it. */
+  output = NOTHING;
+  #words: number[] | undefined;
+
+  constructor(
+    /** The operation's name, for what is wrong with an option. */
+    readonly name = "operation",
+    /** The ring it goes to. */
+    readonly ring: RingCore | undefined = undefined,
+  ) {}
+
+  /** Whether the running kernel has a flag. */
+  supports(feature: FeatureName): boolean {
+    return kernelSupports(feature, this.ring?.record.features, this.ring?.syscalls);
+  }
+
+  /** Refuses the operation, before it is queued, unless the running kernel has a flag that it needs. */
+  needs(feature: FeatureName): void {
+    if (!this.supports(feature)) throw missingFeature(feature, this.name);
+  }
+
+  /** The descriptor or slot number of a file; a slot sets `IOSQE_FIXED_FILE`. */
+  file(fd: Fd | FixedFile): number {
+    if (fd instanceof FixedFile) {
+      this.flags |= IOSQE_FIXED_FILE;
+      return fd.slot;
+    }
+    if (!Number.isInteger(fd) || fd < -1 || fd > 0x7fff_ffff)
+      throw new RangeError(`fd is ${String(fd)}; it must be a file descriptor or a FixedFile`);
+    return fd;
+  }
+
+  /** The address of memory, which is kept alive until the final CQE. */
+  memory(memory: Memory): number {
+    const address = addressOf(memory);
+    this.pins.push(memory);
+    return address;
+  }
+
+  /** Memory of `length` bytes that the kernel fills in; the result finds it in {@link Lowering.output}. Answers its address. */
+  allocate(length: number): number {
+    this.output = new DataView(new ArrayBuffer(length));
+    return this.memory(this.output);
+  }
+
+  /** The address of a NUL-terminated copy of a string. */
+  text(option: string, text: string): number {
+    if (typeof text !== "string") throw new TypeError(`${this.name}: ${option} is ${show(text)}; it must be a string`);
+    return this.memory(cString(text));
+  }
+
+  /** The directory that relative paths start from: a descriptor, never a slot; default the working directory. */
+  directory(option: string, fd: Fd | undefined): number {
+    return fd === undefined ? AT_FDCWD : checkInteger(this.name, option, fd, AT_FDCWD, 0x7fff_ffff, "an open directory, or left out");
+  }
+
+  /** A plain descriptor, where the kernel takes no slot. */
+  descriptor(option: string, fd: Fd): number {
+    return checkInteger(this.name, option, fd, 0, 0x7fff_ffff, "a file descriptor");
+  }
+
+  /** An option of 32 bits: flags, a mode, a count. */
+  word(option: string, value: number | undefined, fallback = 0): number {
+    return value === undefined ? fallback : checkInteger(this.name, option, value, 0, 0xffff_ffff);
+  }
+
+  /** A length or an offset in bytes. */
+  bytes(option: string, value: number): number {
+    return checkInteger(this.name, option, value, 0, Number.MAX_SAFE_INTEGER, "bytes");
+  }
+
+  /** The SQE's file_index for a place in the file table. */
+  place(slot: DirectSlot): number {
+    if (slot === "any") return IORING_FILE_INDEX_ALLOC;
+    if (slot instanceof FixedFile) return slot.slot + 1;
+    throw new TypeError(`${this.name}: slot is ${show(slot)}; it must be a FixedFile or 'any'`);
+  }
+
+  /** The number of a buffer group, which is kept alive until the final CQE. */
+  group(group: { readonly id: number; check?(): void }): number {
+    const id = checkInteger(
+      this.name,
+      "group's id",
+      group?.id,
+      0,
+      0xffff,
+      "a group of this ring: ring.bufferGroup(...), ring.sendGroup(...)",
+    );
+    group.check?.();
+    this.pins.push(group);
+    return id;
+  }
+
+  /** Sets a 32-bit word of the SQE that the raw writer does not reach. */
+  set(word: number, value: number): void {
+    (this.#words ??= []).push(word, value);
+  }
+
+  /** Completes the SQE that the raw writer has written. */
+  finish(ring: RingCore, modifiers: Modifiers): void {
+    const flags = this.flags | modifiers.flags;
+    if (flags !== 0) ring.setFlags(flags);
+    if (modifiers.personality !== 0) ring.setPersonality(modifiers.personality);
+    if (this.ioprio !== 0) ring.setIoprio(this.ioprio);
+    if (this.#words === undefined) return;
+    for (let i = 0; i < this.#words.length; i += 2) ring.setWord(this.#words[i]!, this.#words[i + 1]!);
+  }
+
+  /** Whether a pinned buffer was transferred away while the kernel may have used it. */
+  get detached(): boolean {
+    return this.pins.some((pin) => (ArrayBuffer.isView(pin) || pin instanceof ArrayBuffer) && isDetached(pin));
+  }
+}

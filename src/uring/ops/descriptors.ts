@@ -1,0 +1,13 @@
+import { sys } from "../../ffi/index.ts";
+import { type ControlMessage, descriptorsOf } from "../control-message.ts";
+import type { RingCore } from "../core.ts";
+
+/** Closes the descriptors that came with a message that nobody gets. */
+export function closeDescriptors(control: readonly ControlMessage[]): void {
+  for (const fd of descriptorsOf(control)) sys.close(fd);
+}
+
+/** Empties a slot of the file table that nobody knows of. */
+export function emptySlot(slot: number, ring: RingCore): void {
+  if (!ring.closed) ring.register.updateFiles(slot, [-1]);
+}

@@ -173,6 +173,9 @@ export type FeatureName = keyof typeof FEATURES;
 
 const BITS: Readonly<Record<FeatureName, number>> = abi;
 
+/** The value of a flag, by the kernel's name for it. */
+export const flagOf = (name: FeatureName): number => BITS[name];
+
 /** What the running kernel's masks say about a name; undefined where it has none, or is too old to be asked (before 6.18). */
 function byMask(name: FeatureName, kernel: KernelSupport | undefined, features: number | undefined): boolean | undefined {
   const bit = BITS[name];

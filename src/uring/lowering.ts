@@ -1,7 +1,7 @@
 import { addressOf, cString, isDetached, type Memory } from "../ffi/index.ts";
 import { IORING_FILE_INDEX_ALLOC, IOSQE_FIXED_FILE } from "./abi.ts";
 import type { RingCore } from "./core.ts";
-import { type FeatureName, kernelSupports, missingFeature } from "./features.ts";
+import { type FeatureName, flagOf, kernelSupports, missingFeature } from "./features.ts";
 import { type DirectSlot, type Fd, FixedFile } from "./handles.ts";
 import { checkInteger, show } from "./options.ts";
 
@@ -40,9 +40,10 @@ export class Lowering {
     return kernelSupports(feature, this.ring?.record.features, this.ring?.syscalls);
   }
 
-  /** Refuses the operation, before it is queued, unless the running kernel has a flag that it needs. */
-  needs(feature: FeatureName): void {
+  /** Refuses the operation, before it is queued, unless the running kernel has a flag that it needs. Answers the flag. */
+  needs(feature: FeatureName): number {
     if (!this.supports(feature)) throw missingFeature(feature, this.name);
+    return flagOf(feature);
   }
 
   /** The descriptor or slot number of a file; a slot sets `IOSQE_FIXED_FILE`. */

@@ -1,5 +1,6 @@
 import { IOSQE_ASYNC, IOSQE_IO_DRAIN } from "./abi.ts";
 import type { Completions, RingCore } from "./core.ts";
+import type { FeatureName } from "./features.ts";
 import { Lowering, type Modifiers } from "./lowering.ts";
 import { checkInteger, checkKnown } from "./options.ts";
 
@@ -31,6 +32,8 @@ export interface Declaration<Name extends string, Args extends RawArguments, Opt
   readonly accepts?: readonly number[];
   /** What an errno means here, where that is something of its own: likely cause and remedy, by name. */
   readonly hints?: Readonly<Record<string, string>>;
+  /** The flag that makes the operation, where the opcode alone is older. */
+  readonly needs?: FeatureName;
   /** The kernel refuses a personality. */
   readonly impersonal?: boolean;
   raw(this: RingCore, slot: number, ...args: Args): void;

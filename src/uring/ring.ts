@@ -3,12 +3,12 @@ import type { BufferGroup, BufferGroupOptions } from "./buffer-group.ts";
 import { Canceller } from "./canceller.ts";
 import { Driver } from "./driver.ts";
 import { UringError } from "./error.ts";
-import { type FeatureName, kernelSupports } from "./features.ts";
+import { type FeatureName, kernelSupports, missingFeature } from "./features.ts";
 import { GroupTable } from "./group-table.ts";
 import { FixedBuffer } from "./handles.ts";
 import { type Host, InFlight, type Listener } from "./in-flight.ts";
 import { Mailbox } from "./mailbox.ts";
-import { MultishotOperation, type Operation } from "./operation.ts";
+import { MultishotOperation, Operation } from "./operation.ts";
 import { checkInteger, checkKnown } from "./options.ts";
 import { RawRing } from "./raw-ring.ts";
 import type { ResizeOptions } from "./resize.ts";
@@ -146,9 +146,10 @@ export class Ring implements AsyncDisposable {
    * Whether the running kernel has something: an operation, by its opcode (`IORING_REGISTER_PROBE`, 5.6); a flag or register operation,
    * by the kernel's name for it (`IORING_REGISTER_QUERY`, 6.18; before that, and for flags of single operations, by the release).
    */
-  supports(what: { readonly opcode: number } | FeatureName): boolean {
+  supports(what: Operation<unknown> | { readonly opcode: number } | FeatureName): boolean {
     if (typeof what === "string") return kernelSupports(what, this.record.features, this.raw.syscalls);
-    return this.#opcodes.has(what.opcode);
+    const needs = what instanceof Operation ? what.declaration.needs : undefined;
+    return this.#opcodes.has(what.opcode) && (needs === undefined || this.supports(needs));
   }
 
   /**
@@ -277,7 +278,8 @@ export class Ring implements AsyncDisposable {
         hint: `this kernel does not have it; it came with Linux ${operation.declaration.since}`,
       });
     }
-    return undefined;
+    const { needs } = operation.declaration;
+    return needs === undefined || this.supports(needs) ? undefined : missingFeature(needs, operation.name);
   }
 
   #hasRoom(): boolean {

@@ -1,12 +1,12 @@
 import { sys } from "../../ffi/index.ts";
-import { IORING_ACCEPT_DONTWAIT, IORING_ACCEPT_POLL_FIRST, IORING_OP_ACCEPT } from "../abi.ts";
-import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
+import { IORING_OP_ACCEPT } from "../abi.ts";
+import type { DirectSlot, Fd, FixedFile } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
 import { declare, Operation } from "../operation.ts";
 import { checkBoolean } from "../options.ts";
 import { NAME_OUTPUT, nameFrom, type SocketAddress } from "../socket-address.ts";
 import { SOCK_CLOEXEC, SOCK_NONBLOCK } from "../socket-constants.ts";
-import { emptySlot } from "./descriptors.ts";
+import { emptySlot, filled } from "./descriptors.ts";
 import { flagged } from "./message-options.ts";
 
 /** What every accept takes. */
@@ -50,17 +50,17 @@ export const DIRECT_HINTS = {
   EINVAL: "the socket does not listen, the slot lies outside the ring's file table, or this kernel does not know a flag",
 };
 /** What errors mean elsewhere. */
-export const HINTS = { EINVAL: "the socket does not listen, or this kernel does not know a flag (pollFirst and dontWait came with 6.10)" };
+export const HINTS = { EINVAL: "the socket does not listen, or this kernel does not know a flag" };
 /** Lowers the options of {@link AcceptBase}: answers the descriptor and the flags of the new one. */
 export function acceptBase(o: AcceptBase, l: Lowering, forced: number): [fd: number, flags: number] {
-  flagged("pollFirst", o.pollFirst, IORING_ACCEPT_POLL_FIRST, l);
+  flagged("pollFirst", o.pollFirst, "IORING_ACCEPT_POLL_FIRST", l);
   const nonblocking = o.nonblocking !== undefined && checkBoolean(l.name, "nonblocking", o.nonblocking);
   return [l.file(o.fd), forced | (nonblocking ? SOCK_NONBLOCK : 0)];
 }
 
 // The peer's address, when it is wanted: where to, and where its length is.
 function peer(o: AcceptOptions, l: Lowering): [address: number, length: number] {
-  flagged("dontWait", o.dontWait, IORING_ACCEPT_DONTWAIT, l);
+  flagged("dontWait", o.dontWait, "IORING_ACCEPT_DONTWAIT", l);
   if (o.address === undefined || !checkBoolean(l.name, "address", o.address)) return [0, 0];
   const at = l.allocate(NAME_OUTPUT.bytes);
   l.output.setUint32(NAME_OUTPUT.lengthAt, NAME_OUTPUT.lengthAt, true);
@@ -102,9 +102,8 @@ export const ACCEPT_DIRECT = declare({
     const [fd, flags] = acceptBase(o, l, 0); // a table slot has no descriptor flags
     return [fd, ...peer(o, l), flags, l.place(o.slot)];
   },
-  result: (result: number, _flags, o: AcceptDirectOptions, l): FixedFile | Accepted<FixedFile> =>
-    withPeer(o.slot === "any" ? new FixedFile(result) : o.slot, o, l),
-  discard: (result, _flags, o, ring) => emptySlot(o.slot === "any" ? result : o.slot.slot, ring),
+  result: (result: number, _flags, o: AcceptDirectOptions, l): FixedFile | Accepted<FixedFile> => withPeer(filled(o.slot, result), o, l),
+  discard: (result, _flags, o, ring) => emptySlot(filled(o.slot, result).slot, ring),
 });
 
 /**

@@ -1,12 +1,12 @@
 import { sys } from "../../ffi/index.ts";
 import { IORING_OP_BIND, IORING_OP_CONNECT, IORING_OP_LISTEN, IORING_OP_SHUTDOWN, IORING_OP_SOCKET } from "../abi.ts";
-import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
+import type { DirectSlot, Fd, FixedFile } from "../handles.ts";
 import { count, declare, Operation } from "../operation.ts";
 import { checkInteger } from "../options.ts";
 import type { SocketAddress } from "../socket-address.ts";
 import { SHUT_RDWR, SOCK_CLOEXEC } from "../socket-constants.ts";
 import { DIRECT_HINTS } from "./accept.ts";
-import { emptySlot } from "./descriptors.ts";
+import { emptySlot, filled } from "./descriptors.ts";
 import { destination } from "./message-options.ts";
 
 /** Options of {@link socket}. */
@@ -55,8 +55,8 @@ export const SOCKET_DIRECT = declare({
     l.word("protocol", o.protocol),
     l.place(o.slot),
   ],
-  result: (result: number, _flags, o: SocketDirectOptions): FixedFile => (o.slot === "any" ? new FixedFile(result) : o.slot),
-  discard: (result, _flags, o, ring) => emptySlot(o.slot === "any" ? result : o.slot.slot, ring),
+  result: (result: number, _flags, o: SocketDirectOptions): FixedFile => filled(o.slot, result),
+  discard: (result, _flags, o, ring) => emptySlot(filled(o.slot, result).slot, ring),
 });
 
 /**

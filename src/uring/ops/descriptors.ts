@@ -1,11 +1,15 @@
 import { sys } from "../../ffi/index.ts";
 import { type ControlMessage, descriptorsOf } from "../control-message.ts";
 import type { RingCore } from "../core.ts";
+import { type DirectSlot, FixedFile } from "../handles.ts";
 
 /** Closes the descriptors that came with a message that nobody gets. */
 export function closeDescriptors(control: readonly ControlMessage[]): void {
   for (const fd of descriptorsOf(control)) sys.close(fd);
 }
+
+/** The slot that an operation has filled: the one it was told, or the one the kernel chose, which its result names. */
+export const filled = (place: DirectSlot, result: number): FixedFile => (place === "any" ? new FixedFile(result) : place);
 
 /** Empties a slot of the file table that nobody knows of. */
 export function emptySlot(slot: number, ring: RingCore): void {

@@ -10,6 +10,7 @@ import {
 import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
 import { count, declare, Operation } from "../operation.ts";
 import { checkInteger } from "../options.ts";
+import { emptySlot } from "./descriptors.ts";
 
 /** Options of {@link fixedFdInstall}. */
 export interface FixedFdInstallOptions {
@@ -68,7 +69,7 @@ export const FILES_UPDATE = declare({
   result: (done: number, _flags: number, o: FilesUpdateOptions, l): FixedFile[] =>
     slots(done, o.slot, l.output).map((slot) => new FixedFile(slot)),
   discard(done, _flags, o, ring, l) {
-    for (const slot of slots(done, o.slot, l.output)) ring.register.updateFiles(slot, [-1]);
+    for (const slot of slots(done, o.slot, l.output)) emptySlot(slot, ring);
   },
 });
 

@@ -8,8 +8,9 @@ import {
   IORING_OP_OPENAT,
 } from "../abi.ts";
 import { AT_FDCWD, O_CLOEXEC } from "../file-constants.ts";
-import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
+import type { DirectSlot, Fd, FixedFile } from "../handles.ts";
 import { count, declare, Operation } from "../operation.ts";
+import { emptySlot, filled } from "./descriptors.ts";
 import { fileOffset } from "./vectors.ts";
 
 /** Options of {@link fsync}. */
@@ -158,8 +159,8 @@ export const OPENAT_DIRECT = declare({
     const index = o.slot === "any" ? IORING_FILE_INDEX_ALLOC : o.slot.slot + 1;
     return [o.dirfd ?? AT_FDCWD, addressOf(path), (o.flags ?? 0) & ~O_CLOEXEC, o.mode ?? 0o666, index];
   },
-  result: (result: number, _flags: number, o: OpenatDirectOptions): FixedFile => (o.slot === "any" ? new FixedFile(result) : o.slot),
-  discard: (result, _flags, o, ring) => ring.register.updateFiles(o.slot === "any" ? result : o.slot.slot, [-1]),
+  result: (result: number, _flags: number, o: OpenatDirectOptions): FixedFile => filled(o.slot, result),
+  discard: (result, _flags, o, ring) => emptySlot(filled(o.slot, result).slot, ring),
 });
 
 /**

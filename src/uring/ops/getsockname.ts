@@ -15,9 +15,10 @@ export const GETSOCKNAME = declare({
   opcode: IORING_OP_URING_CMD,
   syscall: "getsockname(2)",
   since: "6.19",
+  needs: "SOCKET_URING_OP_GETSOCKNAME",
   completions: "one",
   options: ["fd", "peer"],
-  hints: { EOPNOTSUPP: `${SOCKET_HINTS.EOPNOTSUPP}; this one came with Linux 6.19: socketName() and peerName() work everywhere` },
+  hints: SOCKET_HINTS,
   raw(slot: number, fd: number, address: number, length: number, peer: number) {
     this.prep(IORING_OP_URING_CMD, slot, fd, 0, address, 0, 0, 0, peer, length);
     this.clearSecondHalf();
@@ -46,8 +47,8 @@ export const GETSOCKNAME = declare({
  * await using ring = await Ring.open({ entries: 8 });
  * const fd = await ring.run(socket({ domain: 2, type: 2 })); // AF_INET, SOCK_DGRAM
  * await ring.run(bind({ fd, address: { family: "ipv4", address: "127.0.0.1", port: 0 } }));
- * const told = await ring.settle(getsockname({ fd }));
- * const address = told.status === "fulfilled" ? told.value : socketName(fd); // a kernel before 6.19
+ * const ask = getsockname({ fd });
+ * const address = ring.supports(ask) ? await ring.run(ask) : socketName(fd);
  * console.log(address.family); // ipv4
  * sys.close(fd);
  * ```

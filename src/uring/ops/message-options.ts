@@ -1,4 +1,5 @@
-import { IORING_RECVSEND_FIXED_BUF, IORING_RECVSEND_POLL_FIRST } from "../abi.ts";
+import { IORING_RECVSEND_FIXED_BUF } from "../abi.ts";
+import type { FeatureName } from "../features.ts";
 import { type Fd, FixedBuffer, type FixedFile } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
 import { checkBoolean, checkInteger, show } from "../options.ts";
@@ -20,7 +21,7 @@ export const TRANSFER = ["fd", "flags", "pollFirst"] as const;
 
 /** Lowers the options of {@link TransferBase}: answers the descriptor and the `MSG_*` flags. */
 export function transfer(o: TransferBase, l: Lowering, forced = 0): [fd: number, flags: number] {
-  if (o.pollFirst !== undefined && checkBoolean(l.name, "pollFirst", o.pollFirst)) l.ioprio |= IORING_RECVSEND_POLL_FIRST;
+  flagged("pollFirst", o.pollFirst, "IORING_RECVSEND_POLL_FIRST", l);
   return [l.file(o.fd), l.word("flags", o.flags) | forced];
 }
 
@@ -53,7 +54,7 @@ export function destination(address: SocketAddress | undefined, l: Lowering): [a
   return [l.memory(bytes), bytes.length];
 }
 
-/** An option of the kind "yes or no" that sets bits of the SQE's ioprio. */
-export function flagged(option: string, value: boolean | undefined, bit: number, l: Lowering): void {
-  if (value !== undefined && checkBoolean(l.name, option, value)) l.ioprio |= bit;
+/** An option of the kind "yes or no" that sets a flag of the SQE's ioprio. */
+export function flagged(option: string, value: boolean | undefined, flag: FeatureName, l: Lowering): void {
+  if (value !== undefined && checkBoolean(l.name, option, value)) l.ioprio |= l.needs(flag);
 }

@@ -10,6 +10,7 @@ import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
 import { declare, type ImpersonalOperation, Operation } from "../operation.ts";
 import { checkBoolean, checkInteger, checkKnown } from "../options.ts";
+import { filled } from "./descriptors.ts";
 
 /** Where a message goes: a {@link MailAddress}, whose ring may be named by a slot of the sender's file table instead. */
 export interface MailTarget {
@@ -91,6 +92,7 @@ export const MSG_RING_FD = declare({
   opcode: IORING_OP_MSG_RING,
   syscall: "none",
   since: "6.0",
+  needs: "IORING_MSG_SEND_FD",
   completions: "one",
   options: ["to", "source", "slot", "silent"],
   impersonal: true,
@@ -108,7 +110,7 @@ export const MSG_RING_FD = declare({
     const flags = o.silent ? IORING_MSG_RING_CQE_SKIP : 0;
     return [...ring("msgRingFd", o.to, l), o.source.slot, index, flags];
   },
-  result: (result: number, _flags: number, o: MsgRingFdOptions): FixedFile => (o.slot === "any" ? new FixedFile(result) : o.slot),
+  result: (result: number, _flags: number, o: MsgRingFdOptions): FixedFile => filled(o.slot, result),
 });
 
 /**

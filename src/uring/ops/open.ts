@@ -1,10 +1,11 @@
 import { sys } from "../../ffi/index.ts";
 import { IORING_OP_OPENAT2 } from "../abi.ts";
 import { O_CLOEXEC, O_CREAT, O_TMPFILE } from "../file-constants.ts";
-import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
+import type { DirectSlot, Fd, FixedFile } from "../handles.ts";
 import { open_how } from "../linux-structs.ts";
 import type { Lowering } from "../lowering.ts";
 import { count, declare, Operation } from "../operation.ts";
+import { emptySlot, filled } from "./descriptors.ts";
 
 /** Options of {@link openat2}. */
 export interface Openat2Options {
@@ -66,8 +67,8 @@ export const OPENAT2_DIRECT = declare({
   raw: OPENAT2.raw,
   // A table slot has no descriptor flags: the kernel refuses O_CLOEXEC with one.
   lower: (o: Openat2DirectOptions, l) => lowerOpen(o, l.word("flags", o.flags) & ~O_CLOEXEC, l.place(o.slot), l),
-  result: (result: number, _flags: number, o: Openat2DirectOptions): FixedFile => (o.slot === "any" ? new FixedFile(result) : o.slot),
-  discard: (result, _flags, o, ring) => ring.register.updateFiles(o.slot === "any" ? result : o.slot.slot, [-1]),
+  result: (result: number, _flags: number, o: Openat2DirectOptions): FixedFile => filled(o.slot, result),
+  discard: (result, _flags, o, ring) => emptySlot(filled(o.slot, result).slot, ring),
 });
 
 /**

@@ -4,6 +4,7 @@ import { O_CLOEXEC } from "../file-constants.ts";
 import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
 import { declare, Operation } from "../operation.ts";
+import { emptySlot } from "./descriptors.ts";
 
 /** Options of {@link pipe}. */
 export interface PipeOptions {
@@ -73,7 +74,7 @@ export const PIPE_DIRECT = declare({
     return { reader: new FixedFile(reader), writer: new FixedFile(writer) };
   },
   discard(_result, _flags, o, ring, l) {
-    for (const slot of slots(o, l)) ring.register.updateFiles(slot, [-1]);
+    for (const slot of slots(o, l)) emptySlot(slot, ring);
   },
 });
 

@@ -46,15 +46,13 @@ export const POLL_MULTISHOT = declare({
   opcode: IORING_OP_POLL_ADD,
   syscall: "poll(2)",
   since: "5.13",
+  needs: "IORING_POLL_ADD_MULTI",
   completions: "many",
   options: ["fd", "events"],
   raw(slot: number, fd: number, events: number) {
     this.prep(IORING_OP_POLL_ADD, slot, fd, 0, 0, IORING_POLL_ADD_MULTI, events, 0, 0, 0);
   },
-  lower(o: PollOptions, l) {
-    l.needs("IORING_POLL_ADD_MULTI");
-    return [l.file(o.fd), eventsOf("pollMultishot", o.events)];
-  },
+  lower: (o: PollOptions, l) => [l.file(o.fd), eventsOf("pollMultishot", o.events)],
   result: count,
   // It never ends by itself; the kernel ends it when the CQ is full.
   shots: { again: (result, _flags, o) => (result >= 0 ? o : undefined) },
@@ -101,6 +99,7 @@ export const POLL_UPDATE = declare({
   opcode: IORING_OP_POLL_REMOVE,
   syscall: "none",
   since: "5.13",
+  needs: "IORING_POLL_UPDATE_EVENTS",
   completions: "one",
   options: ["target", "events"],
   hints: GONE,
@@ -112,7 +111,6 @@ export const POLL_UPDATE = declare({
     this.setWord(5, userDataHigh);
   },
   lower(o: PollUpdateOptions, l) {
-    l.needs("IORING_POLL_UPDATE_EVENTS");
     const { slot, generation } = resolveTarget(o.target, l.ring, "pollUpdate");
     const events = eventsOf("pollUpdate", o.events);
     return [slot, generation, 0, 0, events, IORING_POLL_UPDATE_EVENTS];

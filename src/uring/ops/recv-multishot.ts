@@ -1,4 +1,4 @@
-import { IORING_CQE_F_BUFFER, IORING_OP_RECV, IORING_RECV_MULTISHOT, IORING_RECVSEND_BUNDLE, IOSQE_BUFFER_SELECT } from "../abi.ts";
+import { IORING_CQE_F_BUFFER, IORING_OP_RECV, IORING_RECV_MULTISHOT, IOSQE_BUFFER_SELECT } from "../abi.ts";
 import type { BufferGroup, Bundle, Chunk } from "../buffer-group.ts";
 import { declare, MultishotOperation } from "../operation.ts";
 import { checkInteger } from "../options.ts";
@@ -21,9 +21,10 @@ export const RECV_MULTISHOT = declare({
   opcode: IORING_OP_RECV,
   syscall: "recv(2)",
   since: "6.0",
+  needs: "IORING_RECV_MULTISHOT",
   completions: "many",
   options: ["group", "length", "total", "bundle", ...TRANSFER],
-  hints: { EINVAL: "a flag this kernel does not know: bundles came with Linux 6.10, length and total with 6.17" },
+  hints: { EINVAL: "a length or total before Linux 6.17" },
   raw(slot: number, fd: number, group: number, flags: number, length: number = 0, total: number = 0) {
     this.prep(IORING_OP_RECV, slot, fd, 0, 0, length, flags, group, total, 0);
     this.setFlags(IOSQE_BUFFER_SELECT);
@@ -33,7 +34,7 @@ export const RECV_MULTISHOT = declare({
     const [fd, flags] = multishotTransfer(o, l);
     const length = o.length === undefined ? 0 : checkInteger(l.name, "length", o.length, 1, 0x7fff_ffff);
     const total = o.total === undefined ? 0 : checkInteger(l.name, "total", o.total, 1, 0x7fff_ffff);
-    flagged("bundle", o.bundle, IORING_RECVSEND_BUNDLE, l);
+    flagged("bundle", o.bundle, "IORING_RECVSEND_BUNDLE", l);
     return [fd, l.group(o.group), flags, length, total];
   },
   result: (result: number, flags: number, o: RecvMultishotOptions): Chunk & Bundle => o.group.take(result, flags),

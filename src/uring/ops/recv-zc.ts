@@ -1,5 +1,5 @@
 import { join64 } from "../../ffi/index.ts";
-import { IORING_OP_RECV_ZC, IORING_RECV_MULTISHOT, IORING_RECVSEND_POLL_FIRST, IORING_ZCRX_AREA_SHIFT } from "../abi.ts";
+import { IORING_OP_RECV_ZC, IORING_RECV_MULTISHOT, IORING_ZCRX_AREA_SHIFT } from "../abi.ts";
 import type { Fd, FixedFile } from "../handles.ts";
 import { declare, MultishotOperation } from "../operation.ts";
 import { checkInteger } from "../options.ts";
@@ -45,7 +45,7 @@ export const RECV_ZC = declare({
   },
   lower(o: RecvZcOptions, l) {
     needLargeCqes(l);
-    flagged("pollFirst", o.pollFirst, IORING_RECVSEND_POLL_FIRST, l);
+    flagged("pollFirst", o.pollFirst, "IORING_RECVSEND_POLL_FIRST", l);
     const total = o.total === undefined ? 0 : checkInteger(l.name, "total", o.total, 1, 0x7fff_ffff);
     return [l.file(o.fd), l.word("queue", o.queue), total];
   },

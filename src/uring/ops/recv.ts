@@ -1,5 +1,5 @@
 import type { Memory } from "../../ffi/index.ts";
-import { IORING_OP_RECV, IORING_RECVSEND_BUNDLE, IOSQE_BUFFER_SELECT } from "../abi.ts";
+import { IORING_OP_RECV, IOSQE_BUFFER_SELECT } from "../abi.ts";
 import type { BufferGroup, HeldBundle, HeldChunk } from "../buffer-group.ts";
 import type { FixedSink } from "../handles.ts";
 import { count, declare, Operation } from "../operation.ts";
@@ -52,7 +52,7 @@ export const RECV_GROUPED = declare({
   lower(o: RecvGroupedOptions, l) {
     const [fd, flags] = transfer(o, l);
     const length = o.length === undefined ? 0 : checkInteger(l.name, "length", o.length, 1, 0x7fff_ffff);
-    flagged("bundle", o.bundle, IORING_RECVSEND_BUNDLE, l);
+    flagged("bundle", o.bundle, "IORING_RECVSEND_BUNDLE", l);
     l.flags |= IOSQE_BUFFER_SELECT;
     return [fd, 0, length, flags, l.group(o.group)];
   },

@@ -89,6 +89,7 @@ export const RECVMSG_MULTISHOT = declare({
   opcode: IORING_OP_RECVMSG,
   syscall: "recvmsg(2)",
   since: "6.0",
+  needs: "IORING_RECV_MULTISHOT",
   completions: "many",
   options: ["group", "control", "address", ...TRANSFER],
   raw(slot: number, fd: number, message: number, group: number, flags: number) {

@@ -1,5 +1,5 @@
 import type { Memory } from "../../ffi/index.ts";
-import { IORING_NOTIF_USAGE_ZC_COPIED, IORING_OP_SEND_ZC, IORING_SEND_VECTORIZED, IORING_SEND_ZC_REPORT_USAGE } from "../abi.ts";
+import { IORING_NOTIF_USAGE_ZC_COPIED, IORING_OP_SEND_ZC, IORING_SEND_VECTORIZED } from "../abi.ts";
 import type { FixedSource } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
 import { declare, Operation } from "../operation.ts";
@@ -55,7 +55,7 @@ export interface SendZcBuffersOptions extends ZeroCopyBase {
 
 /** Lowers the options that all zero-copy sends have. */
 export function zeroCopy(o: ZeroCopyBase, l: Lowering): [fd: number, flags: number] {
-  flagged("reportUsage", o.reportUsage, IORING_SEND_ZC_REPORT_USAGE, l);
+  flagged("reportUsage", o.reportUsage, "IORING_SEND_ZC_REPORT_USAGE", l);
   return transfer(o, l, MSG_NOSIGNAL);
 }
 
@@ -98,9 +98,10 @@ export const SEND_ZC_BUFFERS = declare({
   opcode: IORING_OP_SEND_ZC,
   syscall: "send(2)",
   since: "6.17",
+  needs: "IORING_SEND_VECTORIZED",
   completions: "notify",
   options: ["buffers", "address", "reportUsage", ...TRANSFER],
-  hints: { ...HINTS, EINVAL: "sends of several buffers came with Linux 6.17; sendmsgZc does it since 6.1" },
+  hints: HINTS,
   raw: SEND_ZC.raw,
   lower(o: SendZcBuffersOptions, l) {
     const [fd, flags] = zeroCopy(o, l);

@@ -1,12 +1,7 @@
 import { isDetached, type Memory } from "../../ffi/index.ts";
-import {
-  IORING_OP_URING_CMD,
-  SOCKET_URING_OP_GETSOCKOPT,
-  SOCKET_URING_OP_SETSOCKOPT,
-  SOCKET_URING_OP_SIOCINQ,
-  SOCKET_URING_OP_SIOCOUTQ,
-} from "../abi.ts";
+import * as abi from "../abi.ts";
 import type { RingCore } from "../core.ts";
+import { flagOf } from "../features.ts";
 import type { Fd, FixedFile } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
 import { count, declare, Operation } from "../operation.ts";
@@ -34,29 +29,30 @@ export function cmdSock(
   value: number = 0,
   length: number = 0,
 ): void {
-  this.prep(IORING_OP_URING_CMD, slot, fd, 0, 0, 0, 0, 0, length, value);
+  this.prep(abi.IORING_OP_URING_CMD, slot, fd, 0, 0, 0, 0, 0, length, value);
   this.clearSecondHalf();
   this.setWord(2, command);
   this.setWord(4, level);
   this.setWord(5, name);
 }
 
-const queueSize = (name: string, command: number) =>
+const queueSize = (name: "siocinq" | "siocoutq", needs: "SOCKET_URING_OP_SIOCINQ" | "SOCKET_URING_OP_SIOCOUTQ") =>
   declare({
     name,
-    opcode: IORING_OP_URING_CMD,
+    opcode: abi.IORING_OP_URING_CMD,
     syscall: "ioctl(2)",
     since: "6.5",
+    needs,
     completions: "one",
     options: ["fd"],
     hints: SOCKET_HINTS,
     raw: cmdSock,
-    lower: (o: SocketCommandOptions, l) => [l.file(o.fd), command],
+    lower: (o: SocketCommandOptions, l) => [l.file(o.fd), flagOf(needs)],
     result: count,
   });
 
-const SIOCINQ = queueSize("siocinq", SOCKET_URING_OP_SIOCINQ);
-const SIOCOUTQ = queueSize("siocoutq", SOCKET_URING_OP_SIOCOUTQ);
+const SIOCINQ = queueSize("siocinq", "SOCKET_URING_OP_SIOCINQ");
+const SIOCOUTQ = queueSize("siocoutq", "SOCKET_URING_OP_SIOCOUTQ");
 
 /**
  * How many bytes wait to be received: `IORING_OP_URING_CMD` with SOCKET_URING_OP_SIOCINQ, since 6.5; as `ioctl(2)` with SIOCINQ. For
@@ -126,32 +122,34 @@ function optionValue(value: number | Memory, l: Lowering): [address: number, len
 
 export const GETSOCKOPT = declare({
   name: "getsockopt",
-  opcode: IORING_OP_URING_CMD,
+  opcode: abi.IORING_OP_URING_CMD,
   syscall: "getsockopt(2)",
   since: "6.7",
+  needs: "SOCKET_URING_OP_GETSOCKOPT",
   completions: "one",
   options: ["fd", "level", "name", "value"],
   hints: { EOPNOTSUPP: `${SOCKET_HINTS.EOPNOTSUPP}; getsockopt is for the level SOL_SOCKET only` },
   raw: cmdSock,
   lower(o: GetsockoptOptions, l) {
     if (typeof o.value === "number") throw new TypeError("getsockopt: value is a number; it must be memory to fill");
-    return [l.file(o.fd), SOCKET_URING_OP_GETSOCKOPT, l.word("level", o.level), l.word("name", o.name), ...optionValue(o.value, l)];
+    return [l.file(o.fd), abi.SOCKET_URING_OP_GETSOCKOPT, l.word("level", o.level), l.word("name", o.name), ...optionValue(o.value, l)];
   },
   result: count,
 });
 
 export const SETSOCKOPT = declare({
   name: "setsockopt",
-  opcode: IORING_OP_URING_CMD,
+  opcode: abi.IORING_OP_URING_CMD,
   syscall: "setsockopt(2)",
   since: "6.7",
+  needs: "SOCKET_URING_OP_SETSOCKOPT",
   completions: "one",
   options: ["fd", "level", "name", "value"],
   hints: SOCKET_HINTS,
   raw: cmdSock,
   lower: (o: SetsockoptOptions, l) => [
     l.file(o.fd),
-    SOCKET_URING_OP_SETSOCKOPT,
+    abi.SOCKET_URING_OP_SETSOCKOPT,
     l.word("level", o.level),
     l.word("name", o.name),
     ...optionValue(o.value, l),

@@ -65,6 +65,7 @@ export const TIMEOUT_MULTISHOT = declare({
   opcode: IORING_OP_TIMEOUT,
   syscall: "timerfd",
   since: "6.4",
+  needs: "IORING_TIMEOUT_MULTISHOT",
   completions: "many",
   options: ["ms", "count", "clock"],
   accepts: [ETIME],
@@ -72,7 +73,6 @@ export const TIMEOUT_MULTISHOT = declare({
     this.prep(IORING_OP_TIMEOUT, slot, -1, repeats, time, 1, flags | IORING_TIMEOUT_MULTISHOT, 0, 0, 0);
   },
   lower(o: TimeoutMultishotOptions, l) {
-    l.needs("IORING_TIMEOUT_MULTISHOT");
     if (o.count !== undefined) checkInteger("timeoutMultishot", "count", o.count, 1, 0xffff_ffff);
     if (o.ms === 0) throw new RangeError("timeoutMultishot: ms is 0; it must be more");
     const [time, flags] = timeOf("timeoutMultishot", o, l);
@@ -200,7 +200,7 @@ export const timeout = (options: TimeoutOptions): Operation<"elapsed" | "complet
  * import { Ring, timeoutMultishot } from "uring-ublk";
  * await using ring = await Ring.open({ entries: 8 });
  * let ticks = 0;
- * if (ring.supports("IORING_TIMEOUT_MULTISHOT")) for await (const _ of ring.run(timeoutMultishot({ ms: 1, count: 3 }))) ticks++;
+ * for await (const _ of ring.run(timeoutMultishot({ ms: 1, count: 3 }))) ticks++;
  * console.log(ticks); // 3
  * ```
  */

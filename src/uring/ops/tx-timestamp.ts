@@ -37,6 +37,7 @@ export const TX_TIMESTAMP = declare({
   opcode: IORING_OP_URING_CMD,
   syscall: "recvmsg(2)",
   since: "6.17",
+  needs: "SOCKET_URING_OP_TX_TIMESTAMP",
   completions: "many",
   options: ["fd"],
   hints: SOCKET_HINTS,
@@ -74,13 +75,12 @@ export const TX_TIMESTAMP = declare({
  * const software = 2 | 16 | 128 | 2048; // TX_SOFTWARE, SOFTWARE, OPT_ID, OPT_TSONLY
  * await ring.run(setsockopt({ fd, level: SOL_SOCKET, name: SO_TIMESTAMPING, value: software }));
  * await ring.run(send({ fd, address: socketName(fd), buffer: new Uint8Array(10) }));
- * try {
- *   for await (const { key, seconds, nanoseconds } of ring.run(txTimestamp({ fd }))) {
+ * const times = txTimestamp({ fd });
+ * if (ring.supports(times)) {
+ *   for await (const { key, seconds, nanoseconds } of ring.run(times)) {
  *     console.log(`packet ${key} left at ${seconds + nanoseconds / 1e9}`);
  *     break;
  *   }
- * } catch (error) {
- *   if ((error as { code?: string }).code !== "EOPNOTSUPP") throw error; // a kernel before 6.17
  * }
  * sys.close(fd);
  * ```

@@ -91,6 +91,7 @@ export const URING_CMD_MULTISHOT = declare({
   opcode: IORING_OP_URING_CMD,
   syscall: "ioctl(2)",
   since: "6.18",
+  needs: "IORING_URING_CMD_MULTISHOT",
   completions: "many",
   options: ["fd", "cmdOp", "payload", "address", "pins", "group"],
   raw(slot: number, fd: number, cmdOp: number, address: number, word0: number, word1: number, word2: number, word3: number, group: number) {
@@ -98,7 +99,6 @@ export const URING_CMD_MULTISHOT = declare({
     this.setFlags(IOSQE_BUFFER_SELECT);
   },
   lower(o: UringCmdMultishotOptions, l) {
-    l.needs("IORING_URING_CMD_MULTISHOT");
     l.pins.push(...(o.pins ?? []));
     const [a, b, c, d] = words(o.payload, 16);
     return [l.file(o.fd), o.cmdOp, o.address ?? 0, a, b, c, d, l.group(o.group)];

@@ -89,7 +89,7 @@ describe("a network queue for receives without a copy", () => {
         area: { address: 0x10_0000_0000, length: 0x20_0000 },
         refill: { address: 0x20_0000_0000, length: 0x4000 },
         bufferLength: 8192,
-        events: { userData: 77n, mask: 3 },
+        events: { userData: 77n, mask: 3, statsOffset: 1024 },
       }),
     ).toThrow(/io_uring_register: E/);
     const get = {
@@ -99,7 +99,7 @@ describe("a network queue for receives without a copy", () => {
     };
     expect([get.area("addr"), get.area("len"), get.area("flags")]).toEqual([0x10_0000_0000n, 0x20_0000n, 0n]);
     expect([get.region("user_addr"), get.region("size"), get.region("flags")]).toEqual([0x20_0000_0000n, 0x4000n, 1n]);
-    expect([get.events("user_data"), get.events("type_mask")]).toEqual([77n, 3n]);
+    expect(["user_data", "type_mask", "flags", "stats_offset"].map(get.events)).toEqual([77n, 3n, 1n, 1024n]);
   });
 
   test("has its numbers where the kernel looks for them, and is refused without such a card", () => {
@@ -118,6 +118,15 @@ describe("a network queue for receives without a copy", () => {
     expect(["if_idx", "if_rxq", "rq_entries", "flags", "rx_buf_len", "event_desc"].map(get)).toEqual([3n, 5n, 256n, 2n, 0n, 0n]);
     expect(call.error).toMatchObject({ operation: "register zcrx interface" });
     expect(call.error?.code).toMatch(/^E(PERM|INVAL|OPNOTSUPP|NODEV|FAULT|ACCES)$/);
+  });
+
+  test("is taken over from another ring by a descriptor", () => {
+    const { argument, opcode, count, error } = callOf(96, (raw) => void raw.register.zcrxImport(9));
+    const bytes = new Uint8Array(argument.buffer);
+    expect([opcode, count]).toEqual([abi.IORING_REGISTER_ZCRX_IFQ, 1]);
+    expect(["if_idx", "flags"].map(fields(argument, "io_uring_zcrx_ifq_reg"))).toEqual([9n, BigInt(abi.ZCRX_REG_IMPORT)]);
+    expect(bytes.filter((byte) => byte !== 0)).toEqual(Uint8Array.of(9, abi.ZCRX_REG_IMPORT));
+    expect(error).toMatchObject({ operation: "register zcrx import" });
   });
 
   test("is controlled by number", () => {

@@ -1,5 +1,4 @@
 import { high32, type Memory } from "../../ffi/index.ts";
-import { IORING_RW_ATTR_FLAG_PI } from "../abi.ts";
 import { IO_INTEGRITY_CHK_APPTAG, IO_INTEGRITY_CHK_GUARD, IO_INTEGRITY_CHK_REFTAG } from "../file-constants.ts";
 import type { Fd, FixedFile } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
@@ -116,5 +115,5 @@ function protect(o: ProtectionInformation, l: Lowering): void {
   const address = l.memory(attribute);
   l.set(SQE_ADDR3, address);
   l.set(SQE_ADDR3 + 1, high32(address));
-  l.set(SQE_ATTR_MASK, IORING_RW_ATTR_FLAG_PI);
+  l.set(SQE_ATTR_MASK, l.needs("IORING_RW_ATTR_FLAG_PI"));
 }

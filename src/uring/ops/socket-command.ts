@@ -51,8 +51,8 @@ const queueSize = (name: "siocinq" | "siocoutq", needs: "SOCKET_URING_OP_SIOCINQ
     result: count,
   });
 
-const SIOCINQ = queueSize("siocinq", "SOCKET_URING_OP_SIOCINQ");
-const SIOCOUTQ = queueSize("siocoutq", "SOCKET_URING_OP_SIOCOUTQ");
+export const SIOCINQ = queueSize("siocinq", "SOCKET_URING_OP_SIOCINQ");
+export const SIOCOUTQ = queueSize("siocoutq", "SOCKET_URING_OP_SIOCOUTQ");
 
 /**
  * How many bytes wait to be received: `IORING_OP_URING_CMD` with SOCKET_URING_OP_SIOCINQ, since 6.5; as `ioctl(2)` with SIOCINQ. For

@@ -29,8 +29,11 @@ export interface ZcrxInterfaceOptions {
   bufferLength?: number;
   /** No device: all data is copied (`ZCRX_REG_NODEV`). */
   noDevice?: boolean;
-  /** CQEs for events: their user_data and a mask of `1 << ZCRX_EVENT_*`. */
-  events?: { readonly userData: bigint; readonly mask: number };
+  /**
+   * CQEs for events: their user_data and a mask of `1 << ZCRX_EVENT_*`. `statsOffset`: the kernel counts copies at that place of the
+   * refill ring's memory (`struct zcrx_stats`).
+   */
+  events?: { readonly userData: bigint; readonly mask: number; readonly statsOffset?: number };
 }
 
 /** What the kernel answers: the number for `recvZc`, the token of the area in the refill ring, and where that ring's words are. */
@@ -70,7 +73,7 @@ export class Registrations extends AccessRegistrations {
         : { addr: place.address, len: place.length },
     );
     const region = io_uring_region_desc.build({ user_addr: refill.address, size: refill.length, flags: abi.IORING_MEM_REGION_TYPE_USER });
-    const event = events === undefined ? undefined : zcrx_event_desc.build({ user_data: events.userData, type_mask: events.mask });
+    const event = events === undefined ? undefined : eventsArgument(events);
     const arg = io_uring_zcrx_ifq_reg.build({
       if_idx: options.interfaceIndex,
       if_rxq: options.queue,
@@ -91,6 +94,17 @@ export class Registrations extends AccessRegistrations {
       tail: io_uring_zcrx_offsets.get(arg, "tail", offsets),
       entries: io_uring_zcrx_offsets.get(arg, "rqes", offsets),
     };
+  }
+
+  /**
+   * `IORING_REGISTER_ZCRX_IFQ` with `ZCRX_REG_IMPORT` (6.19): an instance of another ring, by the descriptor of
+   * {@link Registrations.zcrxExport}. Answers its number on this ring.
+   */
+  zcrxImport(fd: number): number {
+    checkInteger("zcrxImport", "fd", fd, 0, 0x7fff_ffff);
+    const arg = io_uring_zcrx_ifq_reg.build({ if_idx: fd, flags: abi.ZCRX_REG_IMPORT });
+    this.call("zcrx import", abi.IORING_REGISTER_ZCRX_IFQ, arg, 1, `EBADF: the descriptor is no exported instance; ${NEEDS}`);
+    return io_uring_zcrx_ifq_reg.get(arg, "zcrx_id");
   }
 
   /** `IORING_REGISTER_ZCRX_CTRL` with `FLUSH_RQ` (6.19): the kernel takes what is in the refill ring now. */
@@ -122,4 +136,16 @@ export class Registrations extends AccessRegistrations {
     );
     return arg;
   }
+}
+
+function eventsArgument({ userData, mask, statsOffset }: NonNullable<ZcrxInterfaceOptions["events"]>): DataView<ArrayBuffer> {
+  checkInteger("zcrxInterface", "events.mask", mask, 0, 0xffff_ffff);
+  if (statsOffset === undefined) return zcrx_event_desc.build({ user_data: userData, type_mask: mask });
+  checkInteger("zcrxInterface", "events.statsOffset", statsOffset, 0, Number.MAX_SAFE_INTEGER);
+  return zcrx_event_desc.build({
+    user_data: userData,
+    type_mask: mask,
+    flags: abi.ZCRX_EVENT_DESC_FLAG_STATS,
+    stats_offset: statsOffset,
+  });
 }

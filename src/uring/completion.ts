@@ -115,6 +115,7 @@ export class CompletionQueue extends SubmissionQueue {
   get eventfdEnabled(): boolean {
     return (this.ring[this.#flagsAt]! & IORING_CQ_EVENTFD_DISABLED) === 0;
   }
+  /** Whether completions shall signal it. */
   set eventfdEnabled(enabled: boolean) {
     Atomics.store(this.ring, this.#flagsAt, enabled ? 0 : IORING_CQ_EVENTFD_DISABLED);
   }

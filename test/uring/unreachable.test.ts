@@ -126,7 +126,7 @@ describe("a network queue for receives without a copy", () => {
     expect([opcode, count]).toEqual([abi.IORING_REGISTER_ZCRX_IFQ, 1]);
     expect(["if_idx", "flags"].map(fields(argument, "io_uring_zcrx_ifq_reg"))).toEqual([9n, BigInt(abi.ZCRX_REG_IMPORT)]);
     expect(bytes.filter((byte) => byte !== 0)).toEqual(Uint8Array.of(9, abi.ZCRX_REG_IMPORT));
-    expect(error).toMatchObject({ operation: "register zcrx import" });
+    expect(error).toMatchObject({ operation: "register imported zcrx interface" });
   });
 
   test("is controlled by number", () => {

@@ -53,7 +53,7 @@ export const WRITE_ONE = ["buffer", ...WRITES] as const;
 export const WRITE_MANY = ["buffers", ...WRITES] as const;
 
 /** A fixed buffer, whichever way its data flows: the directions are checked by the options' types. */
-interface Range {
+export interface Range {
   readonly index: number;
   readonly address: number;
   readonly length: number;

@@ -103,7 +103,7 @@ export class Registrations extends AccessRegistrations {
   zcrxImport(fd: number): number {
     checkInteger("zcrxImport", "fd", fd, 0, 0x7fff_ffff);
     const arg = io_uring_zcrx_ifq_reg.build({ if_idx: fd, flags: abi.ZCRX_REG_IMPORT });
-    this.call("zcrx import", abi.IORING_REGISTER_ZCRX_IFQ, arg, 1, `EBADF: the descriptor is no exported instance; ${NEEDS}`);
+    this.call("imported zcrx interface", abi.IORING_REGISTER_ZCRX_IFQ, arg, 1, `EBADF: the descriptor is no exported instance; ${NEEDS}`);
     return io_uring_zcrx_ifq_reg.get(arg, "zcrx_id");
   }
 

@@ -1,3 +1,5 @@
+import { resolve as resolvePath } from "node:path";
+import { pathToFileURL } from "node:url";
 import { checkKnown, show } from "../uring/options.ts";
 import {
   type Attachment,
@@ -65,6 +67,15 @@ export async function importTarget(module: string): Promise<TargetDefinition> {
   if (exported === undefined)
     throw new TypeError(`serve: ${module} has no default export; export a target: export default defineTarget({ open, attach })`);
   return isDefinition(exported) ? exported : asDefinition(exported, module);
+}
+
+/** The parts of what is to be served, and the module's URL if it is one: an object is served here, a module in Workers. */
+export async function resolveTarget(target: unknown): Promise<{ definition: TargetDefinition; module: string | undefined }> {
+  if (!(target instanceof URL) && typeof target !== "string") {
+    return { definition: isDefinition(target) ? target : asDefinition(target), module: undefined };
+  }
+  const module = typeof target === "string" && !/^[a-z]+:\/\//i.test(target) ? pathToFileURL(resolvePath(target)).href : String(target);
+  return { definition: await importTarget(module), module };
 }
 
 /** Checks what a target attached: a misspelt method would otherwise be one that does not exist. */

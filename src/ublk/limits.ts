@@ -1,17 +1,10 @@
-import { errnoName, sys } from "../ffi/index.ts";
+import { errnoName } from "../ffi/index.ts";
 import { UblkError } from "./error.ts";
-import type { QueueResources } from "./queue-spec.ts";
 
 const ETIMEDOUT = -110;
 
 /** The longest time a timer can wait; a longer one would fire at once. */
 export const TIMER_MAX = 2 ** 31 - 1;
-
-/** Closes and unmaps what a dead thread left. */
-export function release({ fds, mappings }: QueueResources): void {
-  for (const { address, length } of mappings) sys.munmap(address, length);
-  for (const fd of fds) sys.close(fd);
-}
 
 /** Rejects when a promise takes too long. The promise itself goes on. */
 export async function withLimit<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {

@@ -1,7 +1,6 @@
 import { EventEmitter } from "node:events";
 import { sys } from "../ffi/index.ts";
 import { checkInteger, checkKnown } from "../uring/options.ts";
-import { type DeviceParts, makeParts } from "./device-parts.ts";
 import { DeviceReports } from "./device-reports.ts";
 import type { DeviceEvents, DeviceStateName, StopOptions, Target } from "./device-types.ts";
 import { UblkError } from "./error.ts";
@@ -9,6 +8,7 @@ import { paramsOf } from "./geometry.ts";
 import type { DeviceInfo } from "./info.ts";
 import { lifeline } from "./lifeline.ts";
 import { TIMER_MAX, withLimit } from "./limits.ts";
+import { type DeviceParts, makeDevice } from "./make-device.ts";
 import { blockNode, blockPath, charPath } from "./nodes.ts";
 import type { DiskParams } from "./params.ts";
 import type { DataMode } from "./queue-spec.ts";
@@ -73,8 +73,11 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
   /** Makes and starts a device: see {@link serve}. */
   static async create<Options = never>(target: Target<Options>, options: ServeOptions<Options> = {}): Promise<UblkDevice> {
     const checked = checkServeOptions(options as ServeOptions<never>);
-    const device = new UblkDevice(await makeParts(target as Target, checked));
-    device.#started = device.#start();
+    const device = await makeDevice(target as Target, checked, (parts) => {
+      const made = new UblkDevice(parts);
+      made.#started = made.#start();
+      return made;
+    });
     await device.#started;
     return device;
   }
@@ -139,8 +142,7 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
     lifeline.add(this, options.signals);
     try {
       noteState(id, module, options.options);
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)]);
-      await this.#threads.attach(this.#plan(), control, this.#threadEvents(), { stop: signal, limit });
+      await this.#threads.attach(this.#plan(), control, this.#threadEvents(), signal);
       this.#params = paramsOf(geometry, this.#threads.capabilities, options, this.info.maxIoBytes, this.mode);
       await control.setParams(id, this.#params, { signal });
       this.#fetched = true;
@@ -171,7 +173,7 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
       synchronous: geometry.synchronous,
       serialize: options.serialize,
     };
-    return { spec, queues: info.queues, target, module, shared: opened.shared };
+    return { spec, queues: info.queues, target, module, shared: opened.shared, limitMs: options.timeoutMs };
   }
 
   #threadEvents(): ThreadEvents {

@@ -1,11 +1,10 @@
-import { sys } from "../ffi/index.ts";
 import type { UblkControl } from "./control.ts";
-import { withLimit } from "./limits.ts";
-import { localThread } from "./local-thread.ts";
+import { StepLimit, withLimit } from "./limits.ts";
+import { LocalThread } from "./local-thread.ts";
 import type { Capabilities } from "./methods.ts";
-import type { QueueResources, QueueSpec } from "./queue-spec.ts";
+import type { QueueSpec } from "./queue-spec.ts";
 import type { TargetDefinition } from "./target.ts";
-import type { QueueThread, ThreadEvents } from "./thread.ts";
+import { type QueueThread, release, type ThreadEvents } from "./thread.ts";
 import { WorkerThread } from "./worker-thread.ts";
 
 const ABORT_MS = 2_000;
@@ -22,6 +21,8 @@ export interface ServingPlan {
   readonly module: string | undefined;
   /** What the target's `open` hands to every thread. */
   readonly shared: unknown;
+  /** How long attaching may take altogether. */
+  readonly limitMs: number;
 }
 
 /** The threads that serve a device: one for each queue. */
@@ -44,22 +45,19 @@ export class ServingThreads {
     return Promise.all(this.#threads.map((thread) => thread.closed));
   }
 
-  /** Attaches the target once for every queue. Nothing is served yet. */
-  async attach(
-    plan: ServingPlan,
-    control: UblkControl,
-    events: ThreadEvents,
-    signals: { stop: AbortSignal; limit: AbortSignal },
-  ): Promise<void> {
+  /** Attaches the target once for every queue. Nothing is served yet. What is given up, by the limit or by `stop`, leaves nothing. */
+  async attach(plan: ServingPlan, control: UblkControl, events: ThreadEvents, stop: AbortSignal): Promise<void> {
     const { target, module, shared } = plan;
+    using limit = new StepLimit(plan.limitMs, "attach()", stop);
     for (let queue = 0; queue < plan.queues; queue++) {
       const spec = { ...plan.spec, queue };
-      if (module === undefined) this.#threads.push(await localThread(spec, target, shared, events));
+      // Known before it is attached: the process may end meanwhile.
+      if (module === undefined) await this.#add(new LocalThread(spec, events)).attach(target, shared, limit);
       else {
         const cpus = await control.getQueueAffinity(spec.device, queue);
-        this.#threads.push(await WorkerThread.start(spec, module, shared, cpus, events, signals.limit));
+        await this.#add(new WorkerThread(spec, events)).attach(module, shared, cpus, limit);
       }
-      signals.stop.throwIfAborted();
+      stop.throwIfAborted();
     }
   }
 
@@ -97,13 +95,12 @@ export class ServingThreads {
     return this.#closedNow();
   }
 
+  #add<Thread extends QueueThread>(thread: Thread): Thread {
+    this.#threads.push(thread);
+    return thread;
+  }
+
   #closedNow(): boolean {
     return this.#threads.every((thread) => thread.isClosed);
   }
-}
-
-/** Closes and unmaps what a dead thread left. */
-function release({ fds, mappings }: QueueResources): void {
-  for (const { address, length } of mappings) sys.munmap(address, length);
-  for (const fd of fds) sys.close(fd);
 }

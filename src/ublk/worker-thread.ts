@@ -1,7 +1,8 @@
 import { sys } from "../ffi/index.ts";
+import { type StepLimit, withLimit } from "./limits.ts";
 import type { Capabilities } from "./methods.ts";
 import type { QueueResources, QueueSpec } from "./queue-spec.ts";
-import type { QueueThread, ThreadEvents } from "./thread.ts";
+import { NOTHING, type QueueThread, release, type ThreadEvents } from "./thread.ts";
 import {
   ABORT,
   ALIVE,
@@ -9,6 +10,9 @@ import {
   COMMAND,
   COMMAND_WORDS,
   type FromWorker,
+  NEVER,
+  NOT_YET,
+  OPENING,
   PING,
   REFUSE,
   REFUSE_MS,
@@ -18,26 +22,31 @@ import {
 /** The Worker's program: beside this module in the sources, an entry of its own in the built package. */
 const PROGRAM = import.meta.url.endsWith(".ts") ? new URL("./worker.ts", import.meta.url) : new URL("./ublk-worker.js", import.meta.url);
 
-const NOTHING: QueueResources = { fds: [], mappings: [] };
+/** How long a Worker that was terminated may take to end. */
+const END_MS = 2_000;
 
 /** Serves a queue in a Worker that imports the target's module. */
 export class WorkerThread implements QueueThread {
   readonly queue: number;
   readonly closed: Promise<void>;
   capabilities: Capabilities = { write: false, flush: false, discard: false, writeZeroes: false };
+  readonly #spec: QueueSpec;
   readonly #worker: Worker;
   readonly #doorbell: number;
   readonly #commands = new SharedArrayBuffer(COMMAND_WORDS * 4);
   readonly #words = new Int32Array(this.#commands);
   readonly #events: ThreadEvents;
   readonly #close: () => void;
+  readonly #ended = Promise.withResolvers<void>();
   #attached: { resolve(): void; reject(error: Error): void } | undefined;
+  #opened: (() => void) | undefined;
   #resources = NOTHING;
   #over = false;
   #dead = false;
 
-  private constructor(spec: QueueSpec, events: ThreadEvents) {
+  constructor(spec: QueueSpec, events: ThreadEvents) {
     this.queue = spec.queue;
+    this.#spec = spec;
     this.#events = events;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
@@ -56,35 +65,38 @@ export class WorkerThread implements QueueThread {
         this.#worker.terminate();
       }
     };
-    this.#worker.addEventListener("close", () => this.#ended());
+    this.#worker.addEventListener("close", () => this.#left());
   }
 
-  /** Starts the Worker and waits until the target is attached there. */
-  static async start(
-    spec: QueueSpec,
-    module: string,
-    shared: unknown,
-    cpus: readonly number[],
-    events: ThreadEvents,
-    signal: AbortSignal,
-  ): Promise<WorkerThread> {
-    const thread = new WorkerThread(spec, events);
+  /** Waits until the target is attached in the Worker. If that fails, or takes too long, nothing of the Worker stays. */
+  async attach(module: string, shared: unknown, cpus: readonly number[], limit: StepLimit): Promise<void> {
+    const where = `${module} in the Worker of queue ${this.queue}`;
+    limit.step = `the import of ${where}`;
+    this.#opened = () => {
+      limit.step = `attach() of ${where}`;
+    };
     const attached = new Promise<void>((resolve, reject) => {
-      thread.#attached = { resolve, reject };
+      this.#attached = { resolve, reject };
     });
-    thread.#post({ type: "attach", module, spec, shared, cpus, doorbell: thread.#doorbell, commands: thread.#commands });
-    const abort = (): void => thread.#failed(signal.reason as Error);
+    this.#post({ type: "attach", module, spec: this.#spec, shared, cpus, doorbell: this.#doorbell, commands: this.#commands });
+    const { signal } = limit;
+    const abort = (): void => {
+      if (this.#attached !== undefined) this.#failed(signal.reason as Error);
+    };
     signal.addEventListener("abort", abort);
+    if (signal.aborted) abort();
     try {
       await attached;
+    } catch (error) {
+      await this.#discard();
+      throw error;
     } finally {
       signal.removeEventListener("abort", abort);
     }
-    return thread;
   }
 
   get isClosed(): boolean {
-    return this.#over || Atomics.load(this.#words, CLOSED) === 1;
+    return this.#over || Atomics.load(this.#words, CLOSED) === 1 || Atomics.load(this.#words, OPENING) === NEVER;
   }
 
   /** Only of a Worker that has ended: memory that a live thread uses must stay. */
@@ -117,6 +129,7 @@ export class WorkerThread implements QueueThread {
   }
 
   abort(): void {
+    Atomics.compareExchange(this.#words, OPENING, NOT_YET, NEVER);
     this.#command(ABORT);
   }
 
@@ -138,9 +151,12 @@ export class WorkerThread implements QueueThread {
 
   #heard(message: FromWorker): void {
     switch (message.type) {
+      case "opened":
+        this.#resources = message.resources;
+        this.#opened?.();
+        break;
       case "attached":
         this.capabilities = message.capabilities;
-        this.#resources = message.resources;
         this.#attached?.resolve();
         this.#attached = undefined;
         break;
@@ -158,8 +174,20 @@ export class WorkerThread implements QueueThread {
         break;
       case "closed":
         this.#resources = NOTHING;
-        this.#finish();
+        if (this.#attached === undefined) this.#finish();
+        else this.#failed(new Error("the device was given up"));
     }
+  }
+
+  // Memory that a live thread uses must stay: what it has opened is closed once it has ended.
+  async #discard(): Promise<void> {
+    try {
+      await withLimit(this.#ended.promise, END_MS, "the Worker did not end");
+    } catch {
+      return; // stuck where nothing ends it: what it holds goes with the process
+    }
+    if (Atomics.load(this.#words, CLOSED) === 0) release(this.#resources);
+    this.#resources = NOTHING;
   }
 
   #failed(error: Error): void {
@@ -178,7 +206,8 @@ export class WorkerThread implements QueueThread {
     this.#close();
   }
 
-  #ended(): void {
+  #left(): void {
+    this.#ended.resolve();
     if (this.#over) return;
     this.#over = true;
     this.#dead = Atomics.load(this.#words, CLOSED) === 0;

@@ -1,12 +1,12 @@
-import { addDevice, checkRoom, chooseMode } from "./add.ts";
+import { checkRoom, chooseMode } from "./add.ts";
 import { UblkControl } from "./control.ts";
 import type { Target } from "./device-types.ts";
 import { type CheckedGeometry, checkGeometry } from "./geometry.ts";
 import type { DeviceInfo } from "./info.ts";
 import { resolveTarget } from "./inline.ts";
-import { openChar } from "./nodes.ts";
+import { StepLimit, unlessAborted } from "./limits.ts";
+import { Making } from "./making.ts";
 import type { DataMode } from "./queue-spec.ts";
-import { removeUnused } from "./removal.ts";
 import type { CheckedOptions } from "./serve-options.ts";
 import type { Opened, TargetDefinition } from "./target.ts";
 
@@ -24,30 +24,46 @@ export interface DeviceParts {
   readonly module: string | undefined;
 }
 
-/** Opens the target, adds the device and opens its char device. Whatever fails leaves nothing behind. */
-export async function makeParts(target: Target, options: CheckedOptions): Promise<DeviceParts> {
-  const { definition, module } = await resolveTarget(target);
+/**
+ * Opens the target, adds the device, opens its char device, and lets `begin` take over. Whatever fails before that leaves nothing
+ * behind. `begin` must have the lifeline know the device when it returns.
+ */
+export async function makeDevice<Device>(target: Target, options: CheckedOptions, begin: (parts: DeviceParts) => Device): Promise<Device> {
+  const { definition, module } = await importWithin(target, options.timeoutMs);
   const control = await UblkControl.open({ timeoutMs: options.timeoutMs, encoding: options.encoding });
+  const making = new Making(control, options);
   let opened: Opened<unknown> | undefined;
-  let info: DeviceInfo | undefined;
   try {
-    opened = await definition.open(options.options as never);
+    opened = await openWithin(definition, module, options);
     const geometry = checkGeometry(opened);
     const mode = chooseMode(options, geometry, control.features);
     checkRoom(options, geometry, mode);
     if (module !== undefined) checkCloneable(opened.shared);
-    info = await addDevice(control, options, mode);
-    const charFd = await openChar(info.id, options.timeoutMs);
-    return { control, options, info, mode, charFd, target: definition, opened, geometry, module };
+    const { info, charFd } = await making.make(mode);
+    return begin({ control, options, info, mode, charFd, target: definition, opened, geometry, module });
   } catch (error) {
-    if (info !== undefined) await removeUnused(control, info.id);
+    await making.undo();
     try {
       if (opened !== undefined) await definition.close?.(opened.shared as never);
     } finally {
       await control.close();
     }
     throw error;
+  } finally {
+    making.end();
   }
+}
+
+async function importWithin(target: Target, limitMs: number): ReturnType<typeof resolveTarget> {
+  using limit = new StepLimit(limitMs, `the import of ${String(target)}`);
+  return await unlessAborted(resolveTarget(target), limit.signal);
+}
+
+async function openWithin(definition: TargetDefinition, module: string | undefined, options: CheckedOptions): Promise<Opened<unknown>> {
+  using limit = new StepLimit(options.timeoutMs, module === undefined ? "open()" : `open() of ${module}`);
+  // What is opened too late is nobody's: it is closed at once.
+  const late = (opened: Opened<unknown>): unknown => definition.close?.(opened.shared as never);
+  return await unlessAborted(definition.open(options.options as never), limit.signal, late);
 }
 
 // What every Worker is handed is cloned: said before anything is made, and in words.

@@ -4,7 +4,7 @@ import { UblkError } from "./error.ts";
 import { FEATURES } from "./features.ts";
 import type { CheckedGeometry } from "./geometry.ts";
 import type { DeviceInfo } from "./info.ts";
-import { SLOTS_MAX, slotsOf } from "./queue.ts";
+import { SLOTS_MAX, slotsOf } from "./open-queue.ts";
 import type { DataMode } from "./queue-spec.ts";
 import type { CheckedOptions } from "./serve-options.ts";
 

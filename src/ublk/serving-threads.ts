@@ -21,7 +21,7 @@ export interface ServingPlan {
   readonly module: string | undefined;
   /** What the target's `open` hands to every thread. */
   readonly shared: unknown;
-  /** How long attaching may take altogether. */
+  /** How long attaching may take for each queue. */
   readonly limitMs: number;
 }
 
@@ -48,9 +48,9 @@ export class ServingThreads {
   /** Attaches the target once for every queue. Nothing is served yet. What is given up, by the limit or by `stop`, leaves nothing. */
   async attach(plan: ServingPlan, control: UblkControl, events: ThreadEvents, stop: AbortSignal): Promise<void> {
     const { target, module, shared } = plan;
-    using limit = new StepLimit(plan.limitMs, "attach()", stop);
     for (let queue = 0; queue < plan.queues; queue++) {
       const spec = { ...plan.spec, queue };
+      using limit = new StepLimit(plan.limitMs, `queue ${queue}`, stop);
       // Known before it is attached: the process may end meanwhile.
       if (module === undefined) await this.#add(new LocalThread(spec, events)).attach(target, shared, limit);
       else {

@@ -1,5 +1,5 @@
 import type { Arena } from "../ffi/index.ts";
-import { hangDoorbell } from "../uring/doorbell.ts";
+import { answerDoorbell } from "../uring/doorbell.ts";
 import { type Driver, type RawRing, Ring } from "../uring/index.ts";
 import { UBLK_IO_F_NEED_REG_BUF } from "./abi.ts";
 import { Extras } from "./extras.ts";
@@ -120,9 +120,9 @@ export class UblkQueue {
     this.driver.kick();
   }
 
-  /** Calls `ring` in this thread whenever the eventfd is signalled: how another thread reaches one that blocks in enter. */
-  doorbell(eventfd: number, ring: () => void): void {
-    hangDoorbell(this.raw, this.driver, eventfd, ring);
+  /** Calls `rung` in this thread whenever a pipe or socket has something to read: how another thread reaches one that blocks in enter. */
+  doorbell(fd: number, rung: () => void): void {
+    answerDoorbell(this.raw, this.driver, fd, rung);
   }
 
   /** Fails with EIO every request that has been open for `ms` or longer, after aborting its signal and cancelling its operations. */

@@ -9,7 +9,7 @@ export interface AttachMessage {
   readonly shared: unknown;
   /** CPUs whose requests arrive on this queue. */
   readonly cpus: readonly number[];
-  /** Eventfd that makes the Worker look at the command word. */
+  /** The inside of the doorbell that makes the Worker look at the command word. */
   readonly doorbell: number;
   readonly commands: SharedArrayBuffer;
 }

@@ -1,4 +1,4 @@
-import { sys } from "../ffi/index.ts";
+import { Doorbell } from "../uring/doorbell.ts";
 import { type StepLimit, withLimit } from "./limits.ts";
 import type { Capabilities } from "./methods.ts";
 import type { QueueResources, QueueSpec } from "./queue-spec.ts";
@@ -32,7 +32,7 @@ export class WorkerThread implements QueueThread {
   capabilities: Capabilities = { write: false, flush: false, discard: false, writeZeroes: false };
   readonly #spec: QueueSpec;
   readonly #worker: Worker;
-  readonly #doorbell: number;
+  readonly #doorbell = new Doorbell();
   readonly #commands = new SharedArrayBuffer(COMMAND_WORDS * 4);
   readonly #words = new Int32Array(this.#commands);
   readonly #events: ThreadEvents;
@@ -51,7 +51,6 @@ export class WorkerThread implements QueueThread {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
     this.#close = resolve;
-    this.#doorbell = sys.eventfd(0, 0);
     this.#worker = new Worker(PROGRAM, { name: `ublk${spec.device} queue ${spec.queue}` });
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#heard(data);
     this.#worker.onerror = (event) => {
@@ -78,7 +77,7 @@ export class WorkerThread implements QueueThread {
     const attached = new Promise<void>((resolve, reject) => {
       this.#attached = { resolve, reject };
     });
-    this.#post({ type: "attach", module, spec: this.#spec, shared, cpus, doorbell: this.#doorbell, commands: this.#commands });
+    this.#post({ type: "attach", module, spec: this.#spec, shared, cpus, doorbell: this.#doorbell.inside, commands: this.#commands });
     const { signal } = limit;
     const abort = (): void => {
       if (this.#attached !== undefined) this.#failed(signal.reason as Error);
@@ -146,7 +145,7 @@ export class WorkerThread implements QueueThread {
   #command(bit: number): void {
     if (this.#over) return;
     Atomics.or(this.#words, COMMAND, bit);
-    sys.write(this.#doorbell, new BigUint64Array([1n]));
+    this.#doorbell.ring();
   }
 
   #heard(message: FromWorker): void {
@@ -202,7 +201,7 @@ export class WorkerThread implements QueueThread {
     if (this.#over) return;
     this.#over = true;
     this.#worker.terminate();
-    sys.close(this.#doorbell);
+    this.#doorbell.close();
     this.#close();
   }
 
@@ -211,7 +210,7 @@ export class WorkerThread implements QueueThread {
     if (this.#over) return;
     this.#over = true;
     this.#dead = Atomics.load(this.#words, CLOSED) === 0;
-    sys.close(this.#doorbell);
+    this.#doorbell.close();
     const error = new Error(`the Worker that served queue ${this.queue} ended`);
     if (this.#attached !== undefined) {
       this.#attached.reject(error);

@@ -3,7 +3,7 @@ import { UblkControl } from "./control.ts";
 import type { Target } from "./device-types.ts";
 import { type CheckedGeometry, checkGeometry } from "./geometry.ts";
 import type { DeviceInfo } from "./info.ts";
-import { resolveTarget } from "./inline.ts";
+import { asDefinition, importTarget, moduleOf } from "./inline.ts";
 import { StepLimit, unlessAborted } from "./limits.ts";
 import { Making } from "./making.ts";
 import type { DataMode } from "./queue-spec.ts";
@@ -29,7 +29,8 @@ export interface DeviceParts {
  * behind. `begin` must have the lifeline know the device when it returns.
  */
 export async function makeDevice<Device>(target: Target, options: CheckedOptions, begin: (parts: DeviceParts) => Device): Promise<Device> {
-  const { definition, module } = await importWithin(target, options.timeoutMs);
+  const module = moduleOf(target);
+  const definition = module === undefined ? asDefinition(target) : await importWithin(module, options.timeoutMs);
   const control = await UblkControl.open({ timeoutMs: options.timeoutMs, encoding: options.encoding });
   const making = new Making(control, options);
   let opened: Opened<unknown> | undefined;
@@ -54,9 +55,9 @@ export async function makeDevice<Device>(target: Target, options: CheckedOptions
   }
 }
 
-async function importWithin(target: Target, limitMs: number): ReturnType<typeof resolveTarget> {
-  using limit = new StepLimit(limitMs, `the import of ${String(target)}`);
-  return await unlessAborted(resolveTarget(target), limit.signal);
+async function importWithin(module: string, limitMs: number): Promise<TargetDefinition> {
+  using limit = new StepLimit(limitMs, `the import of ${module}`);
+  return await unlessAborted(importTarget(module), limit.signal);
 }
 
 async function openWithin(definition: TargetDefinition, module: string | undefined, options: CheckedOptions): Promise<Opened<unknown>> {

@@ -46,7 +46,8 @@ export class UblkQueue {
   readonly #buffers: TagBuffers;
   readonly #members: TagMembers;
   readonly #extras: Extras;
-  readonly #special: boolean; // a request needs a look before it is served
+  readonly #special: number; // flags of a request that needs a look before it is served
+  readonly #plain: number; // what they are in one that does not; -1: every request does
   readonly #failLater = new Map<number, unknown>(); // requests that fail when the last of their operations is through
   #handler: RequestHandler | undefined;
   #live: number;
@@ -86,7 +87,8 @@ export class UblkQueue {
     this.#request = new UblkRequest(this, this.#tags, this.#iod);
     this.#live = spec.depth;
     this.#rare = spec.serialize;
-    this.#special = spec.serialize || !buffers.inMemory;
+    this.#special = buffers.inMemory ? 0 : UBLK_IO_F_NEED_REG_BUF;
+    this.#plain = spec.serialize ? -1 : 0;
   }
 
   /** What another thread must close and unmap when this one has died. */
@@ -190,7 +192,7 @@ export class UblkQueue {
 
   // The functions of this path are small on purpose: the JIT inlines only those, and a request passes through all of them.
   #onTag(result: number, tag: number): void {
-    if (result !== 0 || this.#special) this.#onTagWithCare(result, tag);
+    if (result !== 0 || (this.#iod[tag * DESCRIPTOR_WORDS]! & this.#special) !== this.#plain) this.#onTagWithCare(result, tag);
     else {
       this.requests++;
       this.#serve(tag);

@@ -1,6 +1,6 @@
 /** A read-only disk whose bytes come from an HTTP server. */
 import { serve } from "uring-ublk";
-import { inWorkers, main, SERVING_HELP, servingOf, UsageError } from "../command-line.ts";
+import { main, SERVING_HELP, UsageError } from "../command-line.ts";
 import { remoteFile } from "./remote-file.ts";
 
 const help = `Serves a file on a web server as a read-only disk: every read becomes a request with a Range. Mount an image that is never downloaded.
@@ -14,18 +14,10 @@ const SECTOR = 512;
 await main({
   name: "http",
   help,
-  words: 1,
-  start: async ({ values, words }) => {
-    const [url] = words;
-    if (url === undefined || !URL.canParse(url)) {
-      throw new UsageError(
-        url === undefined
-          ? "URL is missing: the file to serve"
-          : `URL is '${url}'; it must be a whole one, such as http://localhost:8080/disk.img`,
-      );
-    }
-    if (inWorkers(values)) throw new UsageError("this disk is served on the program's own thread: leave --workers out, and use one queue");
-    const serving = servingOf(values);
+  word: ["URL", "the file to serve"],
+  start: async ({ word: url, serving, inWorkers }) => {
+    if (!URL.canParse(url)) throw new UsageError(`URL is '${url}'; it must be a whole one, such as http://localhost:8080/disk.img`);
+    if (inWorkers) throw new UsageError("this disk is served on the program's own thread: leave --workers out, and use one queue");
     const file = await remoteFile(url);
     return serve(
       {

@@ -1,6 +1,6 @@
 /** A file or block device as a disk. */
-import { type LoopBacking, type LoopOptions, loop } from "uring-ublk/targets";
-import { main, SERVING_HELP, serveBundled, sizeOf, UsageError } from "../command-line.ts";
+import { type LoopBacking, loop } from "uring-ublk/targets";
+import { main, SERVING_HELP, serveBundled } from "../command-line.ts";
 
 const help = `Serves a file or a block device as a disk. It is locked meanwhile.
 
@@ -12,8 +12,6 @@ const help = `Serves a file or a block device as a disk. It is locked meanwhile.
   --block-size SIZE  logical block (default: the device's own, 512 for files)
 ${SERVING_HELP}`;
 
-const DIRECT: Readonly<Record<string, LoopOptions["direct"]>> = { yes: true, no: false, auto: "auto" };
-
 function describe({ path, kind, direct, buffered }: LoopBacking): void {
   console.error(`loop: the ${kind} ${path}, ${direct ? "with O_DIRECT" : `through the page cache (${buffered})`}`);
 }
@@ -21,27 +19,7 @@ function describe({ path, kind, direct, buffered }: LoopBacking): void {
 await main({
   name: "loop",
   help,
-  words: 1,
-  options: {
-    create: { type: "string" },
-    "read-only": { type: "boolean" },
-    direct: { type: "string" },
-    "block-size": { type: "string" },
-  },
-  start: async ({ values, words }) => {
-    const [path] = words;
-    if (path === undefined) throw new UsageError("PATH is missing: the file or block device to serve");
-    const direct = (values.direct as string | undefined) ?? "auto";
-    if (!Object.hasOwn(DIRECT, direct)) throw new UsageError(`--direct is '${direct}'; it must be yes, no or auto`);
-    const [create, blockSize] = [sizeOf(values, "create"), sizeOf(values, "block-size")];
-    const options: LoopOptions = {
-      path,
-      direct: DIRECT[direct],
-      ...(create === undefined ? {} : { create }),
-      ...(blockSize === undefined ? {} : { blockSize }),
-      ...(values["read-only"] === true ? { readOnly: true } : {}),
-      ...(values["quiet-ready"] === true ? {} : { opened: describe }),
-    };
-    return serveBundled(loop, options, values);
-  },
+  word: ["PATH", "the file or block device to serve"],
+  options: { create: "size", readOnly: "flag", direct: { yes: true, no: false, auto: "auto" }, blockSize: "size" },
+  start: (line) => serveBundled(loop, { path: line.word, ...line.own, ...(line.quiet ? {} : { opened: describe }) }, line),
 });

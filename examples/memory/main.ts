@@ -1,6 +1,6 @@
 /** A disk in memory. */
 import { memory } from "uring-ublk/targets";
-import { main, SERVING_HELP, serveBundled, sizeOf } from "../command-line.ts";
+import { main, SERVING_HELP, serveBundled } from "../command-line.ts";
 
 const help = `Serves a disk in this program's memory. What is never written takes none; everything is gone with the program.
 
@@ -12,6 +12,6 @@ ${SERVING_HELP}`;
 await main({
   name: "memory",
   help,
-  options: { size: { type: "string" } },
-  start: ({ values }) => serveBundled(memory, { size: sizeOf(values, "size") ?? 2 ** 30 }, values),
+  options: { size: "size" },
+  start: (line) => serveBundled(memory, { size: 2 ** 30, ...line.own }, line),
 });

@@ -1,6 +1,6 @@
 /** A disk without contents, for measuring the path to it. */
 import { nullDisk } from "uring-ublk/targets";
-import { main, SERVING_HELP, serveBundled, sizeOf } from "../command-line.ts";
+import { main, SERVING_HELP, serveBundled } from "../command-line.ts";
 
 const help = `Serves a disk without contents: writes vanish, and what reads return is undefined. For measuring.
 
@@ -12,9 +12,6 @@ ${SERVING_HELP}`;
 await main({
   name: "null",
   help,
-  options: { size: { type: "string" } },
-  start: ({ values }) => {
-    const size = sizeOf(values, "size");
-    return serveBundled(nullDisk, size === undefined ? {} : { size }, values);
-  },
+  options: { size: "size" },
+  start: (line) => serveBundled(nullDisk, line.own, line),
 });

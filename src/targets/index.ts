@@ -14,13 +14,14 @@
  * @module
  */
 import { type BundledTarget, bundle } from "./bundled.ts";
-import type { LoopOptions } from "./loop/backing.ts";
+import type { LoopOptions } from "./loop/options.ts";
 import loopTarget from "./loop.ts";
 import memoryTarget, { type MemoryOptions } from "./memory.ts";
 import nullTarget, { type NullOptions } from "./null.ts";
 
 export type { BundledTarget } from "./bundled.ts";
-export type { LoopBacking, LoopOptions } from "./loop/backing.ts";
+export type { LoopBacking } from "./loop/backing.ts";
+export type { LoopOptions } from "./loop/options.ts";
 export type { MemoryOptions } from "./memory.ts";
 export type { NullOptions } from "./null.ts";
 

@@ -1,5 +1,6 @@
 import { defineTarget } from "../ublk/index.ts";
-import { closeBacking, type LoopOptions, type LoopShared, openBacking } from "./loop/backing.ts";
+import { closeBacking, type LoopShared, openBacking } from "./loop/backing.ts";
+import type { LoopOptions } from "./loop/options.ts";
 import { LoopRequests } from "./loop/requests.ts";
 
 /** A file or block device as a disk: data moves by operations of the queue's own ring. */

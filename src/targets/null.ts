@@ -1,4 +1,4 @@
-import { defineTarget, Op, type Size } from "../ublk/index.ts";
+import { defineTarget, type Size } from "../ublk/index.ts";
 import { checkKnown } from "../uring/options.ts";
 
 /** Options of the null disk. */
@@ -21,6 +21,6 @@ export default defineTarget({
   },
   attach: () => ({
     ops: { flush: true, discard: true, writeZeroes: true },
-    handle: (request) => request.complete(request.op === Op.FLUSH ? 0 : request.length),
+    handle: (request) => request.complete(),
   }),
 });

@@ -4,11 +4,10 @@ import { UblkError } from "./error.ts";
 import { FEATURES } from "./features.ts";
 import type { CheckedGeometry } from "./geometry.ts";
 import type { DeviceInfo } from "./info.ts";
-import { SLOTS_MAX, slotsOf } from "./queue.ts";
+import { SLOTS_MAX, slotsOf } from "./open-queue.ts";
 import type { DataMode } from "./queue-spec.ts";
 import type { CheckedOptions } from "./serve-options.ts";
 
-const DELETE_MS = 5_000;
 const EOPNOTSUPP = -95;
 
 /** The data mode that was asked for, or the best that target and kernel allow. */
@@ -41,23 +40,25 @@ export function checkRoom(options: CheckedOptions, geometry: CheckedGeometry, mo
   );
 }
 
-/** ADD_DEV, and a look at what the driver made of it. */
-export async function addDevice(control: UblkControl, options: CheckedOptions, mode: DataMode): Promise<DeviceInfo> {
-  const flags = mode === "auto-buf-reg" ? UBLK_F_AUTO_BUF_REG | UBLK_F_SUPPORT_ZERO_COPY : 0;
-  const info = await control.addDevice({
+/** The driver's flags of a data mode. */
+const flagsOf = (mode: DataMode): number => (mode === "auto-buf-reg" ? UBLK_F_AUTO_BUF_REG | UBLK_F_SUPPORT_ZERO_COPY : 0);
+
+/** ADD_DEV as the options say. */
+export function addDevice(control: UblkControl, options: CheckedOptions, mode: DataMode): Promise<DeviceInfo> {
+  return control.addDevice({
     ...(options.id === undefined ? {} : { id: options.id }),
     queues: options.queues,
     depth: options.depth,
     maxIoBytes: options.maxIoBytes,
-    flags,
+    flags: flagsOf(mode),
   });
-  const problem =
-    info.queues !== options.queues
-      ? new RangeError(`serve: queues is ${options.queues}, but this machine has ${info.queues} CPUs; use at most that many`)
-      : (info.flags & flags) === flags
-        ? undefined
-        : new UblkError({ command: "ADD_DEV", errno: EOPNOTSUPP, hint: `the driver did not grant mode '${mode}'` });
-  if (problem === undefined) return info;
-  await control.deleteDevice(info.id, { timeoutMs: DELETE_MS });
-  throw problem;
+}
+
+/** A look at what the driver made of it. */
+export function checkGranted(info: DeviceInfo, options: CheckedOptions, mode: DataMode): void {
+  if (info.queues !== options.queues)
+    throw new RangeError(`serve: queues is ${options.queues}, but this machine has ${info.queues} CPUs; use at most that many`);
+  const flags = flagsOf(mode);
+  if ((info.flags & flags) !== flags)
+    throw new UblkError({ command: "ADD_DEV", errno: EOPNOTSUPP, hint: `the driver did not grant mode '${mode}'` });
 }

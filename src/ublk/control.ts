@@ -1,18 +1,18 @@
-import { addressOf, cpusOf, sys } from "../ffi/index.ts";
+import { cpusOf, sys } from "../ffi/index.ts";
 import { Ring, UringError, uringCmd128 } from "../uring/index.ts";
 import { checkChoice, checkInteger, checkKnown } from "../uring/options.ts";
 import * as abi from "./abi.ts";
+import { ANY_ID, type Command, payloadOf } from "./command.ts";
 import { UblkError } from "./error.ts";
 import { type DeviceInfo, decodeInfo, SERVER_FLAGS } from "./info.ts";
 import { openControl } from "./open-control.ts";
 import { type DiskParams, decodeParams, encodeParams } from "./params.ts";
-import { ublk_params, ublksrv_ctrl_cmd, ublksrv_ctrl_dev_info } from "./structs.ts";
+import { ublk_params, ublksrv_ctrl_dev_info } from "./structs.ts";
 
-const ANY_ID = 0xffff_ffff;
-const NO_QUEUE = 0xffff;
 const CPU_MASK_BYTES = 1024;
 const EINTR = -4;
 const ETIMEDOUT = -110;
+const STEP_NS = 50_000_000;
 /** How long a command that was told to stop may take to say so. STOP_DEV and DEL_DEV sleep where no cancel reaches them. */
 const CANCEL_GRACE_MS = 1000;
 /** Sleeping commands hold a kernel worker each; more than this many wait for their turn here. */
@@ -52,16 +52,6 @@ export interface AddDevice {
   flags: number;
 }
 
-/** A control command, before it is encoded. */
-export interface Command {
-  name: string;
-  op: number;
-  device?: number;
-  buffer?: DataView<ArrayBuffer>;
-  data?: number;
-  pathBytes?: number;
-}
-
 /**
  * The control side of ublk: every command of `/dev/ublk-control`, asynchronous, with a time limit and errors that say why.
  *
@@ -82,6 +72,7 @@ export class UblkControl implements AsyncDisposable {
   readonly #timeoutMs: number;
   readonly #encoding: CommandEncoding;
   readonly #turns: (() => void)[] = [];
+  #adding: DataView | undefined; // what an ADD_DEV under way fills
   #running = 0;
   #stuck = 0;
   #closed = false;
@@ -142,8 +133,22 @@ export class UblkControl implements AsyncDisposable {
       flags: add.flags,
       ublksrv_flags: SERVER_FLAGS,
     });
+    this.#adding = buffer;
     await this.#command({ name: "ADD_DEV", op: abi.UBLK_U_CMD_ADD_DEV, device: id, buffer }, options);
+    this.#adding = undefined;
     return decodeInfo(buffer);
+  }
+
+  /**
+   * Waits for an ADD_DEV that is under way, synchronously: in a process that is exiting no event loop runs any more. Answers the id of
+   * the device that it made. @internal
+   */
+  finishAddNow(limitMs: number): number | undefined {
+    if (this.#adding === undefined) return undefined;
+    for (const until = performance.now() + limitMs; this.#ring.inFlight > 0 && performance.now() < until; this.#ring.raw.reap())
+      this.#ring.raw.enter(1, STEP_NS);
+    const { id, pid } = decodeInfo(this.#adding);
+    return pid === -1 ? id : undefined; // -1 is the driver's answer: there is no server yet
   }
 
   /** SET_PARAMS: before START_DEV only. A refusal also wipes what was set before. */
@@ -320,17 +325,4 @@ export class UblkControl implements AsyncDisposable {
 
 function named(device: number | undefined): { device?: number } {
   return device === undefined || device === ANY_ID ? {} : { device };
-}
-
-/** The payload of a control command's SQE. */
-export function payloadOf({ device = ANY_ID, buffer, data = 0, pathBytes = 0 }: Command): Uint8Array {
-  const payload = ublksrv_ctrl_cmd.build({
-    dev_id: device,
-    queue_id: NO_QUEUE,
-    len: buffer?.byteLength ?? 0,
-    addr: buffer === undefined ? 0 : addressOf(buffer),
-    data,
-    dev_path_len: pathBytes,
-  });
-  return new Uint8Array(payload.buffer);
 }

@@ -1,7 +1,7 @@
 import { O_RDWR, sys } from "../ffi/index.ts";
 import { RawRing } from "../uring/index.ts";
 import { UBLK_U_CMD_DEL_DEV, UBLK_U_CMD_GET_DEV_INFO } from "./abi.ts";
-import { type Command, payloadOf } from "./control.ts";
+import { type Command, payloadOf } from "./command.ts";
 import { decodeInfo } from "./info.ts";
 import { CONTROL_PATH } from "./open-control.ts";
 import { ublksrv_ctrl_dev_info } from "./structs.ts";

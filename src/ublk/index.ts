@@ -5,14 +5,8 @@
  */
 export * as abi from "./abi.ts";
 export { type AddDevice, type CommandEncoding, type CommandOptions, type ControlOptions, UblkControl } from "./control.ts";
-export {
-  type DeviceEvents,
-  type DeviceStateName,
-  type RequestErrorEvent,
-  type StopOptions,
-  type Target,
-  UblkDevice,
-} from "./device.ts";
+export { UblkDevice } from "./device.ts";
+export type { DeviceEvents, DeviceStateName, RequestErrorEvent, StopOptions, Target } from "./device-types.ts";
 export { UblkError } from "./error.ts";
 export { FEATURES, type Feature, featureNames } from "./features.ts";
 export { type DeviceInfo, isOurs, type KernelState } from "./info.ts";

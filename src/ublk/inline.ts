@@ -1,3 +1,5 @@
+import { resolve as resolvePath } from "node:path";
+import { pathToFileURL } from "node:url";
 import { checkKnown, show } from "../uring/options.ts";
 import {
   type Attachment,
@@ -31,6 +33,7 @@ const REQUEST: readonly (keyof RequestTarget)[] = ["handle", "completed", "ops",
 
 /** Turns a target given as one object into one in parts; says what is wrong with it otherwise. */
 export function asDefinition(target: unknown, what = "serve"): TargetDefinition {
+  if (isDefinition(target)) return target;
   if (typeof target !== "object" || target === null) {
     throw new TypeError(
       `${what}: the target is ${show(target)}; give an object with size and read(buffer, offset), a defineTarget(...), or the URL of a module whose default export is one`,
@@ -64,7 +67,13 @@ export async function importTarget(module: string): Promise<TargetDefinition> {
   }
   if (exported === undefined)
     throw new TypeError(`serve: ${module} has no default export; export a target: export default defineTarget({ open, attach })`);
-  return isDefinition(exported) ? exported : asDefinition(exported, module);
+  return asDefinition(exported, module);
+}
+
+/** The URL of the module, if what is to be served is one: Workers import it. */
+export function moduleOf(target: unknown): string | undefined {
+  if (!(target instanceof URL) && typeof target !== "string") return undefined;
+  return typeof target === "string" && !/^[a-z]+:\/\//i.test(target) ? pathToFileURL(resolvePath(target)).href : String(target);
 }
 
 /** Checks what a target attached: a misspelt method would otherwise be one that does not exist. */

@@ -4,9 +4,8 @@
  * @module
  */
 
-/** What the lifeline needs of a device. */
+/** What the lifeline needs of a device, or of one that is being made. */
 interface Stoppable {
-  readonly path: string;
   stop(options?: { grace?: number }): Promise<void>;
   dropSync(): void;
 }

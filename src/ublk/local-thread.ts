@@ -1,53 +1,79 @@
 import { checkAttachment } from "./inline.ts";
-import { capabilitiesOf, handlerOf } from "./methods.ts";
+import { type StepLimit, unlessAborted } from "./limits.ts";
+import { type Capabilities, capabilitiesOf, handlerOf } from "./methods.ts";
 import { UblkQueue } from "./queue.ts";
 import type { QueueResources, QueueSpec } from "./queue-spec.ts";
 import type { Attachment, TargetDefinition } from "./target.ts";
-import type { QueueThread, ThreadEvents } from "./thread.ts";
+import { NOTHING, type QueueThread, type ThreadEvents } from "./thread.ts";
 
 /** Serves a queue on the calling thread, from its event loop. */
-export async function localThread(spec: QueueSpec, target: TargetDefinition, shared: unknown, events: ThreadEvents): Promise<QueueThread> {
-  let close!: () => void;
-  const closed = new Promise<void>((resolve) => {
-    close = resolve;
-  });
-  let attachment: Attachment | undefined;
-  const shut = (): void => {
-    if (queue.closed) return;
-    queue.close();
-    try {
-      attachment?.detach?.();
-    } catch (error) {
-      events.fatal(error instanceof Error ? error : new Error(String(error)));
-    }
-    close();
-  };
-  const queue: UblkQueue = new UblkQueue(spec, {
-    requestError: events.requestError,
-    failed: (error) => events.fatal(error),
-    broken: (error) => events.died(error),
-    // Not from inside the reap that brought the last tag: the ring is in use there.
-    drained: () => setImmediate(shut),
-  });
-  try {
-    attachment = checkAttachment(await target.attach(queue, shared));
-  } catch (error) {
-    queue.close();
-    throw error;
+export class LocalThread implements QueueThread {
+  readonly queue: number;
+  readonly closed: Promise<void>;
+  readonly #queue: UblkQueue;
+  readonly #events: ThreadEvents;
+  readonly #close: () => void;
+  #attachment: Attachment | undefined;
+
+  constructor(spec: QueueSpec, events: ThreadEvents) {
+    this.queue = spec.queue;
+    this.#events = events;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.closed = promise;
+    this.#close = resolve;
+    this.#queue = new UblkQueue(spec, {
+      requestError: events.requestError,
+      failed: (error) => events.fatal(error),
+      broken: (error) => events.died(error),
+      // Not from inside the reap that brought the last tag: the ring is in use there.
+      drained: () => setImmediate(() => this.abort()),
+    });
   }
-  return {
-    queue: spec.queue,
-    capabilities: capabilitiesOf(attachment),
-    closed,
-    get isClosed() {
-      return queue.closed;
-    },
-    start: () => queue.start(handlerOf(attachment, queue)),
-    answers: async () => true, // or nobody would have asked
-    refuse: (ms) => queue.refuse(ms),
-    abort: shut,
-    get resources(): QueueResources {
-      return queue.closed ? { fds: [], mappings: [] } : queue.resources;
-    },
-  };
+
+  /** Attaches the target. If that fails, or takes too long, the queue is closed. */
+  async attach(target: TargetDefinition, shared: unknown, limit: StepLimit): Promise<void> {
+    limit.step = `attach() of queue ${this.queue}`;
+    try {
+      const attaching = target.attach(this.#queue, shared);
+      this.#attachment = checkAttachment(await unlessAborted(attaching, limit.signal, (late) => late.detach?.()));
+    } catch (error) {
+      this.abort();
+      throw error;
+    }
+  }
+
+  get capabilities(): Capabilities {
+    return capabilitiesOf(this.#attachment!);
+  }
+
+  get isClosed(): boolean {
+    return this.#queue.closed;
+  }
+
+  get resources(): QueueResources {
+    return this.isClosed ? NOTHING : this.#queue.resources;
+  }
+
+  start(): void {
+    this.#queue.start(handlerOf(this.#attachment!, this.#queue));
+  }
+
+  async answers(): Promise<boolean> {
+    return true; // or nobody would have asked
+  }
+
+  refuse(ms: number): void {
+    this.#queue.refuse(ms);
+  }
+
+  abort(): void {
+    if (this.isClosed) return;
+    this.#queue.close();
+    try {
+      this.#attachment?.detach?.();
+    } catch (error) {
+      this.#events.fatal(error instanceof Error ? error : new Error(String(error)));
+    }
+    this.#close();
+  }
 }

@@ -14,9 +14,10 @@ const EEXIST = -17;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Opens a char device, waiting for a /dev that is filled a moment later. */
-export async function openChar(id: number, limitMs: number): Promise<number> {
+export async function openChar(id: number, limitMs: number, signal?: AbortSignal): Promise<number> {
   const until = performance.now() + limitMs;
   for (;;) {
+    signal?.throwIfAborted();
     try {
       return sys.open(charPath(id), O_RDWR);
     } catch (error) {

@@ -1,4 +1,4 @@
-import type { RequestErrorEvent } from "./device.ts";
+import type { RequestErrorEvent } from "./device-types.ts";
 
 const INTERVAL_MS = 1_000;
 

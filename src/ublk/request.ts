@@ -2,6 +2,7 @@ import { blockErrnoOf, join64 } from "../ffi/index.ts";
 import type { FixedBuffer } from "../uring/index.ts";
 import * as abi from "./abi.ts";
 import type { UblkQueue } from "./queue.ts";
+import type { TagTable } from "./tag-table.ts";
 
 /** What a request asks for: the low byte of the descriptor's `op_flags`. */
 export const Op = Object.freeze({
@@ -47,18 +48,18 @@ export interface RequestContext {
 
 /** The context of a tag's request: one object per tag, filled anew for each request. @internal */
 export class TagContext implements RequestContext {
-  readonly #queue: UblkQueue;
+  readonly #tags: TagTable;
   readonly #tag: number;
   fua = false;
   noUnmap = false;
 
-  constructor(queue: UblkQueue, tag: number) {
-    this.#queue = queue;
+  constructor(tags: TagTable, tag: number) {
+    this.#tags = tags;
     this.#tag = tag;
   }
 
   get signal(): AbortSignal {
-    return this.#queue.signalOf(this.#tag);
+    return this.#tags.signalOf(this.#tag);
   }
 }
 
@@ -73,10 +74,12 @@ export class UblkRequest {
   tag = -1;
   // The kernel's descriptors of the queue: fields are read when they are asked for, and the descriptor holds until the commit.
   readonly #descriptors: Int32Array;
+  readonly #tags: TagTable;
 
   /** @internal */
-  constructor(queue: UblkQueue, descriptors: Int32Array) {
+  constructor(queue: UblkQueue, tags: TagTable, descriptors: Int32Array) {
     this.queue = queue;
+    this.#tags = tags;
     this.#descriptors = descriptors;
   }
 
@@ -132,17 +135,17 @@ export class UblkRequest {
    * @throws TypeError in a mode whose data stays in the kernel: use {@link UblkRequest.buffer}.
    */
   get bytes(): Uint8Array<ArrayBuffer> {
-    return this.queue.bytesOf(this.#check());
+    return this.#tags.bytesOf(this.#check());
   }
 
   /** The data in whatever form the device's mode gives it. */
   get buffer(): RequestBuffer {
-    return this.queue.bufferOf(this.#check(), this.op);
+    return this.#tags.bufferOf(this.#check(), this.op);
   }
 
   /** Aborts when the device stops without waiting for this request any longer. */
   get signal(): AbortSignal {
-    return this.queue.signalOf(this.#check());
+    return this.#tags.signalOf(this.#check());
   }
 
   /** Finishes the request: with its whole length, or with fewer bytes (a READ or WRITE only; the rest comes again). */
@@ -159,7 +162,8 @@ export class UblkRequest {
 
   /** A token to finish the request later, from anywhere on this thread. The request object itself is void after the call. */
   defer(): DeferredRequest {
-    return this.queue.defer(this.#check());
+    this.#check();
+    return this.#tags.defer(this);
   }
 
   /**
@@ -167,7 +171,7 @@ export class UblkRequest {
    * {@link UblkRequest.complete}; the operation's CQE calls the target's `completed`.
    */
   member(index = 0): number {
-    return this.queue.memberSlot(this.#check(), index);
+    return this.#tags.memberSlot(this.#check(), index);
   }
 
   /**
@@ -176,17 +180,17 @@ export class UblkRequest {
    * @param at first byte within the request; `length` bytes from there.
    */
   readFrom(fd: number, fileOffset: number, at = 0, length: number = this.length - at, member = 0): void {
-    this.queue.readFrom(this.#check(), fd, fileOffset, at, length, member);
+    this.#tags.readFrom(this.#check(), fd, fileOffset, at, length, member);
   }
 
   /** Ring level: writes the request's data to a file, in every mode. For WRITE requests. `rwFlags` are `RWF_*`. */
   writeTo(fd: number, fileOffset: number, rwFlags = 0, at = 0, length: number = this.length - at, member = 0): void {
-    this.queue.writeTo(this.#check(), fd, fileOffset, rwFlags, at, length, member);
+    this.#tags.writeTo(this.#check(), fd, fileOffset, rwFlags, at, length, member);
   }
 
   /** What methods are told; one object per tag, current until the request is finished. @internal */
   get context(): RequestContext {
-    return this.queue.contextOf(this.#check(), this.flags);
+    return this.#tags.contextOf(this.#check(), this.flags);
   }
 
   #check(): number {
@@ -199,6 +203,7 @@ export class UblkRequest {
 /** The right to finish one request later. It knows which request it belongs to: a second use throws and touches nothing. */
 export class DeferredRequest {
   readonly #queue: UblkQueue;
+  readonly #tags: TagTable;
   readonly #generation: number;
   /** The request's tag. */
   readonly tag: number;
@@ -210,28 +215,29 @@ export class DeferredRequest {
   readonly length: number;
 
   /** @internal */
-  constructor(queue: UblkQueue, tag: number, generation: number, op: number, offset: number, length: number) {
+  constructor(queue: UblkQueue, tags: TagTable, request: UblkRequest, generation: number) {
     this.#queue = queue;
-    this.tag = tag;
+    this.#tags = tags;
     this.#generation = generation;
-    this.op = op;
-    this.offset = offset;
-    this.length = length;
+    this.tag = request.tag;
+    this.op = request.op;
+    this.offset = request.offset;
+    this.length = request.length;
   }
 
   /** Whether the request is still open. */
   get open(): boolean {
-    return this.#queue.isOpen(this.tag, this.#generation);
+    return this.#tags.isOpen(this.tag, this.#generation);
   }
 
   /** The data, as {@link UblkRequest.buffer}. */
   get buffer(): RequestBuffer {
-    return this.#queue.bufferOf(this.#check(), this.op);
+    return this.#tags.bufferOf(this.#check(), this.op);
   }
 
   /** Aborts when the device stops without waiting any longer. */
   get signal(): AbortSignal {
-    return this.#queue.signalOf(this.#check(), this.#generation);
+    return this.#tags.signalOf(this.#check(), this.#generation);
   }
 
   /** Finishes the request, as {@link UblkRequest.complete}. */

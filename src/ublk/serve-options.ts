@@ -29,7 +29,7 @@ export interface ServeOptions<Options = unknown> {
   signals?: boolean;
   /** Passed to the target's `open`. */
   options?: Options;
-  /** Time limit of each step of starting and stopping in milliseconds; default 30000. */
+  /** Time limit of each step of starting and stopping in milliseconds, the target's `open` and `attach` included; default 30000. */
   timeoutMs?: number;
   /** How driver commands are numbered; `"legacy"` is for tests. */
   encoding?: CommandEncoding;

@@ -1,4 +1,5 @@
-import { type Target, UblkDevice } from "./device.ts";
+import { UblkDevice } from "./device.ts";
+import type { Target } from "./device-types.ts";
 import type { ServeOptions } from "./serve-options.ts";
 
 /**

@@ -30,6 +30,18 @@ export function writeState(state: DeviceState): void {
   renameSync(temporary, fileOf(state.id));
 }
 
+/** Writes a device's state file as far as possible: a device is served without one too, and tools know less of it. */
+export function noteState(id: number, module: string | undefined, options: unknown): void {
+  const started = new Date().toISOString();
+  try {
+    writeState({ id, pid: process.pid, module, options: isPlain(options) ? options : undefined, started });
+  } catch (error) {
+    process.stderr.write(
+      `uring-ublk: the state file of device ${id} could not be written, so tools know less of it: ${(error as Error).message}\n`,
+    );
+  }
+}
+
 /** Reads a device's state file; undefined without a readable one. */
 export function readState(id: number): DeviceState | undefined {
   try {
@@ -42,4 +54,12 @@ export function readState(id: number): DeviceState | undefined {
 /** Removes a device's state file, if there is one. */
 export function removeState(id: number): void {
   rmSync(fileOf(id), { force: true });
+}
+
+function isPlain(value: unknown): boolean {
+  try {
+    return JSON.stringify(value) !== undefined;
+  } catch {
+    return false;
+  }
 }

@@ -11,6 +11,7 @@ export class TagBuffers {
   readonly #depth: number;
   readonly #views: (Uint8Array<ArrayBuffer> | undefined)[];
   readonly #byHand: Uint8Array; // 1: registered by hand, in the table's second half
+  #byHandCount = 0;
 
   constructor({ mode, depth, maxIoBytes }: QueueSpec) {
     this.#mode = mode;
@@ -78,14 +79,13 @@ export class TagBuffers {
 
   /** Tags whose pages are registered by hand. */
   get byHandCount(): number {
-    let count = 0;
-    for (const flag of this.#byHand) count += flag;
-    return count;
+    return this.#byHandCount;
   }
 
   /** Notes that the tag's pages are, or are no longer, registered by hand. */
   setByHand(tag: number, byHand: boolean): void {
-    this.#byHand[tag] = byHand ? 1 : 0;
+    this.#byHandCount += Number(byHand) - this.#byHand[tag]!;
+    this.#byHand[tag] = Number(byHand);
   }
 
   /** Detaches the views, and unmaps the memory unless the kernel may still use it. The ring must be closed. */

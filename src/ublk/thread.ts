@@ -1,3 +1,4 @@
+import { sys } from "../ffi/index.ts";
 import type { Capabilities } from "./methods.ts";
 import type { QueueResources } from "./queue-spec.ts";
 
@@ -10,11 +11,11 @@ export interface ThreadEvents {
   died(error: Error): void;
 }
 
-/** A thread that serves one queue: the calling one, or a Worker. */
+/** A thread that serves one queue, or will: the calling one, or a Worker. */
 export interface QueueThread {
   /** The hardware queue it serves. */
   readonly queue: number;
-  /** What the target attached takes. */
+  /** What the target takes, once it is attached. */
   readonly capabilities: Capabilities;
   /** Resolves when every tag is gone and the queue is closed. */
   readonly closed: Promise<void>;
@@ -30,4 +31,13 @@ export interface QueueThread {
   abort(): void;
   /** What is left of a thread that died. */
   readonly resources: QueueResources;
+}
+
+/** What a thread that has closed its queue holds. */
+export const NOTHING: QueueResources = { fds: [], mappings: [] };
+
+/** Closes and unmaps what a dead thread left. */
+export function release({ fds, mappings }: QueueResources): void {
+  for (const { address, length } of mappings) sys.munmap(address, length);
+  for (const fd of fds) sys.close(fd);
 }

@@ -9,7 +9,7 @@ export interface AttachMessage {
   readonly shared: unknown;
   /** CPUs whose requests arrive on this queue. */
   readonly cpus: readonly number[];
-  /** Eventfd that makes the Worker look at the command word. */
+  /** The inside of the doorbell that makes the Worker look at the command word. */
   readonly doorbell: number;
   readonly commands: SharedArrayBuffer;
 }
@@ -17,7 +17,9 @@ export interface AttachMessage {
 export type ToWorker = AttachMessage | { readonly type: "start" };
 
 export type FromWorker =
-  | { readonly type: "attached"; readonly capabilities: Capabilities; readonly resources: QueueResources; readonly tid: number }
+  /** The module is imported and the queue is open; the target attaches now. */
+  | { readonly type: "opened"; readonly resources: QueueResources; readonly tid: number }
+  | { readonly type: "attached"; readonly capabilities: Capabilities }
   | { readonly type: "failed"; readonly error: Error }
   | { readonly type: "requesterror"; readonly error: unknown; readonly op: number; readonly offset: number; readonly length: number }
   | { readonly type: "fatal"; readonly error: Error }
@@ -32,6 +34,11 @@ export const QUEUE_STATE = 3;
 export const REFUSE_MS = 2;
 /** Set by a thread that answers a PING. */
 export const ALIVE = 4;
+/** Whether the Worker has begun to open its queue: the Worker sets OPENED, whoever gives it up before sets NEVER; who is first, decides. */
+export const OPENING = 5;
+export const NOT_YET = 0;
+export const OPENED = 1;
+export const NEVER = 2;
 export const COMMAND_WORDS = 8;
 
 /** The queue is open. */

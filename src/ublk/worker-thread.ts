@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { sys } from "../ffi/index.ts";
+import { Doorbell } from "../uring/doorbell.ts";
+import { type StepLimit, withLimit } from "./limits.ts";
 import type { Capabilities } from "./methods.ts";
 import type { QueueResources, QueueSpec } from "./queue-spec.ts";
-import type { QueueThread, ThreadEvents } from "./thread.ts";
+import { NOTHING, type QueueThread, release, type ThreadEvents } from "./thread.ts";
 import {
   ABORT,
   ALIVE,
@@ -10,6 +11,9 @@ import {
   COMMAND_WORDS,
   type FromWorker,
   LEFT,
+  NEVER,
+  NOT_YET,
+  OPENING,
   PING,
   QUEUE_STATE,
   REFUSE,
@@ -21,33 +25,35 @@ import {
 /** The Worker's program: beside this module in the sources, an entry of its own in the built package. */
 const PROGRAM = import.meta.url.endsWith(".ts") ? new URL("./worker.ts", import.meta.url) : new URL("./ublk-worker.js", import.meta.url);
 
-/** How long the thread of a Worker that has ended may take to leave the kernel. */
-const EXIT_MS = 2_000;
-const NOTHING: QueueResources = { fds: [], mappings: [] };
+/** How long a Worker that was terminated may take to end, and its thread to leave the kernel. */
+const END_MS = 2_000;
 
 /** Serves a queue in a Worker that imports the target's module. */
 export class WorkerThread implements QueueThread {
   readonly queue: number;
   readonly closed: Promise<void>;
   capabilities: Capabilities = { write: false, flush: false, discard: false, writeZeroes: false };
+  readonly #spec: QueueSpec;
   readonly #worker: Worker;
-  readonly #doorbell: number;
+  readonly #doorbell = new Doorbell();
   readonly #commands = new SharedArrayBuffer(COMMAND_WORDS * 4);
   readonly #words = new Int32Array(this.#commands);
   readonly #events: ThreadEvents;
   readonly #close: () => void;
+  readonly #ended = Promise.withResolvers<void>();
   #attached: { resolve(): void; reject(error: Error): void } | undefined;
+  #opened: (() => void) | undefined;
   #resources = NOTHING;
   #tid = 0;
   #over = false;
 
-  private constructor(spec: QueueSpec, events: ThreadEvents) {
+  constructor(spec: QueueSpec, events: ThreadEvents) {
     this.queue = spec.queue;
+    this.#spec = spec;
     this.#events = events;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
     this.#close = resolve;
-    this.#doorbell = sys.eventfd(0, 0);
     this.#worker = new Worker(PROGRAM, { name: `ublk${spec.device} queue ${spec.queue}` });
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#heard(data);
     this.#worker.onerror = (event) => {
@@ -61,35 +67,38 @@ export class WorkerThread implements QueueThread {
         this.#worker.terminate();
       }
     };
-    this.#worker.addEventListener("close", () => this.#ended());
+    this.#worker.addEventListener("close", () => this.#left());
   }
 
-  /** Starts the Worker and waits until the target is attached there. */
-  static async start(
-    spec: QueueSpec,
-    module: string,
-    shared: unknown,
-    cpus: readonly number[],
-    events: ThreadEvents,
-    signal: AbortSignal,
-  ): Promise<WorkerThread> {
-    const thread = new WorkerThread(spec, events);
+  /** Waits until the target is attached in the Worker. If that fails, or takes too long, nothing of the Worker stays. */
+  async attach(module: string, shared: unknown, cpus: readonly number[], limit: StepLimit): Promise<void> {
+    const where = `${module} in the Worker of queue ${this.queue}`;
+    limit.step = `the import of ${where}`;
+    this.#opened = () => {
+      limit.step = `attach() of ${where}`;
+    };
     const attached = new Promise<void>((resolve, reject) => {
-      thread.#attached = { resolve, reject };
+      this.#attached = { resolve, reject };
     });
-    thread.#post({ type: "attach", module, spec, shared, cpus, doorbell: thread.#doorbell, commands: thread.#commands });
-    const abort = (): void => thread.#failed(signal.reason as Error);
+    this.#post({ type: "attach", module, spec: this.#spec, shared, cpus, doorbell: this.#doorbell.inside, commands: this.#commands });
+    const { signal } = limit;
+    const abort = (): void => {
+      if (this.#attached !== undefined) this.#failed(signal.reason as Error);
+    };
     signal.addEventListener("abort", abort);
+    if (signal.aborted) abort();
     try {
       await attached;
+    } catch (error) {
+      await this.#discard();
+      throw error;
     } finally {
       signal.removeEventListener("abort", abort);
     }
-    return thread;
   }
 
   get isClosed(): boolean {
-    return this.#shut || this.#gone;
+    return this.#shut || this.#gone || Atomics.load(this.#words, OPENING) === NEVER || (this.#over && this.#tid === 0);
   }
 
   /** Only of a thread that is gone and left its queue open: memory that a live thread uses must stay. */
@@ -122,6 +131,7 @@ export class WorkerThread implements QueueThread {
   }
 
   abort(): void {
+    Atomics.compareExchange(this.#words, OPENING, NOT_YET, NEVER);
     this.#command(ABORT);
   }
 
@@ -138,15 +148,18 @@ export class WorkerThread implements QueueThread {
   #command(bit: number): void {
     if (this.#over) return;
     Atomics.or(this.#words, COMMAND, bit);
-    sys.write(this.#doorbell, new BigUint64Array([1n]));
+    this.#doorbell.ring();
   }
 
   #heard(message: FromWorker): void {
     switch (message.type) {
-      case "attached":
-        this.capabilities = message.capabilities;
+      case "opened":
         this.#resources = message.resources;
         this.#tid = message.tid;
+        this.#opened?.();
+        break;
+      case "attached":
+        this.capabilities = message.capabilities;
         this.#attached?.resolve();
         this.#attached = undefined;
         break;
@@ -164,8 +177,20 @@ export class WorkerThread implements QueueThread {
         break;
       case "closed":
         this.#resources = NOTHING;
-        this.#finish();
+        if (this.#attached === undefined) this.#finish();
+        else this.#failed(new Error("the device was given up"));
     }
+  }
+
+  // Memory that a live thread uses must stay: what it has opened is closed once it has ended.
+  async #discard(): Promise<void> {
+    try {
+      await withLimit(this.#ended.promise, END_MS, "the Worker did not end");
+    } catch {
+      return; // stuck where nothing ends it: what it holds goes with the process
+    }
+    if (!this.#shut) release(this.#resources);
+    this.#resources = NOTHING;
   }
 
   #failed(error: Error): void {
@@ -180,7 +205,26 @@ export class WorkerThread implements QueueThread {
     if (this.#over) return;
     this.#over = true;
     this.#worker.terminate();
-    sys.close(this.#doorbell);
+    this.#doorbell.close();
+    this.#close();
+  }
+
+  #left(): void {
+    this.#ended.resolve();
+    if (this.#over) return;
+    this.#over = true;
+    this.#doorbell.close();
+    const asked = Atomics.load(this.#words, QUEUE_STATE) === LEFT;
+    const error = new Error(asked ? "the device was given up" : `the Worker that served queue ${this.queue} ended`);
+    if (this.#attached !== undefined) {
+      this.#attached.reject(error);
+      this.#attached = undefined;
+    } else if (!asked) this.#events.died(error);
+    void this.#closeWhenGone();
+  }
+
+  async #closeWhenGone(): Promise<void> {
+    for (const until = performance.now() + END_MS; !this.isClosed && performance.now() < until; ) await Bun.sleep(1);
     this.#close();
   }
 
@@ -188,25 +232,8 @@ export class WorkerThread implements QueueThread {
     return Atomics.load(this.#words, QUEUE_STATE) === SHUT;
   }
 
-  // Bun says that a Worker has ended while its thread is still on the way out of the kernel.
+  // Bun says that a Worker has ended while its thread is still on its way out of the kernel.
   get #gone(): boolean {
     return this.#tid !== 0 && !existsSync(`/proc/self/task/${this.#tid}`);
-  }
-
-  #ended(): void {
-    if (this.#over) return;
-    this.#over = true;
-    sys.close(this.#doorbell);
-    const error = new Error(`the Worker that served queue ${this.queue} ended`);
-    if (this.#attached !== undefined) {
-      this.#attached.reject(error);
-      this.#attached = undefined;
-    } else if (Atomics.load(this.#words, QUEUE_STATE) !== LEFT) this.#events.died(error);
-    void this.#waitUntilGone();
-  }
-
-  async #waitUntilGone(): Promise<void> {
-    for (const until = performance.now() + EXIT_MS; !this.isClosed && performance.now() < until; ) await Bun.sleep(1);
-    this.#close();
   }
 }

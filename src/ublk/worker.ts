@@ -17,6 +17,9 @@ import {
   COMMAND,
   type FromWorker,
   LEFT,
+  NOT_YET,
+  OPENED,
+  OPENING,
   PING,
   QUEUE_STATE,
   REFUSE,
@@ -91,8 +94,10 @@ function stayAlive(): void {
 
 async function attach(message: AttachMessage): Promise<void> {
   const { spec, cpus, doorbell, commands } = message;
+  const shared = (words = new Int32Array(commands));
   if (cpus.length > 0) sys.schedSetAffinity(sys.gettid(), cpus);
   const target = await importTarget(message.module);
+  if (Atomics.compareExchange(shared, OPENING, NOT_YET, OPENED) !== NOT_YET) throw new Error("the device was given up");
   queue = new UblkQueue(spec, {
     requestError: (error, op, offset, length) => post({ type: "requesterror", error: asError(error), op, offset, length }),
     failed: (error) => post({ type: "fatal", error }),
@@ -105,15 +110,15 @@ async function attach(message: AttachMessage): Promise<void> {
       setImmediate(close);
     },
   });
-  attachment = checkAttachment(await target.attach(queue, message.shared), message.module);
-  const shared = (words = new Int32Array(commands));
   queue.doorbell(doorbell, () => {
     const command = Atomics.exchange(shared, COMMAND, 0);
     if ((command & REFUSE) !== 0) queue!.refuse(Atomics.load(shared, REFUSE_MS));
     if ((command & PING) !== 0) Atomics.store(shared, ALIVE, 1);
     if ((command & ABORT) !== 0) setImmediate(leave);
   });
-  post({ type: "attached", capabilities: capabilitiesOf(attachment), resources: queue.resources, tid: sys.gettid() });
+  post({ type: "opened", resources: queue.resources, tid: sys.gettid() });
+  attachment = checkAttachment(await target.attach(queue, message.shared), message.module);
+  post({ type: "attached", capabilities: capabilitiesOf(attachment) });
 }
 
 self.onmessage = ({ data }) => {
@@ -124,6 +129,7 @@ self.onmessage = ({ data }) => {
   stayAlive();
   attach(data).catch((error: unknown) => {
     queue?.close();
+    if (words !== undefined) Atomics.store(words, QUEUE_STATE, SHUT);
     post({ type: "failed", error: asError(error) });
   });
 };

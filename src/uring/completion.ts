@@ -64,6 +64,8 @@ export class CompletionQueue extends SubmissionQueue {
   #head: number;
   #inFlight = 0;
   #reaping = false;
+  #permanent = 0; // slots of permanent SQEs, below all others
+  #onPermanent: CompletionHandler = unexpected;
 
   constructor(memory: RingMemory, record: RingRecord, templates: number, slots: number) {
     super(memory, record, templates);
@@ -133,6 +135,8 @@ export class CompletionQueue extends SubmissionQueue {
   allocateTemplates(count: number, handler: CompletionHandler): void {
     if (this.#freeCount !== this.#free.length) throw new TypeError("permanent slots are taken before all others");
     for (let slot = 0; slot < count; slot++) this.#handlers[this.#free[--this.#freeCount]!] = handler;
+    this.#permanent = count;
+    this.#onPermanent = handler;
   }
 
   /** Gives a slot back. Its operation must have completed. */
@@ -313,7 +317,9 @@ export class CompletionQueue extends SubmissionQueue {
       return;
     }
     this.cqeAt = at;
-    this.#handlers[slot]!(result, flags, slot);
+    // A call that only ever has one callee is inlined.
+    if (slot < this.#permanent) this.#onPermanent(result, flags, slot);
+    else this.#handlers[slot]!(result, flags, slot);
   }
 
   #stray(slot: number, generation: number, result: number): void {

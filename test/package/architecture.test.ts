@@ -4,9 +4,6 @@ import { dirname, join, normalize } from "node:path";
 import { ROOT, run, trackedFiles } from "./repo.ts";
 
 const FILE_BYTES_MAX = 14 * 1024;
-/** The two state machines, a device's life and a tag's: what could leave them has left; the rest is one concept each. */
-const STATE_MACHINES = ["src/ublk/device.ts", "src/ublk/queue.ts"];
-const STATE_MACHINE_BYTES_MAX = 23 * 1024;
 
 /** What each room of src/ may import, besides itself. Arrows go one way; index.ts is the public face of all. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -84,9 +81,7 @@ describe("the architecture of src/", () => {
   });
 
   test(`has no file larger than ${FILE_BYTES_MAX} bytes`, () => {
-    const large = sources
-      .filter((s) => s.text.length > (STATE_MACHINES.includes(s.path) ? STATE_MACHINE_BYTES_MAX : FILE_BYTES_MAX))
-      .map((s) => `${s.path} ${s.text.length}`);
+    const large = sources.filter((s) => s.text.length > FILE_BYTES_MAX).map((s) => `${s.path} ${s.text.length}`);
     expect(large).toEqual([]);
   });
 

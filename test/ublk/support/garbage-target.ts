@@ -1,4 +1,4 @@
-/** Two targets of the package, unchanged, whose serving thread collects once between two marks: the log then tells its heap's address. */
+/** Two targets of the package, unchanged, whose serving thread collects three times between two marks: the log then tells its heap's address. */
 import { defineTarget } from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
 import memoryTarget from "../../../src/targets/memory.ts";
@@ -13,7 +13,7 @@ export default defineTarget({
   },
   attach(queue, { kind, inner }) {
     say("heap begin");
-    Bun.gc(true);
+    for (let i = 0; i < 3; i++) Bun.gc(true);
     say("heap end");
     return kind === "null" ? nullTarget.attach(queue, inner as never) : memoryTarget.attach(queue, inner as never);
   },

@@ -1,0 +1,45 @@
+import type { EventEmitter } from "node:events";
+import type { DeviceEvents, DeviceStateName } from "./device-types.ts";
+import { opName } from "./request.ts";
+import { RequestReporter } from "./request-reporter.ts";
+
+/** What a device has to say, to its listeners; where nobody listens, what must not be lost goes to stderr. */
+export class DeviceReports {
+  readonly #emitter: EventEmitter<DeviceEvents>;
+  readonly #path: string;
+  readonly #requests = new RequestReporter();
+
+  constructor(emitter: EventEmitter<DeviceEvents>, path: string) {
+    this.#emitter = emitter;
+    this.#path = path;
+  }
+
+  /** The device came to another place in its life. */
+  state(state: DeviceStateName): void {
+    this.#tell(() => this.#emitter.emit("state", state));
+  }
+
+  /** The device fails as a whole. */
+  failure(error: Error): void {
+    if (this.#emitter.listenerCount("failure") > 0) this.#tell(() => this.#emitter.emit("failure", error));
+    else process.stderr.write(`uring-ublk: ${this.#path} failed and is being stopped: ${error.stack ?? error.message}\n`);
+  }
+
+  /** A request failed by a throw of the target. */
+  requestError(error: unknown, op: number, offset: number, length: number): void {
+    const event = { error, op: opName(op), offset, length };
+    if (this.#emitter.listenerCount("requesterror") > 0) this.#tell(() => this.#emitter.emit("requesterror", event));
+    else this.#requests.report(this.#path, event);
+  }
+
+  // A listener that throws must not stop what is going on here: its error is its own program's.
+  #tell(emit: () => void): void {
+    try {
+      emit();
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import type { InlineTarget, TargetDefinition } from "./target.ts";
+
+/** A device's place in its life. */
+export type DeviceStateName = "starting" | "live" | "stopping" | "stopped";
+
+/** A request that failed by a throw of the target. */
+export interface RequestErrorEvent {
+  /** What the method threw, or its promise rejected with. */
+  readonly error: unknown;
+  /** `"READ"`, `"WRITE"`, ... */
+  readonly op: string;
+  /** Where the request starts, in bytes. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly length: number;
+}
+
+/** Events of a {@link UblkDevice}. */
+export interface DeviceEvents {
+  /** A target's method threw; the request was answered with the error's errno. Unheard ones go to stderr, one a second. */
+  requesterror: [RequestErrorEvent];
+  /** The device came to another place in its life. */
+  state: [DeviceStateName];
+  /** The device fails as a whole and is being stopped; {@link UblkDevice.finished} rejects with the error. */
+  failure: [Error];
+}
+
+/** Options of {@link UblkDevice.stop}. */
+export interface StopOptions {
+  /** How long requests that a target holds may still be answered, in milliseconds; then they get EIO. Default 5000. */
+  grace?: number;
+}
+
+/** What can be served. */
+export type Target<Options = never> = InlineTarget | TargetDefinition<Options, never> | TargetDefinition<Options, unknown> | URL | string;

@@ -1,0 +1,41 @@
+import type { RawRing } from "../uring/index.ts";
+import { HandRegistrations } from "./hand-registrations.ts";
+import type { QueueEvents, QueueSpec } from "./queue-spec.ts";
+import { Refusals } from "./refusals.ts";
+import { Serializer } from "./serializer.ts";
+import type { TagBuffers } from "./tag-buffers.ts";
+import type { TagCommands } from "./tag-commands.ts";
+import { TagSignals } from "./tag-signals.ts";
+
+/** What some requests have besides a commit to their end: a signal, pages registered by hand, a refused commit, a turn. */
+export class Extras {
+  readonly signals: TagSignals;
+  readonly refusals: Refusals;
+  readonly byHand: HandRegistrations;
+  /** With `serialize`: whose turn it is. */
+  readonly turns: Serializer | undefined;
+  readonly #events: QueueEvents;
+  readonly #buffers: TagBuffers;
+
+  constructor(raw: RawRing, spec: QueueSpec, events: QueueEvents, commands: TagCommands, buffers: TagBuffers) {
+    this.signals = new TagSignals(spec.device);
+    this.refusals = new Refusals(spec);
+    this.byHand = new HandRegistrations(raw, spec.device, commands, buffers);
+    this.turns = spec.serialize ? new Serializer() : undefined;
+    this.#events = events;
+    this.#buffers = buffers;
+  }
+
+  /** Whether any request has one. */
+  get any(): boolean {
+    return this.turns !== undefined || this.signals.count > 0 || this.refusals.count > 0 || this.#buffers.byHandCount > 0;
+  }
+
+  /** A tag's request is about to be committed. Answers the tag whose turn it is now, or -1. */
+  end(tag: number): number {
+    this.signals.forget(tag);
+    this.refusals.forget(tag);
+    if (this.#buffers.isByHand(tag)) this.byHand.unregister(tag, (error) => this.#events.failed(error));
+    return this.turns === undefined ? -1 : this.turns.leave(tag);
+  }
+}

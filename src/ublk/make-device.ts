@@ -1,0 +1,80 @@
+import { checkRoom, chooseMode } from "./add.ts";
+import { UblkControl } from "./control.ts";
+import type { Target } from "./device-types.ts";
+import { type CheckedGeometry, checkGeometry } from "./geometry.ts";
+import type { DeviceInfo } from "./info.ts";
+import { asDefinition, importTarget, moduleOf } from "./inline.ts";
+import { StepLimit, unlessAborted } from "./limits.ts";
+import { Making } from "./making.ts";
+import type { DataMode } from "./queue-spec.ts";
+import type { CheckedOptions } from "./serve-options.ts";
+import type { Opened, TargetDefinition } from "./target.ts";
+
+/** What a device is made of: all that exists before anything serves it. */
+export interface DeviceParts {
+  readonly control: UblkControl;
+  readonly options: CheckedOptions;
+  readonly info: DeviceInfo;
+  readonly mode: DataMode;
+  readonly charFd: number;
+  readonly target: TargetDefinition;
+  readonly opened: Opened<unknown>;
+  readonly geometry: CheckedGeometry;
+  /** The target's module, where Workers import it. */
+  readonly module: string | undefined;
+}
+
+/**
+ * Opens the target, adds the device, opens its char device, and lets `begin` take over. Whatever fails before that leaves nothing
+ * behind. `begin` must have the lifeline know the device when it returns.
+ */
+export async function makeDevice<Device>(target: Target, options: CheckedOptions, begin: (parts: DeviceParts) => Device): Promise<Device> {
+  const module = moduleOf(target);
+  const definition = module === undefined ? asDefinition(target) : await importWithin(module, options.timeoutMs);
+  const control = await UblkControl.open({ timeoutMs: options.timeoutMs, encoding: options.encoding });
+  const making = new Making(control, options);
+  let opened: Opened<unknown> | undefined;
+  try {
+    opened = await openWithin(definition, module, options);
+    const geometry = checkGeometry(opened);
+    const mode = chooseMode(options, geometry, control.features);
+    checkRoom(options, geometry, mode);
+    if (module !== undefined) checkCloneable(opened.shared);
+    const { info, charFd } = await making.make(mode);
+    return begin({ control, options, info, mode, charFd, target: definition, opened, geometry, module });
+  } catch (error) {
+    await making.undo();
+    try {
+      if (opened !== undefined) await definition.close?.(opened.shared as never);
+    } finally {
+      await control.close();
+    }
+    throw error;
+  } finally {
+    making.end();
+  }
+}
+
+async function importWithin(module: string, limitMs: number): Promise<TargetDefinition> {
+  using limit = new StepLimit(limitMs, `the import of ${module}`);
+  return await unlessAborted(importTarget(module), limit.signal);
+}
+
+async function openWithin(definition: TargetDefinition, module: string | undefined, options: CheckedOptions): Promise<Opened<unknown>> {
+  using limit = new StepLimit(options.timeoutMs, module === undefined ? "open()" : `open() of ${module}`);
+  // What is opened too late is nobody's: it is closed at once.
+  const late = (opened: Opened<unknown>): unknown => definition.close?.(opened.shared as never);
+  return await unlessAborted(definition.open(options.options as never), limit.signal, late);
+}
+
+// What every Worker is handed is cloned: said before anything is made, and in words.
+function checkCloneable(shared: unknown): void {
+  try {
+    structuredClone(shared);
+  } catch (error) {
+    throw new TypeError(
+      "target: open() returned a shared that cannot be handed to Workers; it may hold descriptors, SharedArrayBuffers and plain data",
+      { cause: error },
+    );
+  }
+}

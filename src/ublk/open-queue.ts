@@ -1,0 +1,61 @@
+import { Arena, PAGE_SIZE, PROT_READ } from "../ffi/index.ts";
+import { Driver, RawRing } from "../uring/index.ts";
+import { UBLK_MAX_QUEUE_DEPTH } from "./abi.ts";
+import type { QueueSpec } from "./queue-spec.ts";
+import { DESCRIPTOR_WORDS } from "./request.ts";
+import { TagBuffers } from "./tag-buffers.ts";
+import { CHAR_FILE } from "./tag-commands.ts";
+
+const descriptorBytes = (depth: number): number => Math.ceil((depth * DESCRIPTOR_WORDS * 4) / PAGE_SIZE) * PAGE_SIZE;
+const STRIDE = descriptorBytes(UBLK_MAX_QUEUE_DEPTH);
+const SPARE_SLOTS = 32;
+
+/** The most slots a ring can have: its CQ's limit. */
+export const SLOTS_MAX = 65536;
+
+const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
+
+/** Slots that a queue's ring needs: tags, their operations, registrations by hand, and some for the thread. */
+export function slotsOf({ depth, members, mode }: Pick<QueueSpec, "depth" | "members" | "mode">): number {
+  return depth * (1 + members) + (mode === "copy" ? 0 : depth * 2) + SPARE_SLOTS * 2;
+}
+
+/** What a queue holds of the kernel. */
+export interface QueueParts {
+  /** The ring, with the char device in its file table and room for the tags' pages in its buffer table. */
+  readonly raw: RawRing;
+  readonly driver: Driver;
+  /** The mapped descriptors of the tags. */
+  readonly descriptors: Arena;
+  readonly buffers: TagBuffers;
+}
+
+/** Opens the ring of a queue and what belongs to it. Whatever fails leaves nothing open. */
+export function openQueue(spec: QueueSpec, awaiting: () => boolean): QueueParts {
+  const raw = openRing(spec);
+  let buffers: TagBuffers | undefined;
+  let descriptors: Arena | undefined;
+  try {
+    buffers = new TagBuffers(spec);
+    raw.register.sparseFiles(1);
+    raw.register.updateFiles(CHAR_FILE, [spec.charFd]);
+    if (buffers.tableSlots > 0) raw.register.sparseBuffers(buffers.tableSlots);
+    // The stride is fixed and the length exact: anything else silently maps another queue, or fails.
+    descriptors = Arena.map(spec.charFd, spec.queue * STRIDE, descriptorBytes(spec.depth), PROT_READ);
+    const driver = new Driver(raw, { serving: spec.serving, synchronous: spec.synchronous, awaiting });
+    return { raw, driver, descriptors, buffers };
+  } catch (error) {
+    raw.close();
+    buffers?.dispose(false);
+    descriptors?.dispose();
+    throw error;
+  }
+}
+
+function openRing(spec: QueueSpec): RawRing {
+  const { depth, members } = spec;
+  const ordinary = Math.min(depth * members, 4096) + SPARE_SLOTS;
+  const entries = Math.min(powerOfTwo(depth + ordinary), 32768);
+  const cqEntries = Math.min(Math.max(powerOfTwo(slotsOf(spec)), entries), SLOTS_MAX);
+  return new RawRing({ entries, cqEntries, sqArray: true }, { templates: depth });
+}

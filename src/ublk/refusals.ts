@@ -1,0 +1,44 @@
+import { UblkError } from "./error.ts";
+import type { QueueSpec } from "./queue-spec.ts";
+
+/** How often a commit is repeated. */
+const REPEATS = 3;
+
+/**
+ * Commands of tags that the kernel refused. After a commit the request is still ours, and a client waits for it: it is worth repeating,
+ * though not for ever.
+ */
+export class Refusals {
+  readonly #spec: QueueSpec;
+  readonly #times = new Map<number, number>();
+
+  constructor(spec: QueueSpec) {
+    this.#spec = spec;
+  }
+
+  /** Tags whose commit was refused, and has not got through since. */
+  get count(): number {
+    return this.#times.size;
+  }
+
+  /** Why a tag could not be fetched. */
+  ofFetch(tag: number, errno: number): UblkError {
+    return this.#error("FETCH_REQ", tag, errno);
+  }
+
+  /** Counts a commit that was refused. Answers undefined while it is to be repeated, and an error then. */
+  ofCommit(tag: number, errno: number): UblkError | undefined {
+    const times = (this.#times.get(tag) ?? 0) + 1;
+    this.#times.set(tag, times);
+    return times > REPEATS ? this.#error("COMMIT_AND_FETCH_REQ", tag, errno) : undefined;
+  }
+
+  /** The tag's commit is another one from now on. */
+  forget(tag: number): void {
+    this.#times.delete(tag);
+  }
+
+  #error(command: string, tag: number, errno: number): UblkError {
+    return new UblkError({ command, device: this.#spec.device, errno, subject: `queue ${this.#spec.queue} tag ${tag}` });
+  }
+}

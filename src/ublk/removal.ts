@@ -1,0 +1,63 @@
+import type { UblkControl } from "./control.ts";
+import { deleteNow } from "./delete-now.ts";
+import { UblkError } from "./error.ts";
+import { charPath } from "./nodes.ts";
+import { removeState } from "./state-file.ts";
+import { deleteFromOutside } from "./stop-device.ts";
+
+/** How long DEL_DEV may wait for whoever still has a device open. */
+const DELETE_MS = 5_000;
+const DELETE_NOW_MS = 3_000;
+const DEAD_MS = 5_000;
+const POLL_MS = 5;
+
+/**
+ * Deletes a device that its server has let go.
+ *
+ * DEL_DEV waits for the device's requests, beyond the reach of signals: whoever cannot have them answered must not send it. A device
+ * that the kernel does not take back therefore ends this process, with the `cause` in its last words.
+ */
+export async function removeDevice(control: UblkControl, id: number, cause: () => Error | undefined): Promise<void> {
+  if (!(await isDead(control, id))) lastResort(id, cause());
+  try {
+    await control.deleteDevice(id, { timeoutMs: DELETE_MS });
+  } catch (error) {
+    // Somebody still has the block device open: the device is deleted, and its id is free when they let go.
+    if (!(error instanceof UblkError) || (error.code !== "ETIMEDOUT" && error.code !== "ENODEV")) throw error;
+  }
+}
+
+/** Deletes a device that never had a disk; what cannot be deleted is left, for there is an error to tell of already. */
+export async function removeUnused(control: UblkControl, id: number): Promise<void> {
+  await control.deleteDevice(id, { timeoutMs: DELETE_MS }).catch(() => {});
+}
+
+/** Deletes a device synchronously, in a process that is exiting. `released`: nothing of this process holds it any more. */
+export function removeNow(id: number, released: boolean): void {
+  // A thread that does not let go keeps the char device open, and only the end of the process closes it: waiting would be for ever.
+  if (released && deleteNow(id, DELETE_NOW_MS)) removeState(id);
+  else process.stderr.write(`uring-ublk: ${charPath(id)} may stay behind, dead: \`uring-ublk del ${id}\` removes it\n`);
+}
+
+// The kernel takes a device back when its char device is let go. Asked with the command that takes no lock.
+async function isDead(control: UblkControl, id: number): Promise<boolean> {
+  for (const until = performance.now() + DEAD_MS; performance.now() < until; await Bun.sleep(POLL_MS)) {
+    try {
+      if ((await control.getDeviceInfo1(id, { timeoutMs: DEAD_MS })).state === "dead") return true;
+    } catch (error) {
+      return error instanceof UblkError && error.code === "ENODEV";
+    }
+  }
+  return false;
+}
+
+function lastResort(id: number, cause = new Error("its server does not answer")): never {
+  process.stderr.write(
+    `uring-ublk: device ${id} is not released ${DEAD_MS} ms after its server failed (${cause.message}).\n` +
+      "uring-ublk: ending this process, so that the kernel fails the requests that clients wait for.\n",
+  );
+  deleteFromOutside(id);
+  removeState(id);
+  process.kill(process.pid, "SIGKILL");
+  throw cause;
+}

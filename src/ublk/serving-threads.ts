@@ -1,0 +1,107 @@
+import type { UblkControl } from "./control.ts";
+import { StepLimit, withLimit } from "./limits.ts";
+import { LocalThread } from "./local-thread.ts";
+import type { Capabilities } from "./methods.ts";
+import type { QueueSpec } from "./queue-spec.ts";
+import type { TargetDefinition } from "./target.ts";
+import { type QueueThread, release, type ThreadEvents } from "./thread.ts";
+import { WorkerThread } from "./worker-thread.ts";
+
+const ABORT_MS = 2_000;
+
+/** What the queues of a device have in common, and what serves them. */
+export interface ServingPlan {
+  /** A queue's specification; the queue's number is added. */
+  readonly spec: Omit<QueueSpec, "queue">;
+  /** Hardware queues. */
+  readonly queues: number;
+  /** What is attached on the calling thread. */
+  readonly target: TargetDefinition;
+  /** What is imported and attached in Workers instead. */
+  readonly module: string | undefined;
+  /** What the target's `open` hands to every thread. */
+  readonly shared: unknown;
+  /** How long attaching may take for each queue. */
+  readonly limitMs: number;
+}
+
+/** The threads that serve a device: one for each queue. */
+export class ServingThreads {
+  readonly #threads: QueueThread[] = [];
+
+  /** The threads, in the order of their queues. */
+  get all(): readonly QueueThread[] {
+    return this.#threads;
+  }
+
+  /** What every thread can do; the kernel spreads requests over all of them. */
+  get capabilities(): Capabilities {
+    const all = (name: keyof Capabilities): boolean => this.#threads.every(({ capabilities }) => capabilities[name]);
+    return { write: all("write"), flush: all("flush"), discard: all("discard"), writeZeroes: all("writeZeroes") };
+  }
+
+  /** Resolves when every queue is closed. */
+  get closed(): Promise<unknown> {
+    return Promise.all(this.#threads.map((thread) => thread.closed));
+  }
+
+  /** Attaches the target once for every queue. Nothing is served yet. What is given up, by the limit or by `stop`, leaves nothing. */
+  async attach(plan: ServingPlan, control: UblkControl, events: ThreadEvents, stop: AbortSignal): Promise<void> {
+    const { target, module, shared } = plan;
+    for (let queue = 0; queue < plan.queues; queue++) {
+      const spec = { ...plan.spec, queue };
+      using limit = new StepLimit(plan.limitMs, `queue ${queue}`, stop);
+      // Known before it is attached: the process may end meanwhile.
+      if (module === undefined) await this.#add(new LocalThread(spec, events)).attach(target, shared, limit);
+      else {
+        const cpus = await control.getQueueAffinity(spec.device, queue);
+        await this.#add(new WorkerThread(spec, events)).attach(module, shared, cpus, limit);
+      }
+      stop.throwIfAborted();
+    }
+  }
+
+  /** Fetches the tags of every queue and serves. */
+  start(): void {
+    for (const thread of this.#threads) thread.start();
+  }
+
+  /** Whether all of them still take commands. */
+  async answer(limitMs: number): Promise<boolean> {
+    const answers = await Promise.all(this.#threads.map((thread) => thread.answers(limitMs)));
+    return !answers.includes(false);
+  }
+
+  /** Fails what has been open for `ms` or longer. */
+  refuse(ms: number): void {
+    for (const thread of this.#threads) thread.refuse(ms);
+  }
+
+  /** Makes every thread let go of its queue, the ones that do not hear included, and closes what a dead one has left. */
+  async tearDown(): Promise<void> {
+    for (const thread of this.#threads) thread.abort();
+    await withLimit(this.closed, ABORT_MS, "").catch(() => {
+      for (const thread of this.#threads) if (thread instanceof WorkerThread) thread.terminate();
+    });
+    await withLimit(this.closed, ABORT_MS, "").catch(() => {});
+    for (const { resources } of this.#threads) release(resources);
+  }
+
+  /** Makes them let go while this thread waits, in a process that is exiting. Answers whether all have. */
+  tearDownNow(limitMs: number): boolean {
+    for (const thread of this.#threads) thread.abort();
+    const until = performance.now() + limitMs;
+    while (!this.#closedNow() && performance.now() < until) Bun.sleepSync(1);
+    for (const { resources } of this.#threads) release(resources);
+    return this.#closedNow();
+  }
+
+  #add<Thread extends QueueThread>(thread: Thread): Thread {
+    this.#threads.push(thread);
+    return thread;
+  }
+
+  #closedNow(): boolean {
+    return this.#threads.every((thread) => thread.isClosed);
+  }
+}

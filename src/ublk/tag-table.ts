@@ -1,0 +1,178 @@
+import type { Driver } from "../uring/index.ts";
+import { UBLK_IO_F_FUA, UBLK_IO_F_NOUNMAP } from "./abi.ts";
+import type { UblkQueue } from "./queue.ts";
+import { DESCRIPTOR_WORDS, DeferredRequest, Op, type RequestBuffer, TagContext, type UblkRequest } from "./request.ts";
+import type { TagBuffers } from "./tag-buffers.ts";
+import type { TagMembers } from "./tag-members.ts";
+import type { TagSignals } from "./tag-signals.ts";
+import { DEAD, FETCHING, HELD, IN_HANDLER, IN_KERNEL, isOpen, OPEN } from "./tag-states.ts";
+
+/** What a tag table consults. */
+export interface TagTableParts {
+  readonly queue: UblkQueue;
+  /** The mapped descriptors of the tags. */
+  readonly iod: Int32Array;
+  readonly buffers: TagBuffers;
+  readonly driver: Driver;
+  readonly members: TagMembers;
+  readonly signals: TagSignals;
+  /** A request has got a signal: there is more to its end than a commit. */
+  readonly signalled: () => void;
+}
+
+/** The tags of a queue: where each is in its life, and what its request may ask for while it is open. */
+export class TagTable {
+  /** Their states, see tag-states.ts. */
+  readonly states: Uint8Array;
+  /** When a request was left open. */
+  readonly since: Float64Array;
+  /** 1: the request ends when an operation of the described layer does, and not before. */
+  readonly selfEnding: Uint8Array;
+  /** Requests that a token ends. */
+  deferred = 0;
+  /** The queue is closed: no request is open any more. */
+  closed = false;
+  readonly #generations: Int32Array; // requests of a tag that were left open: what makes a token stale
+  readonly #contexts: (TagContext | undefined)[];
+  readonly #queue: UblkQueue;
+  readonly #iod: Int32Array;
+  readonly #buffers: TagBuffers;
+  readonly #driver: Driver;
+  readonly #members: TagMembers;
+  readonly #signals: TagSignals;
+  readonly #signalled: () => void;
+
+  constructor(depth: number, { queue, iod, buffers, driver, members, signals, signalled }: TagTableParts) {
+    this.states = new Uint8Array(depth).fill(FETCHING);
+    this.since = new Float64Array(depth);
+    this.selfEnding = new Uint8Array(depth);
+    this.#generations = new Int32Array(depth);
+    this.#contexts = new Array<TagContext | undefined>(depth).fill(undefined);
+    this.#queue = queue;
+    this.#iod = iod;
+    this.#buffers = buffers;
+    this.#driver = driver;
+    this.#members = members;
+    this.#signals = signals;
+    this.#signalled = signalled;
+  }
+
+  /** Requests that are open. */
+  get open(): number {
+    let open = 0;
+    for (const state of this.states) if (isOpen(state)) open++;
+    return open;
+  }
+
+  /** Whether a token is still good. */
+  isOpen(tag: number, generation: number): boolean {
+    const state = this.states[tag];
+    return !this.closed && this.#generations[tag] === generation && (state === OPEN || state === HELD || state === IN_HANDLER);
+  }
+
+  /** The data of a tag's request as memory. */
+  bytesOf(tag: number): Uint8Array<ArrayBuffer> {
+    if ((this.#iod[tag * DESCRIPTOR_WORDS]! & 0xff) > Op.WRITE) throw new TypeError("only READ and WRITE requests carry data");
+    return this.#buffers.bytes(tag, this.#iod[tag * DESCRIPTOR_WORDS + 1]! * 512);
+  }
+
+  /** The data in whatever form the mode gives it. */
+  bufferOf(tag: number, op: number): RequestBuffer {
+    return this.#buffers.buffer(tag, op, this.#iod[tag * DESCRIPTOR_WORDS + 1]! * 512);
+  }
+
+  /** The tag's context, filled for its request. */
+  contextOf(tag: number, flags: number): TagContext {
+    const context = (this.#contexts[tag] ??= new TagContext(this, tag));
+    context.fua = (flags & UBLK_IO_F_FUA) !== 0;
+    context.noUnmap = (flags & UBLK_IO_F_NOUNMAP) !== 0;
+    return context;
+  }
+
+  /** The signal of a tag's request; one that is aborted if the request is over. */
+  signalOf(tag: number, generation = this.#generations[tag]!): AbortSignal {
+    const state = this.states[tag];
+    if (this.closed || this.#generations[tag] !== generation || state === IN_KERNEL || state === DEAD) return this.#signals.over();
+    this.#signalled();
+    return this.#signals.of(tag);
+  }
+
+  /** A token for the request that a handler looks at. */
+  defer(request: UblkRequest): DeferredRequest {
+    const { tag } = request;
+    this.leaveOpen(tag, OPEN);
+    return new DeferredRequest(this.#queue, this, request, this.#generations[tag]!);
+  }
+
+  /** The slot for one of the request's own operations. */
+  memberSlot(tag: number, index: number): number {
+    this.leaveOpen(tag, HELD);
+    return this.#members.take(tag, index);
+  }
+
+  /** Reads a file into the request's data. */
+  readFrom(tag: number, fd: number, fileOffset: number, at: number, length: number, member: number): void {
+    this.#checkRange(tag, Op.READ, at, length);
+    this.leaveOpen(tag, HELD);
+    this.#members.read(tag, member, fd, fileOffset, at, length);
+  }
+
+  /** Writes the request's data to a file. */
+  writeTo(tag: number, fd: number, fileOffset: number, rwFlags: number, at: number, length: number, member: number): void {
+    this.#checkRange(tag, Op.WRITE, at, length);
+    this.leaveOpen(tag, HELD);
+    this.#members.write(tag, member, fd, fileOffset, at, length, rwFlags);
+  }
+
+  /** The request outlives the handler's call: by a token, or by operations of its own. */
+  leaveOpen(tag: number, how: number): void {
+    const state = this.states[tag]!;
+    if (state === IN_HANDLER) this.since[tag] = performance.now();
+    else if (state !== OPEN && state !== HELD)
+      throw new TypeError("the request is finished already: the kernel may have the next one on its tag");
+    if (how === OPEN && state !== OPEN) {
+      this.deferred++;
+      this.#driver.reconsider();
+    }
+    if (state !== OPEN) this.states[tag] = how;
+    this.#driver.kick();
+  }
+
+  /** The handler has returned, and the request is not finished: something must be on its way to do that. */
+  checkLeftOpen(tag: number): void {
+    const state = this.states[tag];
+    if (state === IN_HANDLER || (state === HELD && this.#members.pending(tag) === 0)) {
+      throw new TypeError("the handler returned without completing, failing or deferring the request, and started no operation for it");
+    }
+  }
+
+  /** The request ends: its tokens and contexts are void from here on. */
+  close(tag: number): void {
+    this.#checkFinishable(tag);
+    if (this.states[tag] === OPEN) this.deferred--;
+    this.selfEnding[tag] = 0;
+    this.#generations[tag] = (this.#generations[tag]! + 1) | 0;
+  }
+
+  #checkFinishable(tag: number): void {
+    if (this.#members.pending(tag) > 0)
+      throw new TypeError("the request has operations of its own in flight: it can be finished after the last of them");
+    const state = this.states[tag];
+    if (state === IN_KERNEL || state === DEAD || state === FETCHING) throw new TypeError(`tag ${tag} has no open request`);
+  }
+
+  #checkRange(tag: number, op: number, at: number, length: number): void {
+    const word = tag * DESCRIPTOR_WORDS;
+    const have = this.#iod[word + 1]! * 512;
+    if ((this.#iod[word]! & 0xff) !== op) wrongKind(op);
+    if (!(at >= 0 && length > 0 && at + length <= have)) outside(at, length, have);
+  }
+}
+
+function wrongKind(op: number): never {
+  throw new TypeError(op === Op.READ ? "readFrom is for READ requests" : "writeTo is for WRITE requests");
+}
+
+function outside(at: number, length: number, have: number): never {
+  throw new RangeError(`bytes ${at}..${at + length} lie outside the request of ${have} bytes`);
+}

@@ -1,6 +1,6 @@
 import { SystemError, sys } from "../ffi/index.ts";
 import type { Driver } from "./driver.ts";
-import { POLLHUP, POLLIN } from "./ops/control.ts";
+import { POLLHUP, POLLIN } from "./ops/poll.ts";
 import type { RawRing } from "./raw-ring.ts";
 
 const AF_UNIX = 1;

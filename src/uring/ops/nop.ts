@@ -1,13 +1,5 @@
-import {
-  IORING_NOP_CQE32,
-  IORING_NOP_FILE,
-  IORING_NOP_FIXED_BUFFER,
-  IORING_NOP_FIXED_FILE,
-  IORING_NOP_INJECT_RESULT,
-  IORING_NOP_TW,
-  IORING_OP_NOP,
-  IORING_OP_NOP128,
-} from "../abi.ts";
+import { high32 } from "../../ffi/index.ts";
+import { IORING_NOP_FIXED_FILE, IORING_OP_NOP, IORING_OP_NOP128 } from "../abi.ts";
 import { type Direction, type Fd, FixedBuffer, FixedFile } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
 import { count, declare, Operation } from "../operation.ts";
@@ -27,42 +19,43 @@ export interface NopOptions {
   extra?: readonly [number, number];
 }
 
+const SQE_EXTRA = 2; // both 64-bit fields behind the descriptor
 const OPTIONS = ["result", "fd", "buffer", "taskWork", "extra"] as const;
 
-type NopWords = [flags: number, result: number, fd: number, bufferIndex: number, extra1: number, extra2: number];
+type NopWords = [flags: number, result: number, fd: number, bufferIndex: number];
 
-function extraOf(what: string, extra: readonly [number, number], l: Lowering): readonly [number, number] {
-  l.needs("IORING_NOP_CQE32");
+// Beside the raw writer, which would have to split them each time.
+function setExtra(what: string, extra: readonly [number, number], l: Lowering): number {
+  const flag = l.needs("IORING_NOP_CQE32");
   if (l.ring?.record.cqe === 16) throw new TypeError(`${what}: extra needs a ring opened with cqe: 32 or cqe: 'mixed'`);
-  return [checkInteger(what, "extra", extra[0], 0, 2 ** 53 - 1), checkInteger(what, "extra", extra[1], 0, 2 ** 53 - 1)];
+  for (const [i, value] of extra.entries()) {
+    checkInteger(what, "extra", value, 0, 2 ** 53 - 1);
+    l.set(SQE_EXTRA + 2 * i, value | 0);
+    l.set(SQE_EXTRA + 2 * i + 1, high32(value));
+  }
+  return flag;
 }
 
 function lower(what: string, { result, fd, buffer, taskWork, extra }: NopOptions, l: Lowering): NopWords {
   let flags = 0;
   if (result !== undefined) {
     checkInteger(what, "result", result, -0x8000_0000, 0x7fff_ffff);
-    l.needs("IORING_NOP_INJECT_RESULT");
-    flags |= IORING_NOP_INJECT_RESULT;
+    flags |= l.needs("IORING_NOP_INJECT_RESULT");
   }
   let file = -1;
   if (fd !== undefined) {
-    l.needs("IORING_NOP_FILE");
+    flags |= l.needs("IORING_NOP_FILE");
     // Not IOSQE_FIXED_FILE: the NOP looks its file up by itself.
     file = fd instanceof FixedFile ? fd.slot : l.file(fd);
-    flags |= fd instanceof FixedFile ? IORING_NOP_FILE | IORING_NOP_FIXED_FILE : IORING_NOP_FILE;
+    if (fd instanceof FixedFile) flags |= IORING_NOP_FIXED_FILE;
   }
   if (buffer !== undefined) {
     if (!(buffer instanceof FixedBuffer)) throw new TypeError(`${what}: buffer must be a FixedBuffer`);
-    l.needs("IORING_NOP_FIXED_BUFFER");
-    flags |= IORING_NOP_FIXED_BUFFER;
+    flags |= l.needs("IORING_NOP_FIXED_BUFFER");
   }
-  if (taskWork !== undefined && checkBoolean(what, "taskWork", taskWork)) {
-    l.needs("IORING_NOP_TW");
-    flags |= IORING_NOP_TW;
-  }
-  const [extra1, extra2] = extra === undefined ? [0, 0] : extraOf(what, extra, l);
-  if (extra !== undefined) flags |= IORING_NOP_CQE32;
-  return [flags, result ?? 0, file, buffer?.index ?? 0, extra1, extra2];
+  if (taskWork !== undefined && checkBoolean(what, "taskWork", taskWork)) flags |= l.needs("IORING_NOP_TW");
+  if (extra !== undefined) flags |= setExtra(what, extra, l);
+  return [flags, result ?? 0, file, buffer?.index ?? 0];
 }
 
 export const NOP = declare({
@@ -72,16 +65,8 @@ export const NOP = declare({
   since: "5.1",
   completions: "one",
   options: OPTIONS,
-  raw(
-    slot: number,
-    flags: number = 0,
-    result: number = 0,
-    fd: number = -1,
-    bufferIndex: number = 0,
-    extra1: number = 0,
-    extra2: number = 0,
-  ) {
-    this.prep(IORING_OP_NOP, slot, fd, extra1, extra2, result, flags, bufferIndex, 0, 0);
+  raw(slot: number, flags: number = 0, result: number = 0, fd: number = -1, bufferIndex: number = 0) {
+    this.prep(IORING_OP_NOP, slot, fd, 0, 0, result, flags, bufferIndex, 0, 0);
   },
   lower: (o: NopOptions, l): NopWords => lower("nop", o, l),
   result: count,
@@ -96,17 +81,9 @@ export const NOP128 = declare({
   since: "5.19",
   completions: "one",
   options: OPTIONS,
-  raw(
-    slot: number,
-    flags: number = 0,
-    result: number = 0,
-    fd: number = -1,
-    bufferIndex: number = 0,
-    extra1: number = 0,
-    extra2: number = 0,
-  ) {
+  raw(slot: number, flags: number = 0, result: number = 0, fd: number = -1, bufferIndex: number = 0) {
     // Where every SQE has 128 bytes the plain opcode is the one that all kernels know; a mixed ring needs the long one (6.19).
-    this.prep128(this.record.sqe === 128 ? IORING_OP_NOP : IORING_OP_NOP128, slot, fd, extra1, extra2, flags, NOTHING);
+    this.prep128(this.record.sqe === 128 ? IORING_OP_NOP : IORING_OP_NOP128, slot, fd, 0, 0, flags, NOTHING);
     this.setWord(6, result);
     this.setWord(10, bufferIndex);
   },

@@ -12,7 +12,7 @@ import { WAITID } from "../ops/waitid.ts";
 
 /** Raw writers of the ring itself: timers, cancels, polls, messages, commands, tables, and of processes and futexes. Each comes from the declaration of its operation. */
 export const controlWriters = {
-  /** `IORING_OP_NOP`: flags (`IORING_NOP_*`), result to inject, fd or slot, buffer index, two extra values for a CQE of 32 bytes. */
+  /** `IORING_OP_NOP`: flags (`IORING_NOP_*`), result to inject, fd or slot, buffer index. */
   nop: NOP.raw,
   /** `IORING_OP_NOP128` (or `NOP` where every SQE has 128 bytes): as `nop`. */
   nop128: NOP128.raw,

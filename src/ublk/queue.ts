@@ -40,7 +40,7 @@ export class UblkQueue {
   readonly #events: QueueEvents;
   private readonly iod: Int32Array;
   private readonly states: Uint8Array; // of the tag table
-  readonly #tags: TagTable;
+  private readonly tags: TagTable;
   private readonly request: UblkRequest;
   private readonly commands: TagCommands;
   readonly #buffers: TagBuffers;
@@ -60,7 +60,7 @@ export class UblkQueue {
     this.spec = spec;
     this.#events = events;
     // Before it serves, the thread waits for messages: only the event loop brings those.
-    const { raw, driver, descriptors, buffers } = openQueue(spec, () => this.handler === undefined || this.#tags.deferred > 0);
+    const { raw, driver, descriptors, buffers } = openQueue(spec, () => this.handler === undefined || this.tags.deferred > 0);
     this.raw = raw;
     this.driver = driver;
     this.descriptors = descriptors;
@@ -72,7 +72,7 @@ export class UblkQueue {
     this.commands = new TagCommands(raw, spec, buffers);
     this.#members = new TagMembers(raw, spec, buffers, (tag, result, member) => this.#onMember(tag, result, member));
     this.#extras = new Extras(raw, spec, events, this.commands, buffers);
-    this.#tags = new TagTable(spec.depth, {
+    this.tags = new TagTable(spec.depth, {
       queue: this,
       iod: this.iod,
       buffers,
@@ -83,8 +83,8 @@ export class UblkQueue {
         this.rare = true;
       },
     });
-    this.states = this.#tags.states;
-    this.request = new UblkRequest(this, this.#tags, this.iod);
+    this.states = this.tags.states;
+    this.request = new UblkRequest(this, this.tags, this.iod);
     this.#live = spec.depth;
     this.rare = spec.serialize;
     this.special = buffers.inMemory ? 0 : UBLK_IO_F_NEED_REG_BUF;
@@ -104,7 +104,7 @@ export class UblkQueue {
 
   /** Requests that are open: deferred, or with operations in flight. */
   get open(): number {
-    return this.#tags.open;
+    return this.tags.open;
   }
 
   /** Whether everything is unmapped and closed. */
@@ -131,7 +131,7 @@ export class UblkQueue {
   refuse(ms: number): void {
     const latest = performance.now() - ms;
     for (let tag = 0; tag < this.spec.depth; tag++) {
-      if (isOpen(this.states[tag]!) && this.#tags.since[tag]! <= latest) this.#abort(tag);
+      if (isOpen(this.states[tag]!) && this.tags.since[tag]! <= latest) this.#abort(tag);
     }
     this.driver.kick();
   }
@@ -145,7 +145,7 @@ export class UblkQueue {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#tags.closed = true;
+    this.tags.closed = true;
     this.#abandoned = this.ring.inFlight > 0 || this.states.some((state, tag) => state === HELD && this.#members.pending(tag) > 0);
     this.#extras.signals.abortAll();
     this.descriptors.dispose();
@@ -162,7 +162,7 @@ export class UblkQueue {
 
   /** The request ends with an operation of the described layer, which uses its data: nothing else may end it before. @internal */
   endsByItself(tag: number): void {
-    this.#tags.selfEnding[tag] = 1;
+    this.tags.selfEnding[tag] = 1;
   }
 
   /** Success, turned into what the driver wants to hear. @internal */
@@ -192,14 +192,14 @@ export class UblkQueue {
 
   // The functions of this path are small on purpose: the JIT inlines only those, and a request passes through all of them.
   private onTag(result: number, tag: number): void {
-    if (result !== 0 || (this.iod[tag * DESCRIPTOR_WORDS]! & this.special) !== this.plain) this.#onTagWithCare(result, tag);
+    if (result !== 0 || (this.iod[tag * DESCRIPTOR_WORDS]! & this.special) !== this.plain) this.onTagWithCare(result, tag);
     else {
       this.requests++;
       this.serve(tag);
     }
   }
 
-  #onTagWithCare(result: number, tag: number): void {
+  private onTagWithCare(result: number, tag: number): void {
     if (result === ENODEV) this.#died(tag);
     else if (result !== 0) this.#rejected(tag, result);
     else {
@@ -214,7 +214,7 @@ export class UblkQueue {
     if (turns === undefined || turns.enter(tag)) this.serve(tag);
     else {
       this.states[tag] = WAITING;
-      this.#tags.since[tag] = performance.now();
+      this.tags.since[tag] = performance.now();
     }
   }
 
@@ -224,9 +224,9 @@ export class UblkQueue {
     request.tag = tag;
     try {
       this.handler!.handle(request);
-      if (this.states[tag] !== IN_KERNEL) this.#tags.checkLeftOpen(tag);
+      if (this.states[tag] !== IN_KERNEL) this.tags.checkLeftOpen(tag);
     } catch (error) {
-      this.#threw(tag, error);
+      this.threw(tag, error);
     }
     request.tag = -1;
   }
@@ -237,7 +237,7 @@ export class UblkQueue {
   }
 
   // A throw fails its own request and nothing else.
-  #threw(tag: number, error: unknown): void {
+  private threw(tag: number, error: unknown): void {
     const { op, offset, length } = this.#load(tag);
     const state = this.states[tag];
     if (state === IN_HANDLER || ((state === OPEN || state === HELD) && this.#members.pending(tag) === 0)) {
@@ -260,7 +260,7 @@ export class UblkQueue {
       if (this.states[tag] === HELD && this.#members.pending(tag) === 0)
         throw new TypeError("completed() returned without finishing the request or starting another operation");
     } catch (error) {
-      this.#threw(tag, error);
+      this.threw(tag, error);
     }
     request.tag = -1;
   }
@@ -274,14 +274,14 @@ export class UblkQueue {
   }
 
   private commit(tag: number, result: number): void {
-    if (this.rare || this.states[tag] !== IN_HANDLER) this.#closeWithCare(tag);
+    if (this.rare || this.states[tag] !== IN_HANDLER) this.closeWithCare(tag);
     this.states[tag] = IN_KERNEL;
     this.commands.commit(tag, result);
     this.driver.kick();
   }
 
-  #closeWithCare(tag: number): void {
-    if (this.states[tag] !== IN_HANDLER) this.#tags.close(tag);
+  private closeWithCare(tag: number): void {
+    if (this.states[tag] !== IN_HANDLER) this.tags.close(tag);
     if (this.rare) this.#endRare(tag);
   }
 
@@ -303,7 +303,7 @@ export class UblkQueue {
     if (!isOpen(this.states[tag]!)) return; // the abort made its handler finish it
     // What runs on the request's data ends by itself, cancelled or through, and ends the request with it.
     if (this.#members.pending(tag) > 0) this.#members.cancel(tag);
-    else if (this.#tags.selfEnding[tag] === 0) {
+    else if (this.tags.selfEnding[tag] === 0) {
       this.#extras.turns?.forget(tag);
       this.commit(tag, EIO);
     }

@@ -48,18 +48,18 @@ export interface RequestContext {
 
 /** The context of a tag's request: one object per tag, filled anew for each request. @internal */
 export class TagContext implements RequestContext {
-  readonly #tags: TagTable;
+  private readonly tags: TagTable;
   readonly #tag: number;
   fua = false;
   noUnmap = false;
 
   constructor(tags: TagTable, tag: number) {
-    this.#tags = tags;
+    this.tags = tags;
     this.#tag = tag;
   }
 
   get signal(): AbortSignal {
-    return this.#tags.signalOf(this.#tag);
+    return this.tags.signalOf(this.#tag);
   }
 }
 
@@ -74,12 +74,12 @@ export class UblkRequest {
   tag = -1;
   // The kernel's descriptors of the queue: fields are read when they are asked for, and the descriptor holds until the commit.
   private readonly descriptors: Int32Array;
-  readonly #tags: TagTable;
+  private readonly tags: TagTable;
 
   /** @internal */
   constructor(queue: UblkQueue, tags: TagTable, descriptors: Int32Array) {
     this.queue = queue;
-    this.#tags = tags;
+    this.tags = tags;
     this.descriptors = descriptors;
   }
 
@@ -135,17 +135,17 @@ export class UblkRequest {
    * @throws TypeError in a mode whose data stays in the kernel: use {@link UblkRequest.buffer}.
    */
   get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#tags.bytesOf(this.check());
+    return this.tags.bytesOf(this.check());
   }
 
   /** The data in whatever form the device's mode gives it. */
   get buffer(): RequestBuffer {
-    return this.#tags.bufferOf(this.check(), this.op);
+    return this.tags.bufferOf(this.check(), this.op);
   }
 
   /** Aborts when the device stops without waiting for this request any longer. */
   get signal(): AbortSignal {
-    return this.#tags.signalOf(this.check());
+    return this.tags.signalOf(this.check());
   }
 
   /** Finishes the request: with its whole length, or with fewer bytes (a READ or WRITE only; the rest comes again). */
@@ -163,7 +163,7 @@ export class UblkRequest {
   /** A token to finish the request later, from anywhere on this thread. The request object itself is void after the call. */
   defer(): DeferredRequest {
     this.check();
-    return this.#tags.defer(this);
+    return this.tags.defer(this);
   }
 
   /**
@@ -171,7 +171,7 @@ export class UblkRequest {
    * {@link UblkRequest.complete}; the operation's CQE calls the target's `completed`.
    */
   member(index = 0): number {
-    return this.#tags.memberSlot(this.check(), index);
+    return this.tags.memberSlot(this.check(), index);
   }
 
   /**
@@ -180,17 +180,17 @@ export class UblkRequest {
    * @param at first byte within the request; `length` bytes from there.
    */
   readFrom(fd: number, fileOffset: number, at = 0, length: number = this.length - at, member = 0): void {
-    this.#tags.readFrom(this.check(), fd, fileOffset, at, length, member);
+    this.tags.readFrom(this.check(), fd, fileOffset, at, length, member);
   }
 
   /** Ring level: writes the request's data to a file, in every mode. For WRITE requests. `rwFlags` are `RWF_*`. */
   writeTo(fd: number, fileOffset: number, rwFlags = 0, at = 0, length: number = this.length - at, member = 0): void {
-    this.#tags.writeTo(this.check(), fd, fileOffset, rwFlags, at, length, member);
+    this.tags.writeTo(this.check(), fd, fileOffset, rwFlags, at, length, member);
   }
 
   /** What methods are told; one object per tag, current until the request is finished. @internal */
   get context(): RequestContext {
-    return this.#tags.contextOf(this.check(), this.flags);
+    return this.tags.contextOf(this.check(), this.flags);
   }
 
   private check(): number {
@@ -203,7 +203,7 @@ export class UblkRequest {
 /** The right to finish one request later. It knows which request it belongs to: a second use throws and touches nothing. */
 export class DeferredRequest {
   readonly #queue: UblkQueue;
-  readonly #tags: TagTable;
+  private readonly tags: TagTable;
   readonly #generation: number;
   /** The request's tag. */
   readonly tag: number;
@@ -217,7 +217,7 @@ export class DeferredRequest {
   /** @internal */
   constructor(queue: UblkQueue, tags: TagTable, request: UblkRequest, generation: number) {
     this.#queue = queue;
-    this.#tags = tags;
+    this.tags = tags;
     this.#generation = generation;
     this.tag = request.tag;
     this.op = request.op;
@@ -227,17 +227,17 @@ export class DeferredRequest {
 
   /** Whether the request is still open. */
   get open(): boolean {
-    return this.#tags.isOpen(this.tag, this.#generation);
+    return this.tags.isOpen(this.tag, this.#generation);
   }
 
   /** The data, as {@link UblkRequest.buffer}. */
   get buffer(): RequestBuffer {
-    return this.#tags.bufferOf(this.check(), this.op);
+    return this.tags.bufferOf(this.check(), this.op);
   }
 
   /** Aborts when the device stops without waiting any longer. */
   get signal(): AbortSignal {
-    return this.#tags.signalOf(this.check(), this.#generation);
+    return this.tags.signalOf(this.check(), this.#generation);
   }
 
   /** Finishes the request, as {@link UblkRequest.complete}. */

@@ -226,7 +226,7 @@ export class CompletionQueue extends SubmissionQueue {
       try {
         this.dispatch(ring[at]!, ring[at + 1]!, ring[at + 2]!, flags, at);
       } catch (error) {
-        thrown ??= this.#caught(error);
+        thrown ??= this.caught(error);
       }
       if (this.ended) break; // a handler closed the ring: its memory is gone
     }
@@ -302,14 +302,14 @@ export class CompletionQueue extends SubmissionQueue {
   // Small, so that the JIT inlines it: what can never be right is looked at elsewhere.
   private dispatch(slot: number, generation: number, result: number, flags: number, at: number): void {
     if (this.armed[slot] !== 1 || this.generations[slot] !== generation) {
-      this.#stray(slot, generation, result);
+      this.stray(slot, generation, result);
       return;
     }
     if ((flags & (IORING_CQE_F_MORE | IORING_CQE_F_NOTIF)) !== IORING_CQE_F_MORE) {
       this.armed[slot] = 0;
       this.flying--;
     } else if (this.kinds[slot] === ONE) {
-      this.#announcesMore(slot);
+      this.announcesMore(slot);
       return;
     }
     this.cqeAt = at;
@@ -318,7 +318,7 @@ export class CompletionQueue extends SubmissionQueue {
     else this.handlers[slot]!(result, flags, slot);
   }
 
-  #stray(slot: number, generation: number, result: number): void {
+  private stray(slot: number, generation: number, result: number): void {
     if (slot === FILLER) return;
     const known = slot >= 0 && slot < this.handlers.length;
     this.fail(
@@ -330,12 +330,12 @@ export class CompletionQueue extends SubmissionQueue {
     );
   }
 
-  #announcesMore(slot: number): void {
+  private announcesMore(slot: number): void {
     this.fail(new ProtocolError(`a CQE for slot ${slot} announces more, but its operation completes once`));
   }
 
   // Where nobody listens, the first error is thrown when the batch is through.
-  #caught(error: unknown): { error: unknown } | undefined {
+  private caught(error: unknown): { error: unknown } | undefined {
     if (this.onHandlerError === undefined) return { error };
     try {
       this.onHandlerError(error);

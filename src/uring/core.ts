@@ -140,14 +140,14 @@ export class RingCore extends CompletionQueue implements Disposable {
    * @throws UringError when enter fails for a reason that will not go away.
    */
   enter(minComplete: number, timeoutNs = -1): number {
-    if (timeoutNs >= 0 || !this.plain) return this.#enterWithCare(minComplete, timeoutNs);
+    if (timeoutNs >= 0 || !this.plain) return this.enterWithCare(minComplete, timeoutNs);
     const result = this.syscalls.enter(this.enterFd, this.publish(), minComplete, this.enterFlags | IORING_ENTER_GETEVENTS, 0, 0);
     if (result < 0) return this.refused(result);
     this.taken(result);
     return result;
   }
 
-  #enterWithCare(minComplete: number, timeoutNs: number): number {
+  private enterWithCare(minComplete: number, timeoutNs: number): number {
     if (this.ended) throw new TypeError("the ring is closed");
     const toSubmit = this.publish();
     let flags = this.enterFlags | IORING_ENTER_GETEVENTS;

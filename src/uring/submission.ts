@@ -110,7 +110,7 @@ export class SubmissionQueue {
     fileIndex: number,
     addr3: number,
   ): void {
-    const at = this.#next();
+    const at = this.nextSqe();
     const words = this.words;
     words[at] = opcode;
     words[at + 1] = fd;
@@ -181,14 +181,14 @@ export class SubmissionQueue {
   /** The kernel took `count` SQEs. */
   protected taken(count: number): void {
     const submitted = (this.submitted + count) | 0;
-    if (submitted !== this.sqTail || this.rewinds) this.#takenInPart(count);
+    if (submitted !== this.sqTail || this.rewinds) this.takenInPart(count);
     else {
       this.submitted = submitted;
       this.ordinary = 0;
     }
   }
 
-  #takenInPart(count: number): void {
+  private takenInPart(count: number): void {
     if (this.rewinds) this.#rewound(count);
     else this.#advance((this.submitted + count) | 0);
   }
@@ -224,7 +224,7 @@ export class SubmissionQueue {
   }
 
   // The word index of the next ordinary SQE; the caller has made sure that there is room.
-  #next(): number {
+  private nextSqe(): number {
     let position: number;
     if (this.permanentSqes === 0) {
       position = this.rewinds ? this.sqTail : this.sqTail & this.sqMask;

@@ -67,7 +67,7 @@ function close(): void {
 }
 
 /**
- * Ends this thread with its queue open. Kernels before 6.15 can lose a request that arrives while a ring is closed beside a living
+ * Ends this thread with its queue open. Linux 6.12 can lose a request that arrives while a ring is closed beside a living
  * thread, and its client with it; a thread that exits first answers all that has arrived.
  */
 function leave(): void {

@@ -38,20 +38,20 @@ export class UblkQueue {
   requests = 0;
 
   readonly #events: QueueEvents;
-  readonly #iod: Int32Array;
-  readonly #states: Uint8Array; // of the tag table
-  readonly #tags: TagTable;
-  readonly #request: UblkRequest;
-  readonly #commands: TagCommands;
+  private readonly iod: Int32Array;
+  private readonly states: Uint8Array; // of the tag table
+  private readonly tags: TagTable;
+  private readonly request: UblkRequest;
+  private readonly commands: TagCommands;
   readonly #buffers: TagBuffers;
   readonly #members: TagMembers;
   readonly #extras: Extras;
-  readonly #special: number; // flags of a request that needs a look before it is served
-  readonly #plain: number; // what they are in one that does not; -1: every request does
+  private readonly special: number; // flags of a request that needs a look before it is served
+  private readonly plain: number; // what they are in one that does not; -1: every request does
   readonly #failLater = new Map<number, unknown>(); // requests that fail when the last of their operations is through
-  #handler: RequestHandler | undefined;
+  private handler: RequestHandler | undefined;
   #live: number;
-  #rare: boolean; // some request has more to its end than a commit: a signal, pages registered by hand, a refused commit, a turn
+  private rare: boolean; // some request has more to its end than a commit: a signal, pages registered by hand, a refused commit, a turn
   #closed = false;
   #abandoned = false;
   #drained = false;
@@ -60,35 +60,35 @@ export class UblkQueue {
     this.spec = spec;
     this.#events = events;
     // Before it serves, the thread waits for messages: only the event loop brings those.
-    const { raw, driver, descriptors, buffers } = openQueue(spec, () => this.#handler === undefined || this.#tags.deferred > 0);
+    const { raw, driver, descriptors, buffers } = openQueue(spec, () => this.handler === undefined || this.tags.deferred > 0);
     this.raw = raw;
     this.driver = driver;
     this.descriptors = descriptors;
-    raw.allocateTemplates(spec.depth, (result, _flags, tag) => this.#onTag(result, tag));
+    raw.allocateTemplates(spec.depth, (result, _flags, tag) => this.onTag(result, tag));
     this.ring = Ring.over(raw, driver);
     this.#listen();
-    this.#iod = descriptors.words();
+    this.iod = descriptors.words();
     this.#buffers = buffers;
-    this.#commands = new TagCommands(raw, spec, buffers);
+    this.commands = new TagCommands(raw, spec, buffers);
     this.#members = new TagMembers(raw, spec, buffers, (tag, result, member) => this.#onMember(tag, result, member));
-    this.#extras = new Extras(raw, spec, events, this.#commands, buffers);
-    this.#tags = new TagTable(spec.depth, {
+    this.#extras = new Extras(raw, spec, events, this.commands, buffers);
+    this.tags = new TagTable(spec.depth, {
       queue: this,
-      iod: this.#iod,
+      iod: this.iod,
       buffers,
       driver,
       members: this.#members,
       signals: this.#extras.signals,
       signalled: () => {
-        this.#rare = true;
+        this.rare = true;
       },
     });
-    this.#states = this.#tags.states;
-    this.#request = new UblkRequest(this, this.#tags, this.#iod);
+    this.states = this.tags.states;
+    this.request = new UblkRequest(this, this.tags, this.iod);
     this.#live = spec.depth;
-    this.#rare = spec.serialize;
-    this.#special = buffers.inMemory ? 0 : UBLK_IO_F_NEED_REG_BUF;
-    this.#plain = spec.serialize ? -1 : 0;
+    this.rare = spec.serialize;
+    this.special = buffers.inMemory ? 0 : UBLK_IO_F_NEED_REG_BUF;
+    this.plain = spec.serialize ? -1 : 0;
   }
 
   /** What another thread must close and unmap when this one has died. */
@@ -104,7 +104,7 @@ export class UblkQueue {
 
   /** Requests that are open: deferred, or with operations in flight. */
   get open(): number {
-    return this.#tags.open;
+    return this.tags.open;
   }
 
   /** Whether everything is unmapped and closed. */
@@ -114,11 +114,11 @@ export class UblkQueue {
 
   /** Fetches every tag (FETCH_REQ) and starts to serve. */
   start(handler: RequestHandler): void {
-    this.#handler = handler;
-    for (let tag = 0; tag < this.spec.depth; tag++) this.#commands.fetch(tag);
+    this.handler = handler;
+    for (let tag = 0; tag < this.spec.depth; tag++) this.commands.fetch(tag);
     // The kernel must have read every FETCH before its SQE turns into a COMMIT.
     while (this.raw.queued > 0) this.raw.enter(0);
-    for (let tag = 0; tag < this.spec.depth; tag++) this.#commands.turnIntoCommit(tag);
+    for (let tag = 0; tag < this.spec.depth; tag++) this.commands.turnIntoCommit(tag);
     this.driver.kick();
   }
 
@@ -131,7 +131,7 @@ export class UblkQueue {
   refuse(ms: number): void {
     const latest = performance.now() - ms;
     for (let tag = 0; tag < this.spec.depth; tag++) {
-      if (isOpen(this.#states[tag]!) && this.#tags.since[tag]! <= latest) this.#abort(tag);
+      if (isOpen(this.states[tag]!) && this.tags.since[tag]! <= latest) this.#abort(tag);
     }
     this.driver.kick();
   }
@@ -145,8 +145,8 @@ export class UblkQueue {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#tags.closed = true;
-    this.#abandoned = this.ring.inFlight > 0 || this.#states.some((state, tag) => state === HELD && this.#members.pending(tag) > 0);
+    this.tags.closed = true;
+    this.#abandoned = this.ring.inFlight > 0 || this.states.some((state, tag) => state === HELD && this.#members.pending(tag) > 0);
     this.#extras.signals.abortAll();
     this.descriptors.dispose();
     this.ring.abandon(); // stops the driver and closes the ring, before the buffers: the kernel may write to them until now
@@ -157,30 +157,30 @@ export class UblkQueue {
 
   /** Whether the request was completed or failed within the handler's call. @internal */
   isFinished(tag: number): boolean {
-    return this.#states[tag] === IN_KERNEL;
+    return this.states[tag] === IN_KERNEL;
   }
 
   /** The request ends with an operation of the described layer, which uses its data: nothing else may end it before. @internal */
   endsByItself(tag: number): void {
-    this.#tags.selfEnding[tag] = 1;
+    this.tags.selfEnding[tag] = 1;
   }
 
   /** Success, turned into what the driver wants to hear. @internal */
   finish(tag: number, op: number, length: number, bytes: number): void {
-    if (op !== Op.READ && op !== Op.WRITE) this.#commit(tag, 0);
-    else this.#commit(tag, bytes === length ? bytes : partOf(bytes, length, this.spec.blockSize));
+    if (op !== Op.READ && op !== Op.WRITE) this.commit(tag, 0);
+    else this.commit(tag, bytes === length ? bytes : partOf(bytes, length, this.spec.blockSize));
   }
 
   /** Success with the whole length. @internal */
   finishWhole(tag: number): void {
     const at = tag * DESCRIPTOR_WORDS;
-    const op = this.#iod[at]! & 0xff;
-    this.#commit(tag, op === Op.READ || op === Op.WRITE ? this.#iod[at + 1]! * 512 : 0);
+    const op = this.iod[at]! & 0xff;
+    this.commit(tag, op === Op.READ || op === Op.WRITE ? this.iod[at + 1]! * 512 : 0);
   }
 
   /** @internal */
   fail(tag: number, errno: number): void {
-    this.#commit(tag, failureOf(this.#iod[tag * DESCRIPTOR_WORDS]! & 0xff, errno));
+    this.commit(tag, failureOf(this.iod[tag * DESCRIPTOR_WORDS]! & 0xff, errno));
   }
 
   /** Reports a request's error to whoever listens. @internal */
@@ -191,57 +191,57 @@ export class UblkQueue {
   // ---- the loop ------------------------------------------------------------------------------------------------------------
 
   // The functions of this path are small on purpose: the JIT inlines only those, and a request passes through all of them.
-  #onTag(result: number, tag: number): void {
-    if (result !== 0 || (this.#iod[tag * DESCRIPTOR_WORDS]! & this.#special) !== this.#plain) this.#onTagWithCare(result, tag);
+  private onTag(result: number, tag: number): void {
+    if (result !== 0 || (this.iod[tag * DESCRIPTOR_WORDS]! & this.special) !== this.plain) this.onTagWithCare(result, tag);
     else {
       this.requests++;
-      this.#serve(tag);
+      this.serve(tag);
     }
   }
 
-  #onTagWithCare(result: number, tag: number): void {
+  private onTagWithCare(result: number, tag: number): void {
     if (result === ENODEV) this.#died(tag);
     else if (result !== 0) this.#rejected(tag, result);
     else {
       this.requests++;
-      if (!this.#buffers.inMemory && (this.#iod[tag * DESCRIPTOR_WORDS]! & UBLK_IO_F_NEED_REG_BUF) !== 0) this.#registerByHand(tag);
+      if (!this.#buffers.inMemory && (this.iod[tag * DESCRIPTOR_WORDS]! & UBLK_IO_F_NEED_REG_BUF) !== 0) this.#registerByHand(tag);
       else this.#admit(tag);
     }
   }
 
   #admit(tag: number): void {
     const { turns } = this.#extras;
-    if (turns === undefined || turns.enter(tag)) this.#serve(tag);
+    if (turns === undefined || turns.enter(tag)) this.serve(tag);
     else {
-      this.#states[tag] = WAITING;
-      this.#tags.since[tag] = performance.now();
+      this.states[tag] = WAITING;
+      this.tags.since[tag] = performance.now();
     }
   }
 
-  #serve(tag: number): void {
-    this.#states[tag] = IN_HANDLER;
-    const request = this.#request;
+  private serve(tag: number): void {
+    this.states[tag] = IN_HANDLER;
+    const request = this.request;
     request.tag = tag;
     try {
-      this.#handler!.handle(request);
-      if (this.#states[tag] !== IN_KERNEL) this.#tags.checkLeftOpen(tag);
+      this.handler!.handle(request);
+      if (this.states[tag] !== IN_KERNEL) this.tags.checkLeftOpen(tag);
     } catch (error) {
-      this.#threw(tag, error);
+      this.threw(tag, error);
     }
     request.tag = -1;
   }
 
   #load(tag: number): UblkRequest {
-    this.#request.tag = tag;
-    return this.#request;
+    this.request.tag = tag;
+    return this.request;
   }
 
   // A throw fails its own request and nothing else.
-  #threw(tag: number, error: unknown): void {
+  private threw(tag: number, error: unknown): void {
     const { op, offset, length } = this.#load(tag);
-    const state = this.#states[tag];
+    const state = this.states[tag];
     if (state === IN_HANDLER || ((state === OPEN || state === HELD) && this.#members.pending(tag) === 0)) {
-      this.#request.fail(error);
+      this.request.fail(error);
     } else if (state === OPEN || state === HELD) {
       // Its own operations still run on its data: the request ends when the last of them does.
       this.#failLater.set(tag, error);
@@ -256,11 +256,11 @@ export class UblkQueue {
     }
     const request = this.#load(tag);
     try {
-      this.#handler!.completed!(request, result, member);
-      if (this.#states[tag] === HELD && this.#members.pending(tag) === 0)
+      this.handler!.completed!(request, result, member);
+      if (this.states[tag] === HELD && this.#members.pending(tag) === 0)
         throw new TypeError("completed() returned without finishing the request or starting another operation");
     } catch (error) {
-      this.#threw(tag, error);
+      this.threw(tag, error);
     }
     request.tag = -1;
   }
@@ -270,47 +270,47 @@ export class UblkQueue {
     const error = this.#failLater.get(tag);
     this.#failLater.delete(tag);
     this.#load(tag).fail(error);
-    this.#request.tag = -1;
+    this.request.tag = -1;
   }
 
-  #commit(tag: number, result: number): void {
-    if (this.#rare || this.#states[tag] !== IN_HANDLER) this.#closeWithCare(tag);
-    this.#states[tag] = IN_KERNEL;
-    this.#commands.commit(tag, result);
+  private commit(tag: number, result: number): void {
+    if (this.rare || this.states[tag] !== IN_HANDLER) this.closeWithCare(tag);
+    this.states[tag] = IN_KERNEL;
+    this.commands.commit(tag, result);
     this.driver.kick();
   }
 
-  #closeWithCare(tag: number): void {
-    if (this.#states[tag] !== IN_HANDLER) this.#tags.close(tag);
-    if (this.#rare) this.#endRare(tag);
+  private closeWithCare(tag: number): void {
+    if (this.states[tag] !== IN_HANDLER) this.tags.close(tag);
+    if (this.rare) this.#endRare(tag);
   }
 
   // ---- what is rare --------------------------------------------------------------------------------------------------------
 
   #endRare(tag: number): void {
     const next = this.#extras.end(tag);
-    this.#rare = this.#extras.any;
+    this.rare = this.#extras.any;
     if (next < 0) return;
     // In a turn of its own: a long queue of synchronous requests must not become a deep stack.
     queueMicrotask(() => {
-      if (this.#states[next] === WAITING && !this.#closed) this.#serve(next);
+      if (this.states[next] === WAITING && !this.#closed) this.serve(next);
     });
     this.driver.microtasksDue = true;
   }
 
   #abort(tag: number): void {
     this.#extras.signals.abort(tag);
-    if (!isOpen(this.#states[tag]!)) return; // the abort made its handler finish it
+    if (!isOpen(this.states[tag]!)) return; // the abort made its handler finish it
     // What runs on the request's data ends by itself, cancelled or through, and ends the request with it.
     if (this.#members.pending(tag) > 0) this.#members.cancel(tag);
-    else if (this.#tags.selfEnding[tag] === 0) {
+    else if (this.tags.selfEnding[tag] === 0) {
       this.#extras.turns?.forget(tag);
-      this.#commit(tag, EIO);
+      this.commit(tag, EIO);
     }
   }
 
   #died(tag: number): void {
-    this.#states[tag] = DEAD;
+    this.states[tag] = DEAD;
     this.#live--;
     if (this.#live > 0 || this.#drained) return;
     this.#drained = true;
@@ -319,25 +319,25 @@ export class UblkQueue {
 
   // The kernel refused a command. A commit's SQE is written anew and repeated.
   #rejected(tag: number, result: number): void {
-    if (this.#states[tag] === FETCHING) {
+    if (this.states[tag] === FETCHING) {
       this.#events.failed(this.#extras.refusals.ofFetch(tag, result));
       return;
     }
     const error = this.#extras.refusals.ofCommit(tag, result);
-    this.#rare = true;
-    if (error === undefined) this.#commands.repeat(tag);
+    this.rare = true;
+    if (error === undefined) this.commands.repeat(tag);
     else this.#events.failed(error);
   }
 
   #registerByHand(tag: number): void {
-    this.#states[tag] = REGISTERING;
+    this.states[tag] = REGISTERING;
     this.#extras.byHand.register(tag, (result, error) => {
       if (error !== undefined) {
-        this.#events.requestError(error, this.#iod[tag * DESCRIPTOR_WORDS]! & 0xff, 0, 0);
-        this.#commit(tag, result);
+        this.#events.requestError(error, this.iod[tag * DESCRIPTOR_WORDS]! & 0xff, 0, 0);
+        this.commit(tag, result);
         return;
       }
-      this.#rare = true;
+      this.rare = true;
       this.#admit(tag);
     });
   }

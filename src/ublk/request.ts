@@ -48,18 +48,18 @@ export interface RequestContext {
 
 /** The context of a tag's request: one object per tag, filled anew for each request. @internal */
 export class TagContext implements RequestContext {
-  readonly #tags: TagTable;
+  private readonly tags: TagTable;
   readonly #tag: number;
   fua = false;
   noUnmap = false;
 
   constructor(tags: TagTable, tag: number) {
-    this.#tags = tags;
+    this.tags = tags;
     this.#tag = tag;
   }
 
   get signal(): AbortSignal {
-    return this.#tags.signalOf(this.#tag);
+    return this.tags.signalOf(this.#tag);
   }
 }
 
@@ -73,19 +73,19 @@ export class UblkRequest {
   /** Its tag, 0 to depth - 1; -1 outside a handler. */
   tag = -1;
   // The kernel's descriptors of the queue: fields are read when they are asked for, and the descriptor holds until the commit.
-  readonly #descriptors: Int32Array;
-  readonly #tags: TagTable;
+  private readonly descriptors: Int32Array;
+  private readonly tags: TagTable;
 
   /** @internal */
   constructor(queue: UblkQueue, tags: TagTable, descriptors: Int32Array) {
     this.queue = queue;
-    this.#tags = tags;
-    this.#descriptors = descriptors;
+    this.tags = tags;
+    this.descriptors = descriptors;
   }
 
   /** The descriptor's `op_flags`: the op and `UBLK_IO_F_*`. */
   get flags(): number {
-    return this.#descriptors[this.#check() * DESCRIPTOR_WORDS]!;
+    return this.descriptors[this.check() * DESCRIPTOR_WORDS]!;
   }
 
   /** What it asks for: {@link Op}. */
@@ -95,13 +95,13 @@ export class UblkRequest {
 
   /** Sectors, in units of 512 bytes. */
   get sectors(): number {
-    return this.#descriptors[this.#check() * DESCRIPTOR_WORDS + 1]! >>> 0;
+    return this.descriptors[this.check() * DESCRIPTOR_WORDS + 1]! >>> 0;
   }
 
   /** First sector, in units of 512 bytes. */
   get startSector(): number {
-    const at = this.#check() * DESCRIPTOR_WORDS;
-    return join64(this.#descriptors[at + 2]!, this.#descriptors[at + 3]!);
+    const at = this.check() * DESCRIPTOR_WORDS;
+    return join64(this.descriptors[at + 2]!, this.descriptors[at + 3]!);
   }
 
   /** Where it starts, in bytes. */
@@ -135,35 +135,35 @@ export class UblkRequest {
    * @throws TypeError in a mode whose data stays in the kernel: use {@link UblkRequest.buffer}.
    */
   get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#tags.bytesOf(this.#check());
+    return this.tags.bytesOf(this.check());
   }
 
   /** The data in whatever form the device's mode gives it. */
   get buffer(): RequestBuffer {
-    return this.#tags.bufferOf(this.#check(), this.op);
+    return this.tags.bufferOf(this.check(), this.op);
   }
 
   /** Aborts when the device stops without waiting for this request any longer. */
   get signal(): AbortSignal {
-    return this.#tags.signalOf(this.#check());
+    return this.tags.signalOf(this.check());
   }
 
   /** Finishes the request: with its whole length, or with fewer bytes (a READ or WRITE only; the rest comes again). */
   complete(bytes?: number): void {
-    const tag = this.#check();
+    const tag = this.check();
     if (bytes === undefined) this.queue.finishWhole(tag);
     else this.queue.finish(tag, this.op, this.length, bytes);
   }
 
   /** Fails the request: with a negative errno, or with what the error stands for (EIO if nothing better). */
   fail(reason: unknown): void {
-    this.queue.fail(this.#check(), typeof reason === "number" ? reason : blockErrnoOf(reason));
+    this.queue.fail(this.check(), typeof reason === "number" ? reason : blockErrnoOf(reason));
   }
 
   /** A token to finish the request later, from anywhere on this thread. The request object itself is void after the call. */
   defer(): DeferredRequest {
-    this.#check();
-    return this.#tags.defer(this);
+    this.check();
+    return this.tags.defer(this);
   }
 
   /**
@@ -171,7 +171,7 @@ export class UblkRequest {
    * {@link UblkRequest.complete}; the operation's CQE calls the target's `completed`.
    */
   member(index = 0): number {
-    return this.#tags.memberSlot(this.#check(), index);
+    return this.tags.memberSlot(this.check(), index);
   }
 
   /**
@@ -180,20 +180,20 @@ export class UblkRequest {
    * @param at first byte within the request; `length` bytes from there.
    */
   readFrom(fd: number, fileOffset: number, at = 0, length: number = this.length - at, member = 0): void {
-    this.#tags.readFrom(this.#check(), fd, fileOffset, at, length, member);
+    this.tags.readFrom(this.check(), fd, fileOffset, at, length, member);
   }
 
   /** Ring level: writes the request's data to a file, in every mode. For WRITE requests. `rwFlags` are `RWF_*`. */
   writeTo(fd: number, fileOffset: number, rwFlags = 0, at = 0, length: number = this.length - at, member = 0): void {
-    this.#tags.writeTo(this.#check(), fd, fileOffset, rwFlags, at, length, member);
+    this.tags.writeTo(this.check(), fd, fileOffset, rwFlags, at, length, member);
   }
 
   /** What methods are told; one object per tag, current until the request is finished. @internal */
   get context(): RequestContext {
-    return this.#tags.contextOf(this.#check(), this.flags);
+    return this.tags.contextOf(this.check(), this.flags);
   }
 
-  #check(): number {
+  private check(): number {
     if (this.tag < 0)
       throw new TypeError("the request is over: it is valid during the handler's call only; take a token with request.defer()");
     return this.tag;
@@ -203,7 +203,7 @@ export class UblkRequest {
 /** The right to finish one request later. It knows which request it belongs to: a second use throws and touches nothing. */
 export class DeferredRequest {
   readonly #queue: UblkQueue;
-  readonly #tags: TagTable;
+  private readonly tags: TagTable;
   readonly #generation: number;
   /** The request's tag. */
   readonly tag: number;
@@ -217,7 +217,7 @@ export class DeferredRequest {
   /** @internal */
   constructor(queue: UblkQueue, tags: TagTable, request: UblkRequest, generation: number) {
     this.#queue = queue;
-    this.#tags = tags;
+    this.tags = tags;
     this.#generation = generation;
     this.tag = request.tag;
     this.op = request.op;
@@ -227,30 +227,30 @@ export class DeferredRequest {
 
   /** Whether the request is still open. */
   get open(): boolean {
-    return this.#tags.isOpen(this.tag, this.#generation);
+    return this.tags.isOpen(this.tag, this.#generation);
   }
 
   /** The data, as {@link UblkRequest.buffer}. */
   get buffer(): RequestBuffer {
-    return this.#tags.bufferOf(this.#check(), this.op);
+    return this.tags.bufferOf(this.check(), this.op);
   }
 
   /** Aborts when the device stops without waiting any longer. */
   get signal(): AbortSignal {
-    return this.#tags.signalOf(this.#check(), this.#generation);
+    return this.tags.signalOf(this.check(), this.#generation);
   }
 
   /** Finishes the request, as {@link UblkRequest.complete}. */
   complete(bytes: number = this.length): void {
-    this.#queue.finish(this.#check(), this.op, this.length, bytes);
+    this.#queue.finish(this.check(), this.op, this.length, bytes);
   }
 
   /** Fails the request, as {@link UblkRequest.fail}. */
   fail(reason: unknown): void {
-    this.#queue.fail(this.#check(), typeof reason === "number" ? reason : blockErrnoOf(reason));
+    this.#queue.fail(this.check(), typeof reason === "number" ? reason : blockErrnoOf(reason));
   }
 
-  #check(): number {
+  private check(): number {
     if (!this.open)
       throw new TypeError(
         `the ${opName(this.op)} request of tag ${this.tag} is finished already, or its device has stopped: this token is stale`,

@@ -17,16 +17,16 @@ const BUFFER = 14;
 /** Writes the commands of a queue's tags: a permanent SQE per tag, and the registrations by hand. */
 export class TagCommands {
   /** The SQE array of the ring. */
-  readonly #words: Int32Array;
-  readonly #shift: number;
-  readonly #raw: RawRing;
+  private readonly words: Int32Array;
+  private readonly shift: number;
+  private readonly raw: RawRing;
   readonly #spec: QueueSpec;
   readonly #buffers: TagBuffers;
 
   constructor(raw: RawRing, spec: QueueSpec, buffers: TagBuffers) {
-    this.#raw = raw;
-    this.#words = raw.words;
-    this.#shift = raw.sqeShift;
+    this.raw = raw;
+    this.words = raw.words;
+    this.shift = raw.sqeShift;
     this.#spec = spec;
     this.#buffers = buffers;
   }
@@ -34,37 +34,37 @@ export class TagCommands {
   /** Writes a tag's permanent SQE as FETCH_REQ and queues it. */
   fetch(tag: number): void {
     this.#write(tag, this.#number(abi.UBLK_U_IO_FETCH_REQ));
-    this.#raw.armTemplate(tag);
+    this.raw.armTemplate(tag);
   }
 
   /** From now on the tag's SQE is COMMIT_AND_FETCH_REQ. The kernel must have taken the fetch. */
   turnIntoCommit(tag: number): void {
-    this.#words[(tag << this.#shift) + CMD_OP] = this.#number(abi.UBLK_U_IO_COMMIT_AND_FETCH_REQ);
+    this.words[(tag << this.shift) + CMD_OP] = this.#number(abi.UBLK_U_IO_COMMIT_AND_FETCH_REQ);
   }
 
   /** Commits a tag's request with a result and asks for its next: two stores. */
   commit(tag: number, result: number): void {
-    this.#words[(tag << this.#shift) + RESULT] = result;
-    this.#raw.armTemplate(tag);
+    this.words[(tag << this.shift) + RESULT] = result;
+    this.raw.armTemplate(tag);
   }
 
   /** Writes the tag's SQE anew and repeats a commit that the kernel refused. */
   repeat(tag: number): void {
-    const result = this.#words[(tag << this.#shift) + RESULT]!;
+    const result = this.words[(tag << this.shift) + RESULT]!;
     this.#write(tag, this.#number(abi.UBLK_U_IO_COMMIT_AND_FETCH_REQ));
     this.commit(tag, result);
   }
 
   /** Queues REGISTER_IO_BUF or UNREGISTER_IO_BUF for a tag, into the table's second half. */
   bufferCommand(slot: number, command: number, tag: number): void {
-    this.#raw.uringCmd(slot, CHAR_FILE, command, 0, this.#spec.queue | (tag << 16), 0, this.#spec.depth + tag, 0);
-    this.#raw.setFlags(io.IOSQE_FIXED_FILE);
+    this.raw.uringCmd(slot, CHAR_FILE, command, 0, this.#spec.queue | (tag << 16), 0, this.#spec.depth + tag, 0);
+    this.raw.setFlags(io.IOSQE_FIXED_FILE);
   }
 
   #write(tag: number, command: number): void {
-    const at = tag << this.#shift;
-    const words = this.#words;
-    words.fill(0, at, at + (1 << this.#shift));
+    const at = tag << this.shift;
+    const words = this.words;
+    words.fill(0, at, at + (1 << this.shift));
     words[at] = io.IORING_OP_URING_CMD | (io.IOSQE_FIXED_FILE << 8);
     words[at + 1] = CHAR_FILE;
     words[at + CMD_OP] = command;

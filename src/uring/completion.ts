@@ -47,37 +47,38 @@ export class CompletionQueue extends SubmissionQueue {
   /** The memory is gone. */
   protected ended = false;
 
-  readonly #shared: boolean; // CQEs may appear at any time, not only inside this thread's enter
-  #headAt = 0;
-  #tailAt = 0;
+  private readonly shared: boolean; // CQEs may appear at any time, not only inside this thread's enter
+  private cqHeadAt = 0;
+  private cqTailAt = 0;
   #flagsAt = 0;
-  #cqesAt = 0;
-  #mask = 0;
-  readonly #shift: number;
-  readonly #mixed: boolean;
-  readonly #handlers: CompletionHandler[];
-  #generations: Int32Array;
-  #armed: Uint8Array;
-  #kinds: Uint8Array;
+  private cqesAt = 0;
+  private cqMask = 0;
+  private readonly cqShift: number;
+  private readonly mixedCqes: boolean;
+  private readonly handlers: CompletionHandler[];
+  private generations: Int32Array;
+  private armed: Uint8Array;
+  private kinds: Uint8Array;
   #free: Int32Array;
   #freeCount: number;
-  #head: number;
-  #inFlight = 0;
-  #reaping = false;
-  #permanent = 0; // slots of permanent SQEs, below all others
-  #onPermanent: CompletionHandler = unexpected;
+  private cqHead: number;
+  private flying = 0;
+  /** Whether a batch is being handled: its memory must not be exchanged. */
+  protected reaping = false;
+  private permanent = 0; // slots of permanent SQEs, below all others
+  private onPermanent: CompletionHandler = unexpected;
 
   constructor(memory: RingMemory, record: RingRecord, templates: number, slots: number) {
     super(memory, record, templates);
-    this.#shared = (record.flags & IORING_SETUP_DEFER_TASKRUN) === 0 || (record.flags & IORING_SETUP_IOPOLL) !== 0;
-    this.#shift = record.cqe === 32 ? 3 : 2;
-    this.#mixed = record.cqe === "mixed";
+    this.shared = (record.flags & IORING_SETUP_DEFER_TASKRUN) === 0 || (record.flags & IORING_SETUP_IOPOLL) !== 0;
+    this.cqShift = record.cqe === 32 ? 3 : 2;
+    this.mixedCqes = record.cqe === "mixed";
     this.#attach(memory, record);
-    this.#head = this.ring[this.#headAt]!;
-    this.#handlers = new Array<CompletionHandler>(slots).fill(unexpected);
-    this.#generations = new Int32Array(slots);
-    this.#armed = new Uint8Array(slots);
-    this.#kinds = new Uint8Array(slots).fill(ONE);
+    this.cqHead = this.ring[this.cqHeadAt]!;
+    this.handlers = new Array<CompletionHandler>(slots).fill(unexpected);
+    this.generations = new Int32Array(slots);
+    this.armed = new Uint8Array(slots);
+    this.kinds = new Uint8Array(slots).fill(ONE);
     this.#free = new Int32Array(slots);
     for (let i = 0; i < slots; i++) this.#free[i] = slots - 1 - i;
     this.#freeCount = slots;
@@ -85,12 +86,12 @@ export class CompletionQueue extends SubmissionQueue {
 
   /** Operations armed whose final CQE has not been handled. */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.flying;
   }
 
   /** How many more operations fit: in the SQ, and in the CQ once they complete. */
   get room(): number {
-    return Math.min(this.sqRoom, this.record.cqEntries - this.#inFlight, this.#freeCount);
+    return Math.min(this.sqRoom, this.record.cqEntries - this.flying, this.#freeCount);
   }
 
   /** Free slots. */
@@ -110,7 +111,7 @@ export class CompletionQueue extends SubmissionQueue {
 
   /** CQEs waiting in the ring. */
   get ready(): number {
-    return (Atomics.load(this.ring, this.#tailAt) - this.#head) | 0;
+    return (Atomics.load(this.ring, this.cqTailAt) - this.cqHead) | 0;
   }
 
   /** Whether completions signal the registered eventfd (`IORING_CQ_EVENTFD_DISABLED`, 5.8). */
@@ -126,24 +127,24 @@ export class CompletionQueue extends SubmissionQueue {
   allocate(handler: CompletionHandler, completions: Completions = "one"): number {
     if (this.#freeCount === 0) throw new RangeError(`all ${this.#free.length} slots of the ring are in use; open it with more cqEntries`);
     const slot = this.#free[--this.#freeCount]!;
-    this.#handlers[slot] = handler;
-    this.#kinds[slot] = completions === "one" ? ONE : completions === "many" ? MANY : NOTIFY;
+    this.handlers[slot] = handler;
+    this.kinds[slot] = completions === "one" ? ONE : completions === "many" ? MANY : NOTIFY;
     return slot;
   }
 
   /** Takes slots 0..count-1 for permanent SQEs, before any other is allocated; each gets the same handler. */
   allocateTemplates(count: number, handler: CompletionHandler): void {
     if (this.#freeCount !== this.#free.length) throw new TypeError("permanent slots are taken before all others");
-    for (let slot = 0; slot < count; slot++) this.#handlers[this.#free[--this.#freeCount]!] = handler;
-    this.#permanent = count;
-    this.#onPermanent = handler;
+    for (let slot = 0; slot < count; slot++) this.handlers[this.#free[--this.#freeCount]!] = handler;
+    this.permanent = count;
+    this.onPermanent = handler;
   }
 
   /** Gives a slot back. Its operation must have completed. */
   release(slot: number): void {
-    if (this.#armed[slot] !== 0) throw new TypeError(`slot ${slot} is in flight; release it after its final CQE`);
-    if (this.#handlers[slot] === unexpected) throw new TypeError(`slot ${slot} was released already`);
-    this.#handlers[slot] = unexpected;
+    if (this.armed[slot] !== 0) throw new TypeError(`slot ${slot} is in flight; release it after its final CQE`);
+    if (this.handlers[slot] === unexpected) throw new TypeError(`slot ${slot} was released already`);
+    this.handlers[slot] = unexpected;
     this.#free[this.#freeCount++] = slot;
   }
 
@@ -153,27 +154,27 @@ export class CompletionQueue extends SubmissionQueue {
    */
   openMailbox(handler: CompletionHandler, counted: boolean): number {
     const slot = this.allocate((result, flags, own) => {
-      if (this.#armed[own] === 0) {
+      if (this.armed[own] === 0) {
         // The reap loop took it for an operation that is over; not so.
-        this.#armed[own] = 1;
-        this.#inFlight++;
+        this.armed[own] = 1;
+        this.flying++;
       }
       handler(result, flags, own);
     }, "many");
     this.claim(slot);
-    if (!counted) this.#inFlight--;
+    if (!counted) this.flying--;
     return slot;
   }
 
   /** Nothing is waited for in a counted mailbox any more; its slot stays taken, for what comes all the same. */
   retireMailbox(): void {
-    this.#inFlight--;
+    this.flying--;
   }
 
   /** Gives a mailbox's slot back. A CQE that still comes for it fails the ring. */
   closeMailbox(slot: number, counted: boolean): void {
-    this.#armed[slot] = 0;
-    if (counted) this.#inFlight--;
+    this.armed[slot] = 0;
+    if (counted) this.flying--;
     this.release(slot);
   }
 
@@ -182,58 +183,58 @@ export class CompletionQueue extends SubmissionQueue {
    * its chain tells that it succeeded. Only the caller can know; a CQE that comes all the same fails the ring.
    */
   skipped(slot: number): void {
-    if (this.#armed[slot] !== 1) throw new TypeError(`slot ${slot} has no operation in flight`);
-    this.#armed[slot] = 0;
-    this.#inFlight--;
+    if (this.armed[slot] !== 1) throw new TypeError(`slot ${slot} has no operation in flight`);
+    this.armed[slot] = 0;
+    this.flying--;
   }
 
   /** Whether the slot's operation is in flight. */
   inFlightAt(slot: number): boolean {
-    return this.#armed[slot] !== 0;
+    return this.armed[slot] !== 0;
   }
 
   /** The upper word of the user_data of the slot's latest operation; the lower word is the slot. */
   generation(slot: number): number {
-    return this.#generations[slot]!;
+    return this.generations[slot]!;
   }
 
   /** Queues the slot's permanent SQE: the allocation-free path of a ublk commit. */
   armTemplate(slot: number): void {
-    this.#armed[slot] = 1;
-    this.#inFlight++;
+    this.armed[slot] = 1;
+    this.flying++;
     this.queueTemplate(slot);
   }
 
   /** Runs the handler of every CQE in the ring; answers how many there were. Handlers may queue operations. */
   reap(): number {
-    if (this.#reaping || this.ended) return 0; // a handler that reaps would run others in the middle of itself
-    this.#reaping = true;
+    if (this.reaping || this.ended) return 0; // a handler that reaps would run others in the middle of itself
+    this.reaping = true;
     const wasFine = this.failure === undefined;
     let thrown: { error: unknown } | undefined;
     const ring = this.ring;
-    let head = this.#head;
+    let head = this.cqHead;
     const first = head;
-    const tail = this.#shared ? Atomics.load(ring, this.#tailAt) : ring[this.#tailAt]!;
+    const tail = this.shared ? Atomics.load(ring, this.cqTailAt) : ring[this.cqTailAt]!;
     while (head !== tail) {
-      const at = this.#cqesAt + ((head & this.#mask) << this.#shift);
+      const at = this.cqesAt + ((head & this.cqMask) << this.cqShift);
       const flags = ring[at + 3]!;
       head = (head + 1) | 0;
-      if (this.#mixed) {
+      if (this.mixedCqes) {
         if ((flags & IORING_CQE_F_SKIP) !== 0) continue;
         if ((flags & IORING_CQE_F_32) !== 0) head = (head + 1) | 0;
       }
       try {
-        this.#dispatch(ring[at]!, ring[at + 1]!, ring[at + 2]!, flags, at);
+        this.dispatch(ring[at]!, ring[at + 1]!, ring[at + 2]!, flags, at);
       } catch (error) {
-        thrown ??= this.#caught(error);
+        thrown ??= this.caught(error);
       }
       if (this.ended) break; // a handler closed the ring: its memory is gone
     }
-    this.#reaping = false;
+    this.reaping = false;
     if (!this.ended) {
-      this.#head = head;
-      if (this.#shared) Atomics.store(ring, this.#headAt, head);
-      else ring[this.#headAt] = head;
+      this.cqHead = head;
+      if (this.shared) Atomics.store(ring, this.cqHeadAt, head);
+      else ring[this.cqHeadAt] = head;
     }
     // Told only now: whoever tears the ring down does not do it in the middle of a batch.
     if (wasFine && this.failure !== undefined) this.onFailure?.(this.failure);
@@ -246,30 +247,25 @@ export class CompletionQueue extends SubmissionQueue {
     if (this.failure !== undefined) return;
     this.failure = error;
     this.attention = true;
-    if (!this.#reaping) this.onFailure?.(error);
-  }
-
-  /** Whether a batch is being handled: its memory must not be exchanged. */
-  protected get reaping(): boolean {
-    return this.#reaping;
+    if (!this.reaping) this.onFailure?.(error);
   }
 
   /** Takes new memory for both queues, to which the kernel has moved what was in the old one; at least `slots` slots. */
   protected exchange(memory: RingMemory, record: RingRecord, slots: number): void {
     this.attachQueue(memory, record);
     this.#attach(memory, record);
-    const have = this.#armed.length;
+    const have = this.armed.length;
     if (slots <= have) return;
     const longer = <T extends Int32Array | Uint8Array>(to: T, from: T): T => {
       to.set(from);
       return to;
     };
-    this.#generations = longer(new Int32Array(slots), this.#generations);
-    this.#armed = longer(new Uint8Array(slots), this.#armed);
-    this.#kinds = longer(new Uint8Array(slots).fill(ONE), this.#kinds);
+    this.generations = longer(new Int32Array(slots), this.generations);
+    this.armed = longer(new Uint8Array(slots), this.armed);
+    this.kinds = longer(new Uint8Array(slots).fill(ONE), this.kinds);
     this.#free = longer(new Int32Array(slots), this.#free);
     for (let slot = have; slot < slots; slot++) {
-      this.#handlers.push(unexpected);
+      this.handlers.push(unexpected);
       this.#free[this.#freeCount++] = slot;
     }
   }
@@ -278,18 +274,18 @@ export class CompletionQueue extends SubmissionQueue {
     const base = io_uring_params.fields.cq_off[0];
     const word = (name: "head" | "tail" | "cqes" | "flags"): number => io_cqring_offsets.get(memory.params, name, base) >> 2;
     this.record = record;
-    this.#headAt = word("head");
-    this.#tailAt = word("tail");
-    this.#cqesAt = word("cqes");
+    this.cqHeadAt = word("head");
+    this.cqTailAt = word("tail");
+    this.cqesAt = word("cqes");
     this.#flagsAt = word("flags");
-    this.#mask = record.cqEntries - 1;
+    this.cqMask = record.cqEntries - 1;
   }
 
   /** Whether the slot may be armed; throws otherwise. */
   protected checkIdle(slot: number): void {
-    if (this.#armed[slot] !== 0) {
+    if (this.armed[slot] !== 0) {
       throw new TypeError(
-        slot >= 0 && slot < this.#armed.length ? `slot ${slot} has an operation in flight already` : `there is no slot ${slot}`,
+        slot >= 0 && slot < this.armed.length ? `slot ${slot} has an operation in flight already` : `there is no slot ${slot}`,
       );
     }
     if (this.failure !== undefined) throw this.failure;
@@ -298,33 +294,33 @@ export class CompletionQueue extends SubmissionQueue {
 
   /** Counts the slot's operation as in flight; answers its generation. */
   protected claim(slot: number): number {
-    this.#armed[slot] = 1;
-    this.#inFlight++;
-    return (this.#generations[slot] = (this.#generations[slot]! + 1) | 0);
+    this.armed[slot] = 1;
+    this.flying++;
+    return (this.generations[slot] = (this.generations[slot]! + 1) | 0);
   }
 
   // Small, so that the JIT inlines it: what can never be right is looked at elsewhere.
-  #dispatch(slot: number, generation: number, result: number, flags: number, at: number): void {
-    if (this.#armed[slot] !== 1 || this.#generations[slot] !== generation) {
-      this.#stray(slot, generation, result);
+  private dispatch(slot: number, generation: number, result: number, flags: number, at: number): void {
+    if (this.armed[slot] !== 1 || this.generations[slot] !== generation) {
+      this.stray(slot, generation, result);
       return;
     }
     if ((flags & (IORING_CQE_F_MORE | IORING_CQE_F_NOTIF)) !== IORING_CQE_F_MORE) {
-      this.#armed[slot] = 0;
-      this.#inFlight--;
-    } else if (this.#kinds[slot] === ONE) {
-      this.#announcesMore(slot);
+      this.armed[slot] = 0;
+      this.flying--;
+    } else if (this.kinds[slot] === ONE) {
+      this.announcesMore(slot);
       return;
     }
     this.cqeAt = at;
     // A call that only ever has one callee is inlined.
-    if (slot < this.#permanent) this.#onPermanent(result, flags, slot);
-    else this.#handlers[slot]!(result, flags, slot);
+    if (slot < this.permanent) this.onPermanent(result, flags, slot);
+    else this.handlers[slot]!(result, flags, slot);
   }
 
-  #stray(slot: number, generation: number, result: number): void {
+  private stray(slot: number, generation: number, result: number): void {
     if (slot === FILLER) return;
-    const known = slot >= 0 && slot < this.#handlers.length;
+    const known = slot >= 0 && slot < this.handlers.length;
     this.fail(
       new ProtocolError(
         known
@@ -334,12 +330,12 @@ export class CompletionQueue extends SubmissionQueue {
     );
   }
 
-  #announcesMore(slot: number): void {
+  private announcesMore(slot: number): void {
     this.fail(new ProtocolError(`a CQE for slot ${slot} announces more, but its operation completes once`));
   }
 
   // Where nobody listens, the first error is thrown when the batch is through.
-  #caught(error: unknown): { error: unknown } | undefined {
+  private caught(error: unknown): { error: unknown } | undefined {
     if (this.onHandlerError === undefined) return { error };
     try {
       this.onHandlerError(error);

@@ -61,9 +61,9 @@ export class RingCore extends CompletionQueue implements Disposable {
   readonly syscalls: RingSyscalls;
 
   #memory: RingMemory;
-  readonly #fd: number; // what enter is called with: the registered index or the descriptor
-  readonly #enterFlags: number;
-  #plain: boolean; // an enter without a time limit needs no second look: no SQPOLL, and not closed
+  private readonly enterFd: number; // what enter is called with: the registered index or the descriptor
+  private readonly enterFlags: number;
+  private plain: boolean; // an enter without a time limit needs no second look: no SQPOLL, and not closed
   readonly #polling: boolean;
   readonly #wait: WaitArgument;
   readonly #templates: number;
@@ -86,9 +86,9 @@ export class RingCore extends CompletionQueue implements Disposable {
     this.mappings = mappingsOf(memory);
     this.register = new Registrations(record.fd, syscalls, shape.registeredFdOnly ?? false);
     const registered = shape.registeredFdOnly ? record.fd : options.registerRingFd === false ? -1 : this.register.ringFd();
-    this.#fd = registered >= 0 ? registered : record.fd;
-    this.#plain = !this.polled;
-    this.#enterFlags = registered >= 0 ? IORING_ENTER_REGISTERED_RING : 0;
+    this.enterFd = registered >= 0 ? registered : record.fd;
+    this.plain = !this.polled;
+    this.enterFlags = registered >= 0 ? IORING_ENTER_REGISTERED_RING : 0;
     this.#polling = (record.flags & IORING_SETUP_IOPOLL) !== 0;
     this.#wait = new WaitArgument();
     if (registeredWaits) this.#registerWaits(shape.disabled !== true);
@@ -140,17 +140,17 @@ export class RingCore extends CompletionQueue implements Disposable {
    * @throws UringError when enter fails for a reason that will not go away.
    */
   enter(minComplete: number, timeoutNs = -1): number {
-    if (timeoutNs >= 0 || !this.#plain) return this.#enterWithCare(minComplete, timeoutNs);
-    const result = this.syscalls.enter(this.#fd, this.publish(), minComplete, this.#enterFlags | IORING_ENTER_GETEVENTS, 0, 0);
-    if (result < 0) return this.#refused(result);
+    if (timeoutNs >= 0 || !this.plain) return this.enterWithCare(minComplete, timeoutNs);
+    const result = this.syscalls.enter(this.enterFd, this.publish(), minComplete, this.enterFlags | IORING_ENTER_GETEVENTS, 0, 0);
+    if (result < 0) return this.refused(result);
     this.taken(result);
     return result;
   }
 
-  #enterWithCare(minComplete: number, timeoutNs: number): number {
+  private enterWithCare(minComplete: number, timeoutNs: number): number {
     if (this.ended) throw new TypeError("the ring is closed");
     const toSubmit = this.publish();
-    let flags = this.#enterFlags | IORING_ENTER_GETEVENTS;
+    let flags = this.enterFlags | IORING_ENTER_GETEVENTS;
     if (this.polled) {
       if (toSubmit > 0 && (this.sqFlags & IORING_SQ_NEED_WAKEUP) !== 0) flags |= IORING_ENTER_SQ_WAKEUP;
       else if (minComplete === 0 && (this.sqFlags & IORING_SQ_CQ_OVERFLOW) === 0 && !this.#polling) return toSubmit;
@@ -159,11 +159,11 @@ export class RingCore extends CompletionQueue implements Disposable {
     if (minComplete > 0 && timeoutNs >= 0) {
       const wait = this.#wait;
       wait.limit(timeoutNs);
-      result = this.syscalls.enter(this.#fd, toSubmit, minComplete, flags | wait.enterFlags, wait.argument, wait.size);
+      result = this.syscalls.enter(this.enterFd, toSubmit, minComplete, flags | wait.enterFlags, wait.argument, wait.size);
     } else {
-      result = this.syscalls.enter(this.#fd, toSubmit, minComplete, flags, 0, 0);
+      result = this.syscalls.enter(this.enterFd, toSubmit, minComplete, flags, 0, 0);
     }
-    if (result < 0) return this.#refused(result);
+    if (result < 0) return this.refused(result);
     if (!this.polled) this.taken(result);
     return result;
   }
@@ -178,15 +178,15 @@ export class RingCore extends CompletionQueue implements Disposable {
     if (this.ended) throw new TypeError("the ring is closed");
     const { minComplete = 1, timeoutNs = -1, minWaitUs = 0 } = options;
     const toSubmit = this.publish();
-    let flags = this.#enterFlags | IORING_ENTER_GETEVENTS;
+    let flags = this.enterFlags | IORING_ENTER_GETEVENTS;
     if (this.polled && toSubmit > 0 && (this.sqFlags & IORING_SQ_NEED_WAKEUP) !== 0) flags |= IORING_ENTER_SQ_WAKEUP;
     if (options.absolute) flags |= IORING_ENTER_ABS_TIMER;
     if (options.noIowait) flags |= IORING_ENTER_NO_IOWAIT;
     const wait = this.#wait;
     wait.limit(timeoutNs, minWaitUs);
-    const result = this.syscalls.enter(this.#fd, toSubmit, minComplete, flags | wait.enterFlags, wait.argument, wait.size);
+    const result = this.syscalls.enter(this.enterFd, toSubmit, minComplete, flags | wait.enterFlags, wait.argument, wait.size);
     wait.limit(Math.max(timeoutNs, 0));
-    if (result < 0) return this.#refused(result);
+    if (result < 0) return this.refused(result);
     if (!this.polled) this.taken(result);
     return result;
   }
@@ -229,7 +229,7 @@ export class RingCore extends CompletionQueue implements Disposable {
     }
   }
 
-  #refused(result: number): number {
+  private refused(result: number): number {
     if (result === ETIME || result === EINTR || result === EAGAIN || result === EBUSY) return result;
     throw this.#cannotEnter(result);
   }
@@ -238,7 +238,7 @@ export class RingCore extends CompletionQueue implements Disposable {
   close(): void {
     if (this.ended) return;
     this.ended = true;
-    this.#plain = false;
+    this.plain = false;
     this.attention = true;
     this.register.close();
     this.#memory.rings.dispose();
@@ -280,13 +280,13 @@ export class RingCore extends CompletionQueue implements Disposable {
     const until = performance.now() + POLLER_MS;
     while (this.sqRoom < positions && performance.now() < until) {
       this.publish();
-      const flags = this.#enterFlags | ((this.sqFlags & IORING_SQ_NEED_WAKEUP) !== 0 ? IORING_ENTER_SQ_WAKEUP : 0);
-      const result = this.syscalls.enter(this.#fd, 0, 0, flags | IORING_ENTER_SQ_WAIT, 0, 0);
+      const flags = this.enterFlags | ((this.sqFlags & IORING_SQ_NEED_WAKEUP) !== 0 ? IORING_ENTER_SQ_WAKEUP : 0);
+      const result = this.syscalls.enter(this.enterFd, 0, 0, flags | IORING_ENTER_SQ_WAIT, 0, 0);
       if (result < 0 && result !== EINTR) throw this.#cannotEnter(result);
       if (this.sqRoom >= positions) return;
       this.#wait.limit(NAP_NS);
       const { enterFlags, argument, size } = this.#wait;
-      this.syscalls.enter(this.#fd, 0, 1, this.#enterFlags | IORING_ENTER_GETEVENTS | enterFlags, argument, size);
+      this.syscalls.enter(this.enterFd, 0, 1, this.enterFlags | IORING_ENTER_GETEVENTS | enterFlags, argument, size);
     }
   }
 

@@ -59,7 +59,7 @@ export class Driver {
   #reader: Reader | undefined;
   #held = false;
   #scheduled = false;
-  #running = false;
+  private running = false;
   #draining = false;
   #releasing = false;
   #stopped = false;
@@ -102,7 +102,7 @@ export class Driver {
 
   /** Something was queued: submits it soon, together with what else is queued in this tick. */
   kick(): void {
-    if (!this.#running) this.#schedule();
+    if (!this.running) this.schedule();
   }
 
   /** Ends a blocking stretch after the current batch: the event loop gets a real turn. For handlers of a doorbell. */
@@ -118,7 +118,7 @@ export class Driver {
 
   /** Resolves when nothing is in flight, when the ring has failed or stopped, and in any case after `patienceMs`. */
   idle(patienceMs: number): Promise<void> {
-    if (this.#ended() || (this.#raw.inFlight === 0 && !this.#running)) return Promise.resolve();
+    if (this.#ended() || (this.#raw.inFlight === 0 && !this.running)) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, patienceMs);
       this.#idle.push(() => {
@@ -143,7 +143,7 @@ export class Driver {
     cancelled.then(close, close);
   }
 
-  #schedule(): void {
+  private schedule(): void {
     if (this.#scheduled || this.#ended()) return;
     this.#scheduled = true;
     this.#hold();
@@ -158,7 +158,7 @@ export class Driver {
   // A flush from a microtask only submits and reaps: the code that queued goes on as soon as its result is there.
   readonly #flush = (): void => {
     this.#scheduled = false;
-    if (this.#running || this.#ended()) return;
+    if (this.running || this.#ended()) return;
     let again = false;
     this.#guard(() => {
       again = this.#raw.enter(0) < 0;
@@ -176,7 +176,7 @@ export class Driver {
 
   // From the eventfd. Bun may find it readable without asking the event loop, one wake after the other: that must come to an end.
   #wake(): void {
-    if (this.#running) this.#woken = true;
+    if (this.running) this.#woken = true;
     else if (this.#flushes >= MICROTASK_FLUSHES) this.kick();
     else if (!this.#scheduled) {
       this.#flushes++;
@@ -185,7 +185,7 @@ export class Driver {
   }
 
   #stay(): void {
-    if (this.#running || this.#ended()) return;
+    if (this.running || this.#ended()) return;
     let more = false;
     this.#guard(() => {
       // What arrived before the eventfd was switched on again shows in the burst behind an idle stretch.
@@ -195,7 +195,7 @@ export class Driver {
   }
 
   readonly #sweep = (): void => {
-    if (this.#running || this.#scheduled || this.#raw.inFlight === 0 || this.#ended()) return;
+    if (this.running || this.#scheduled || this.#raw.inFlight === 0 || this.#ended()) return;
     let more = false;
     this.#guard(() => {
       more = this.#burst();
@@ -255,7 +255,7 @@ export class Driver {
         raw.enter(1);
         handled += raw.reap();
         while (raw.attention) {
-          const leave = this.#attend(handled);
+          const leave = this.attend(handled);
           if (leave !== STAY) return leave === COME_BACK;
         }
       }
@@ -265,7 +265,7 @@ export class Driver {
   }
 
   // Everything that can end a stretch, and what must run between two batches. Rare: the loop itself stays small.
-  #attend(handled: number): number {
+  private attend(handled: number): number {
     this.#raw.attention = false;
     this.#microtasks();
     if (this.#ended()) return LEAVE;
@@ -293,7 +293,7 @@ export class Driver {
     if (!this.#microtasksDue) return;
     this.#microtasksDue = false;
     // This is foreign code, and it may run a whole event loop (a test's expect().rejects does): the ring must go on in there.
-    this.#running = false;
+    this.running = false;
     this.#draining = true;
     const raw = this.#raw;
     const silent = !raw.eventfdEnabled;
@@ -302,7 +302,7 @@ export class Driver {
       drainMicrotasks();
     } finally {
       this.#draining = false;
-      this.#running = true;
+      this.running = true;
       if (silent && !raw.closed) raw.eventfdEnabled = false;
     }
   }
@@ -312,14 +312,14 @@ export class Driver {
   }
 
   #guard(work: () => void): void {
-    this.#running = true;
+    this.running = true;
     try {
       work();
     } catch (error) {
       // Enter cannot work any more, or a handler threw where nobody listens: either way the ring is over.
       this.#raw.fail(error instanceof Error ? error : new UringError({ operation: "handler", errno: -5, cause: error }));
     } finally {
-      this.#running = false;
+      this.running = false;
     }
   }
 

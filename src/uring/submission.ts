@@ -33,24 +33,24 @@ export class SubmissionQueue {
   protected ring!: Int32Array;
   /** Another thread (SQPOLL) reads the tail: stores must be atomic. */
   protected readonly polled: boolean;
-  readonly #rewind: boolean;
-  readonly #templates: number;
-  #array = -1; // word index of the SQ index array, or -1
-  #mask = 0;
+  private readonly rewinds: boolean;
+  private readonly permanentSqes: number;
+  private indexAt = -1; // word index of the SQ index array, or -1
+  private sqMask = 0;
   #headAt = 0;
-  #tailAt = 0;
+  private sqTailAt = 0;
   #flagsAt = 0;
-  #tail = 0;
-  #submitted = 0; // the tail up to which the kernel has taken SQEs
-  #turn = 0; // ordinary SQEs handed out, modulo their number
-  #ordinary = 0; // ordinary SQEs queued and not yet taken
-  #last = 0; // word index of the SQE written last
+  private sqTail = 0;
+  private submitted = 0; // the tail up to which the kernel has taken SQEs
+  private turn = 0; // ordinary SQEs handed out, modulo their number
+  private ordinary = 0; // ordinary SQEs queued and not yet taken
+  private lastSqe = 0; // word index of the SQE written last
 
   constructor(memory: RingMemory, record: RingRecord, templates: number) {
     this.sqeShift = record.sqe === 128 ? 5 : 4;
     this.polled = (record.flags & IORING_SETUP_SQPOLL) !== 0;
-    this.#rewind = (record.flags & IORING_SETUP_SQ_REWIND) !== 0;
-    this.#templates = templates;
+    this.rewinds = (record.flags & IORING_SETUP_SQ_REWIND) !== 0;
+    this.permanentSqes = templates;
     this.attachQueue(memory, record);
   }
 
@@ -62,24 +62,24 @@ export class SubmissionQueue {
     this.words = memory.sqes.words();
     this.sqEntries = record.sqEntries;
     this.#headAt = word("head");
-    this.#tailAt = word("tail");
+    this.sqTailAt = word("tail");
     this.#flagsAt = word("flags");
-    this.#mask = record.sqEntries - 1;
-    this.#array = (record.flags & IORING_SETUP_NO_SQARRAY) === 0 ? word("array") : -1;
+    this.sqMask = record.sqEntries - 1;
+    this.indexAt = (record.flags & IORING_SETUP_NO_SQARRAY) === 0 ? word("array") : -1;
     // Without permanent SQEs position n of the queue always means SQE n, so the array is written once.
-    if (this.#array >= 0 && this.#templates === 0) for (let i = 0; i < record.sqEntries; i++) this.ring[this.#array + i] = i;
+    if (this.indexAt >= 0 && this.permanentSqes === 0) for (let i = 0; i < record.sqEntries; i++) this.ring[this.indexAt + i] = i;
   }
 
   /** SQEs queued and not yet handed to the kernel. */
   get queued(): number {
     if (this.polled) this.#refresh();
-    return (this.#tail - this.#submitted) | 0;
+    return (this.sqTail - this.submitted) | 0;
   }
 
   /** How many ordinary SQEs may be queued before the next enter. */
   get sqRoom(): number {
     const queue = this.sqEntries - this.queued;
-    return this.#templates === 0 ? queue : Math.min(queue, this.sqEntries - this.#templates - this.#ordinary);
+    return this.permanentSqes === 0 ? queue : Math.min(queue, this.sqEntries - this.permanentSqes - this.ordinary);
   }
 
   /** The SQ ring's flag word: `IORING_SQ_NEED_WAKEUP`, `_CQ_OVERFLOW`, `_TASKRUN`. */
@@ -89,8 +89,8 @@ export class SubmissionQueue {
 
   /** Queues permanent SQE `position` again: one store. Its words must be written already. */
   queueTemplate(position: number): void {
-    this.ring[this.#array + (this.#tail & this.#mask)] = position;
-    this.#tail = (this.#tail + 1) | 0;
+    this.ring[this.indexAt + (this.sqTail & this.sqMask)] = position;
+    this.sqTail = (this.sqTail + 1) | 0;
   }
 
   /**
@@ -110,7 +110,7 @@ export class SubmissionQueue {
     fileIndex: number,
     addr3: number,
   ): void {
-    const at = this.#next();
+    const at = this.nextSqe();
     const words = this.words;
     words[at] = opcode;
     words[at + 1] = fd;
@@ -132,109 +132,109 @@ export class SubmissionQueue {
 
   /** Makes the SQE written last take two neighbouring positions of a mixed ring, or the second half of a 128-byte one. */
   protected extend(payload: Int32Array): void {
-    const at = this.#last + SQE_ADDR3;
+    const at = this.lastSqe + SQE_ADDR3;
     this.words.set(payload, at);
-    this.words.fill(0, at + payload.length, this.#last + 32);
+    this.words.fill(0, at + payload.length, this.lastSqe + 32);
     if (this.sqeShift === 4) {
-      this.#tail = (this.#tail + 1) | 0;
-      this.#ordinary++;
+      this.sqTail = (this.sqTail + 1) | 0;
+      this.ordinary++;
     }
   }
 
   /** Where every SQE has 128 bytes: zeroes what a driver would see behind the 64 that were written last. */
   clearSecondHalf(): void {
-    if (this.sqeShift === 5) this.words.fill(0, this.#last + 16, this.#last + 32);
+    if (this.sqeShift === 5) this.words.fill(0, this.lastSqe + 16, this.lastSqe + 32);
   }
 
   /** Positions left before a mixed ring wraps; an SQE of 128 bytes may not wrap. */
   protected get untilWrap(): number {
-    return this.sqEntries - (this.#tail & this.#mask);
+    return this.sqEntries - (this.sqTail & this.sqMask);
   }
 
   /** Sets `IOSQE_*` flags (or ioprio, in the upper half) on the SQE written last: as `io_uring_sqe_set_flags(3)`. */
   setFlags(flags: number): void {
-    this.words[this.#last]! |= flags << 8;
+    this.words[this.lastSqe]! |= flags << 8;
   }
 
   /** Sets the ioprio field of the SQE written last: a flag word for the send, receive and accept families. */
   setIoprio(ioprio: number): void {
-    this.words[this.#last]! |= ioprio << 16;
+    this.words[this.lastSqe]! |= ioprio << 16;
   }
 
   /** Sets whose credentials the SQE written last is carried out with: a number of {@link Registrations.personality}. */
   setPersonality(id: number): void {
-    this.words[this.#last + SQE_BUF]! |= id << 16;
+    this.words[this.lastSqe + SQE_BUF]! |= id << 16;
   }
 
   /** Sets one 32-bit word of the SQE written last: for a field that an operation's own arguments do not reach. */
   setWord(word: number, value: number): void {
-    this.words[this.#last + word] = value;
+    this.words[this.lastSqe + word] = value;
   }
 
   /** Makes the queued SQEs visible to the kernel. */
   protected publish(): number {
-    if (this.polled) Atomics.store(this.ring, this.#tailAt, this.#tail);
-    else if (!this.#rewind) this.ring[this.#tailAt] = this.#tail;
-    return (this.#tail - this.#submitted) | 0;
+    if (this.polled) Atomics.store(this.ring, this.sqTailAt, this.sqTail);
+    else if (!this.rewinds) this.ring[this.sqTailAt] = this.sqTail;
+    return (this.sqTail - this.submitted) | 0;
   }
 
   /** The kernel took `count` SQEs. */
   protected taken(count: number): void {
-    const submitted = (this.#submitted + count) | 0;
-    if (submitted !== this.#tail || this.#rewind) this.#takenInPart(count);
+    const submitted = (this.submitted + count) | 0;
+    if (submitted !== this.sqTail || this.rewinds) this.takenInPart(count);
     else {
-      this.#submitted = submitted;
-      this.#ordinary = 0;
+      this.submitted = submitted;
+      this.ordinary = 0;
     }
   }
 
-  #takenInPart(count: number): void {
-    if (this.#rewind) this.#rewound(count);
-    else this.#advance((this.#submitted + count) | 0);
+  private takenInPart(count: number): void {
+    if (this.rewinds) this.#rewound(count);
+    else this.#advance((this.submitted + count) | 0);
   }
 
   // With SQPOLL only the shared head tells what the kernel's thread has taken.
   #refresh(): void {
     const head = Atomics.load(this.ring, this.#headAt);
-    if (head !== this.#submitted) this.#advance(head);
+    if (head !== this.submitted) this.#advance(head);
   }
 
   #advance(submitted: number): void {
-    this.#submitted = submitted;
-    if (submitted === this.#tail) this.#ordinary = 0;
-    else if (this.#templates > 0) this.#ordinary = this.#countOrdinary();
+    this.submitted = submitted;
+    if (submitted === this.sqTail) this.ordinary = 0;
+    else if (this.permanentSqes > 0) this.ordinary = this.#countOrdinary();
   }
 
   // With SQ_REWIND each enter starts at SQE 0: what the kernel left is moved to the front.
   #rewound(count: number): void {
     const left = this.queued - count;
     if (left > 0) this.words.copyWithin(0, count << this.sqeShift, (count + left) << this.sqeShift);
-    this.#submitted = 0;
-    this.#tail = left;
-    this.#ordinary = left;
+    this.submitted = 0;
+    this.sqTail = left;
+    this.ordinary = left;
   }
 
   // After a partial submit only the index array says which of the queued SQEs are ordinary.
   #countOrdinary(): number {
     let count = 0;
-    for (let at = this.#submitted; at !== this.#tail; at = (at + 1) | 0) {
-      if (this.ring[this.#array + (at & this.#mask)]! >= this.#templates) count++;
+    for (let at = this.submitted; at !== this.sqTail; at = (at + 1) | 0) {
+      if (this.ring[this.indexAt + (at & this.sqMask)]! >= this.permanentSqes) count++;
     }
     return count;
   }
 
   // The word index of the next ordinary SQE; the caller has made sure that there is room.
-  #next(): number {
+  private nextSqe(): number {
     let position: number;
-    if (this.#templates === 0) {
-      position = this.#rewind ? this.#tail : this.#tail & this.#mask;
+    if (this.permanentSqes === 0) {
+      position = this.rewinds ? this.sqTail : this.sqTail & this.sqMask;
     } else {
-      position = this.#templates + this.#turn;
-      this.#turn = this.#turn + 1 === this.sqEntries - this.#templates ? 0 : this.#turn + 1;
-      this.ring[this.#array + (this.#tail & this.#mask)] = position;
+      position = this.permanentSqes + this.turn;
+      this.turn = this.turn + 1 === this.sqEntries - this.permanentSqes ? 0 : this.turn + 1;
+      this.ring[this.indexAt + (this.sqTail & this.sqMask)] = position;
     }
-    this.#ordinary++;
-    this.#tail = (this.#tail + 1) | 0;
-    return (this.#last = position << this.sqeShift);
+    this.ordinary++;
+    this.sqTail = (this.sqTail + 1) | 0;
+    return (this.lastSqe = position << this.sqeShift);
   }
 }

@@ -118,6 +118,12 @@ export class Lowering {
     return id;
   }
 
+  /** The number of a given slot of the file table. */
+  slot(option: string, slot: FixedFile): number {
+    if (slot instanceof FixedFile) return slot.slot;
+    throw new TypeError(`${this.name}: ${option} is ${show(slot)}; it must be a FixedFile`);
+  }
+
   /** Sets a 32-bit word of the SQE that the raw writer does not reach. */
   set(word: number, value: number): void {
     (this.#words ??= []).push(word, value);

@@ -14,7 +14,8 @@ import {
 } from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
 import { RawRing } from "uring-ublk/uring";
-import { bytesOf, connected, type Descriptor, failure, type Listener, listening, openOf, socketsDownTo, udp } from "./support/network.ts";
+import { downTo, openOf } from "./support/descriptors.ts";
+import { bytesOf, connected, type Descriptor, failure, type Listener, listening, udp } from "./support/network.ts";
 
 const clients = (ring: Ring, listener: Listener, count: number): Promise<Descriptor[]> =>
   Promise.all(Array.from({ length: count }, () => connected(ring, listener)));
@@ -104,7 +105,7 @@ describe("a multishot accept", () => {
     sys.close(value);
     await ring.run(timeout({ ms: 5 })); // the others have been accepted by now
     abort.abort(new Error("enough"));
-    expect(await socketsDownTo(before + 20)).toBe(before + 20);
+    expect(await downTo(before + 20)).toBe(before + 20);
     expect(await failure(iterator.next())).toMatchObject({ message: "enough" });
     expect(await iterator.next()).toEqual({ value: undefined, done: true });
     closeAll(all);
@@ -179,7 +180,7 @@ describe("a multishot accept", () => {
     await ring.close();
     expect(await failure(iterator.next())).toMatchObject({ code: "ECANCELED", operation: "close" });
     closeAll(all);
-    expect(await socketsDownTo(before)).toBeLessThanOrEqual(before);
+    expect(await downTo(before)).toBeLessThanOrEqual(before);
   });
 
   test("posts a CQE for every connection on the raw layer", async () => {

@@ -41,8 +41,8 @@ import {
 } from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
 import { kernelAtLeast, requires } from "../support/requires.ts";
-import { socketPair, TemporaryFolder } from "./support/descriptors.ts";
-import { bytesOf, connected, Descriptor, failure, LOOPBACK, listening, openOf, tcp, text, udp } from "./support/network.ts";
+import { openOf, socketPair, TemporaryFolder } from "./support/descriptors.ts";
+import { bytesOf, connected, Descriptor, failure, LOOPBACK, listening, tcp, text, udp } from "./support/network.ts";
 
 const F_GETFD = 1;
 const F_GETFL = 3;

@@ -25,8 +25,8 @@ import {
   socket,
 } from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
-import { pattern, socketPair } from "./support/descriptors.ts";
-import { bytesOf, Descriptor, failure, openOf, text, udp } from "./support/network.ts";
+import { openOf, pattern, socketPair } from "./support/descriptors.ts";
+import { bytesOf, Descriptor, failure, text, udp } from "./support/network.ts";
 
 describe("a message", () => {
   test("gathers what it sends, and scatters what it receives", async () => {

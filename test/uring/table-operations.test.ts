@@ -16,7 +16,7 @@ import {
 } from "uring-ublk";
 import { F_GETFL, sys } from "uring-ublk/ffi";
 import { kernelAtLeast, requires } from "../support/requires.ts";
-import { descriptorsDownTo, memoryFile, openDescriptors, pattern } from "./support/descriptors.ts";
+import { downTo, memoryFile, openOf, pattern } from "./support/descriptors.ts";
 
 const failure = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
@@ -97,14 +97,14 @@ describe("installing a descriptor", () => {
   installs("leaves no descriptor behind when it is aborted", async () => {
     await using ring = await Ring.open({ entries: 8, fixedFiles: 1 });
     const slot = await ring.run(openatDirect({ path: "/proc/version", slot: "any" }));
-    const before = openDescriptors();
+    const before = openOf("/proc");
     for (let i = 0; i < 20; i++) {
       const controller = new AbortController();
       const installing = failure(ring.run(fixedFdInstall({ slot }), { signal: controller.signal }));
       controller.abort(new Error("enough"));
       expect(await installing).toMatchObject({ message: "enough" });
     }
-    expect(await descriptorsDownTo(before)).toBe(before);
+    expect(await downTo(before, "/proc")).toBe(before);
   });
 });
 
@@ -156,7 +156,7 @@ describe("a pipe", () => {
 
   pipes("that nobody gets is closed, both ends of it", async () => {
     await using ring = await Ring.open({ entries: 8, fixedFiles: 2 });
-    const before = openDescriptors();
+    const before = openOf("pipe:");
     for (const operation of [pipe(), pipeDirect({ slot: "any" }), pipeDirect({ slot: new FixedFile(0) })]) {
       for (let i = 0; i < 5; i++) {
         const controller = new AbortController();
@@ -165,7 +165,7 @@ describe("a pipe", () => {
         expect(await making).toMatchObject({ message: "enough" });
       }
     }
-    expect(await descriptorsDownTo(before)).toBe(before);
+    expect(await downTo(before, "pipe:")).toBe(before);
     await ring.run(pipeDirect({ slot: "any" })); // there is room: the slots were emptied
   });
 });

@@ -6,7 +6,7 @@ import { declare, Operation } from "../operation.ts";
 import { checkBoolean } from "../options.ts";
 import { NAME_OUTPUT, nameFrom, type SocketAddress } from "../socket-address.ts";
 import { SOCK_CLOEXEC, SOCK_NONBLOCK } from "../socket-constants.ts";
-import { emptySlot, filled } from "./descriptors.ts";
+import { emptySlot, filled, TABLE_HINTS } from "./descriptors.ts";
 import { flagged } from "./message-options.ts";
 
 /** What every accept takes. */
@@ -45,8 +45,8 @@ export interface Accepted<Handle> {
 export const ACCEPT_BASE = ["fd", "nonblocking", "pollFirst"] as const;
 /** What errors mean where a slot of the file table is filled. */
 export const DIRECT_HINTS = {
-  ENXIO: "the ring has no file table: open it with fixedFiles",
-  ENFILE: "the ring's file table is full, or there is none: open it with (more) fixedFiles; the connection was dropped",
+  ...TABLE_HINTS,
+  ENFILE: `${TABLE_HINTS.ENFILE}; the connection was dropped`,
   EINVAL: "the socket does not listen, the slot lies outside the ring's file table, or this kernel does not know a flag",
 };
 /** What errors mean elsewhere. */

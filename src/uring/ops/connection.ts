@@ -5,8 +5,7 @@ import { count, declare, Operation } from "../operation.ts";
 import { checkInteger } from "../options.ts";
 import type { SocketAddress } from "../socket-address.ts";
 import { SHUT_RDWR, SOCK_CLOEXEC } from "../socket-constants.ts";
-import { DIRECT_HINTS } from "./accept.ts";
-import { emptySlot, filled } from "./descriptors.ts";
+import { emptySlot, filled, TABLE_HINTS } from "./descriptors.ts";
 import { destination } from "./message-options.ts";
 
 /** Options of {@link socket}. */
@@ -47,7 +46,7 @@ export const SOCKET_DIRECT = declare({
   since: "5.19",
   completions: "one",
   options: ["domain", "type", "protocol", "slot"],
-  hints: { ...DIRECT_HINTS, EINVAL: "the slot lies outside the ring's file table, or there is no such type of socket" },
+  hints: { ...TABLE_HINTS, EINVAL: "the slot lies outside the ring's file table, or there is no such type of socket" },
   raw: SOCKET.raw,
   lower: (o: SocketDirectOptions, l) => [
     l.word("domain", o.domain),

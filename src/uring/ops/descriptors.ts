@@ -8,6 +8,12 @@ export function closeDescriptors(control: readonly ControlMessage[]): void {
   for (const fd of descriptorsOf(control)) sys.close(fd);
 }
 
+/** What errors mean where a slot of the file table is filled. */
+export const TABLE_HINTS = {
+  ENXIO: "the ring has no file table: open it with fixedFiles",
+  ENFILE: "the ring's file table is full, or there is none: open it with (more) fixedFiles",
+};
+
 /** The slot that an operation has filled: the one it was told, or the one the kernel chose, which its result names. */
 export const filled = (place: DirectSlot, result: number): FixedFile => (place === "any" ? new FixedFile(result) : place);
 

@@ -10,7 +10,7 @@ import {
 import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
 import { count, declare, Operation } from "../operation.ts";
 import { checkInteger } from "../options.ts";
-import { emptySlot } from "./descriptors.ts";
+import { emptySlot, TABLE_HINTS } from "./descriptors.ts";
 
 /** Options of {@link fixedFdInstall}. */
 export interface FixedFdInstallOptions {
@@ -52,9 +52,8 @@ export const FILES_UPDATE = declare({
   completions: "one",
   options: ["slot", "fds"],
   hints: {
-    ENXIO: "the ring has no file table: open it with fixedFiles",
+    ...TABLE_HINTS,
     EINVAL: "the slots lie outside the ring's file table",
-    ENFILE: "the ring's file table is full, or there is none: open it with (more) fixedFiles",
   },
   raw(slot: number, fds: number, fdCount: number, first: number) {
     this.prep(IORING_OP_FILES_UPDATE, slot, -1, first, fds, fdCount, 0, 0, 0, 0);
@@ -99,7 +98,7 @@ export const fixedFdInstall = (options: FixedFdInstallOptions): Operation<number
  * Puts files into the ring's file table: `IORING_OP_FILES_UPDATE`, since 5.6. Resolves to the slots that were changed: fewer than the
  * descriptors when one of them was refused. The table keeps the files open; the descriptors may be closed.
  *
- * Errors: ENXIO (no table), EINVAL (outside it), EBADF (the first descriptor), ENFILE (`"any"`, and the table is full or missing). An error severs a soft
+ * Errors: ENXIO (no table), EINVAL (outside it), EBADF (the first descriptor), ENFILE (`"any"`, and the table is full). An error severs a soft
  * link; fewer slots do not. The list is the operation's own until the CQE.
  *
  * @example

@@ -1,17 +1,11 @@
-import { addressOf, cString, sys } from "../../ffi/index.ts";
-import {
-  IORING_FILE_INDEX_ALLOC,
-  IORING_FSYNC_DATASYNC,
-  IORING_OP_CLOSE,
-  IORING_OP_FALLOCATE,
-  IORING_OP_FSYNC,
-  IORING_OP_OPENAT,
-} from "../abi.ts";
-import { AT_FDCWD, O_CLOEXEC } from "../file-constants.ts";
+import { sys } from "../../ffi/index.ts";
+import { IORING_FSYNC_DATASYNC, IORING_OP_CLOSE, IORING_OP_FALLOCATE, IORING_OP_FSYNC, IORING_OP_OPENAT } from "../abi.ts";
+import { O_CLOEXEC } from "../file-constants.ts";
 import type { DirectSlot, Fd, FixedFile } from "../handles.ts";
+import type { Lowering } from "../lowering.ts";
 import { count, declare, Operation } from "../operation.ts";
-import { emptySlot, filled } from "./descriptors.ts";
-import { fileOffset } from "./vectors.ts";
+import { checkBoolean } from "../options.ts";
+import { emptySlot, filled, TABLE_HINTS } from "./descriptors.ts";
 
 /** Options of {@link fsync}. */
 export interface FsyncOptions {
@@ -31,7 +25,10 @@ export const FSYNC = declare({
   raw(slot: number, fd: number, flags: number) {
     this.prep(IORING_OP_FSYNC, slot, fd, 0, 0, 0, flags, 0, 0, 0);
   },
-  lower: (o: FsyncOptions, l) => [l.file(o.fd), o.dataOnly ? IORING_FSYNC_DATASYNC : 0],
+  lower(o: FsyncOptions, l) {
+    const dataOnly = o.dataOnly !== undefined && checkBoolean(l.name, "dataOnly", o.dataOnly);
+    return [l.file(o.fd), dataOnly ? IORING_FSYNC_DATASYNC : 0];
+  },
   result: count,
 });
 
@@ -80,7 +77,7 @@ export const FALLOCATE = declare({
     // The kernel reads the length from `addr` and the mode from `len`.
     this.prep(IORING_OP_FALLOCATE, slot, fd, offset, length, mode, 0, 0, 0, 0);
   },
-  lower: (o: FallocateOptions, l) => [l.file(o.fd), o.mode ?? 0, fileOffset(o.offset), o.length],
+  lower: (o: FallocateOptions, l) => [l.file(o.fd), l.word("mode", o.mode), l.bytes("offset", o.offset), l.bytes("length", o.length)],
   result: count,
 });
 
@@ -120,6 +117,8 @@ export interface OpenatDirectOptions extends OpenatOptions {
   slot: DirectSlot;
 }
 
+const pathOf = (o: OpenatOptions, l: Lowering): [dirfd: number, path: number] => [l.directory("dirfd", o.dirfd), l.text("path", o.path)];
+
 export const OPENAT = declare({
   name: "openat",
   opcode: IORING_OP_OPENAT,
@@ -131,9 +130,7 @@ export const OPENAT = declare({
     this.prep(IORING_OP_OPENAT, slot, dirfd, 0, path, mode, flags, 0, fileIndex, 0);
   },
   lower(o: OpenatOptions, l) {
-    const path = cString(o.path);
-    l.pins.push(path);
-    return [o.dirfd ?? AT_FDCWD, addressOf(path), (o.flags ?? 0) | O_CLOEXEC, o.mode ?? 0o666, 0];
+    return [...pathOf(o, l), l.word("flags", o.flags) | O_CLOEXEC, l.word("mode", o.mode, 0o666), 0];
   },
   result: count,
   discard: (fd) => sys.close(fd),
@@ -147,17 +144,13 @@ export const OPENAT_DIRECT = declare({
   completions: "one",
   options: ["path", "flags", "mode", "dirfd", "slot"],
   hints: {
-    ENXIO: "the ring has no file table: open it with fixedFiles",
-    ENFILE: "the ring's file table is full, or there is none: open it with (more) fixedFiles",
+    ...TABLE_HINTS,
     EINVAL: "the slot lies outside the ring's file table, or a flag is refused",
   },
   raw: OPENAT.raw,
   lower(o: OpenatDirectOptions, l) {
-    const path = cString(o.path);
-    l.pins.push(path);
     // A table slot has no descriptor flags: the kernel refuses O_CLOEXEC with one.
-    const index = o.slot === "any" ? IORING_FILE_INDEX_ALLOC : o.slot.slot + 1;
-    return [o.dirfd ?? AT_FDCWD, addressOf(path), (o.flags ?? 0) & ~O_CLOEXEC, o.mode ?? 0o666, index];
+    return [...pathOf(o, l), l.word("flags", o.flags) & ~O_CLOEXEC, l.word("mode", o.mode, 0o666), l.place(o.slot)];
   },
   result: (result: number, _flags: number, o: OpenatDirectOptions): FixedFile => filled(o.slot, result),
   discard: (result, _flags, o, ring) => emptySlot(filled(o.slot, result).slot, ring),
@@ -204,7 +197,7 @@ export const CLOSE = declare({
   raw(slot: number, fd: number, fileIndex: number) {
     this.prep(IORING_OP_CLOSE, slot, fd, 0, 0, 0, 0, 0, fileIndex, 0);
   },
-  lower: (o: { fd: Fd }) => [o.fd, 0],
+  lower: (o: { fd: Fd }, l) => [l.descriptor("fd", o.fd), 0],
   result: count,
 });
 
@@ -216,7 +209,7 @@ export const CLOSE_DIRECT = declare({
   completions: "one",
   options: ["slot"],
   raw: CLOSE.raw,
-  lower: (o: { slot: FixedFile }) => [0, o.slot.slot + 1],
+  lower: (o: { slot: FixedFile }, l) => [0, l.slot("slot", o.slot) + 1],
   result: count,
 });
 

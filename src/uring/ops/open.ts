@@ -5,7 +5,7 @@ import type { DirectSlot, Fd, FixedFile } from "../handles.ts";
 import { open_how } from "../linux-structs.ts";
 import type { Lowering } from "../lowering.ts";
 import { count, declare, Operation } from "../operation.ts";
-import { emptySlot, filled } from "./descriptors.ts";
+import { emptySlot, filled, TABLE_HINTS } from "./descriptors.ts";
 
 /** Options of {@link openat2}. */
 export interface Openat2Options {
@@ -60,10 +60,7 @@ export const OPENAT2_DIRECT = declare({
   since: "5.15",
   completions: "one",
   options: ["path", "flags", "mode", "resolve", "dirfd", "slot"],
-  hints: {
-    ENXIO: "the ring has no file table: open it with fixedFiles",
-    ENFILE: "the ring's file table is full, or there is none: open it with (more) fixedFiles",
-  },
+  hints: TABLE_HINTS,
   raw: OPENAT2.raw,
   // A table slot has no descriptor flags: the kernel refuses O_CLOEXEC with one.
   lower: (o: Openat2DirectOptions, l) => lowerOpen(o, l.word("flags", o.flags) & ~O_CLOEXEC, l.place(o.slot), l),

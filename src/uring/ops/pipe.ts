@@ -4,7 +4,7 @@ import { O_CLOEXEC } from "../file-constants.ts";
 import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
 import { declare, Operation } from "../operation.ts";
-import { emptySlot } from "./descriptors.ts";
+import { emptySlot, TABLE_HINTS } from "./descriptors.ts";
 
 /** Options of {@link pipe}. */
 export interface PipeOptions {
@@ -62,8 +62,7 @@ export const PIPE_DIRECT = declare({
   completions: "one",
   options: ["flags", "slot"],
   hints: {
-    ENXIO: "the ring has no file table: open it with fixedFiles",
-    ENFILE: "the ring's file table is full, or there is none: open it with (more) fixedFiles",
+    ...TABLE_HINTS,
     EINVAL: "two slots from there do not fit in the ring's file table, or a flag is refused",
   },
   raw: PIPE.raw,

@@ -1,5 +1,5 @@
 import { dlopen } from "bun:ffi";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { O_CLOEXEC, sys } from "uring-ublk/ffi";
@@ -111,6 +111,25 @@ export function openDescriptors(): number {
 export async function descriptorsDownTo(most: number): Promise<number> {
   for (let i = 0; i < 400 && openDescriptors() > most; i++) await Bun.sleep(5);
   return openDescriptors();
+}
+
+/** Descriptors of this process that are of a kind: sockets, if not told otherwise. What Bun opens and closes when it likes are others. */
+export function openOf(kind = "socket:"): number {
+  let count = 0;
+  for (const fd of readdirSync("/proc/self/fd")) {
+    try {
+      if (readlinkSync(`/proc/self/fd/${fd}`).startsWith(kind)) count++;
+    } catch {
+      // closed since it was listed
+    }
+  }
+  return count;
+}
+
+/** Waits until there are no more of a kind than that; answers how many there are. */
+export async function downTo(most: number, kind = "socket:"): Promise<number> {
+  for (let i = 0; i < 400 && openOf(kind) > most; i++) await Bun.sleep(5);
+  return openOf(kind);
 }
 
 /** Mappings of io_uring rings, by what /proc/self/maps calls them. */

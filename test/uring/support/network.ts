@@ -1,4 +1,3 @@
-import { readdirSync, readlinkSync } from "node:fs";
 import {
   AF_INET,
   accept,
@@ -16,25 +15,6 @@ import { sys } from "uring-ublk/ffi";
 
 /** Any free port of the loopback interface. */
 export const LOOPBACK: SocketAddress = { family: "ipv4", address: "127.0.0.1", port: 0 };
-
-/** Descriptors of this process that are of a kind: sockets, if not told otherwise. What Bun opens and closes when it likes are others. */
-export function openOf(kind = "socket:"): number {
-  let count = 0;
-  for (const fd of readdirSync("/proc/self/fd")) {
-    try {
-      if (readlinkSync(`/proc/self/fd/${fd}`).startsWith(kind)) count++;
-    } catch {
-      // closed since it was listed
-    }
-  }
-  return count;
-}
-
-/** Waits until there are no more sockets than that; answers how many there are. */
-export async function socketsDownTo(most: number): Promise<number> {
-  for (let i = 0; i < 400 && openOf() > most; i++) await Bun.sleep(5);
-  return openOf();
-}
 
 /** A descriptor that closes itself at the end of the scope. */
 export class Descriptor implements Disposable {

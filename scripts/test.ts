@@ -4,7 +4,7 @@
  */
 import { constants } from "node:os";
 import { join } from "node:path";
-import { ALSO_IN_VM, hostFiles, inFolders, onNewestOnly, testFiles, VM_FOLDERS } from "./testing/files.ts";
+import { hostFiles, inFolders, onNewestOnly, testFiles, VM_FOLDERS } from "./testing/files.ts";
 import { runHostFiles, runTool } from "./testing/host.ts";
 import { parseOptions, type StepName, type TestOptions, USAGE } from "./testing/options.ts";
 import type { StepResult } from "./testing/outcome.ts";
@@ -20,7 +20,7 @@ interface Step {
 
 function stepsOf(options: TestOptions, files: readonly string[]): Step[] {
   const chosen = files.filter((file) => file.includes(options.filter));
-  const vmFiles = [...inFolders(chosen, VM_FOLDERS), ...chosen.filter((file) => ALSO_IN_VM.includes(file))];
+  const vmFiles = inFolders(chosen, VM_FOLDERS);
   const step = (name: StepName, headline: string, run: () => Promise<StepResult>): Step => ({
     name,
     headline,

@@ -6,9 +6,6 @@ export const VM_FOLDERS: readonly string[] = ["ublk", "targets", "examples", "cl
 /** Folders with a step of their own; test/vm is the VM itself. */
 const OTHER_FOLDERS: readonly string[] = ["vm", "package", "docs"];
 
-/** Files that have a step of their own on the host and, for the part that needs ublk, run in the VM as well. */
-export const ALSO_IN_VM: readonly string[] = ["test/docs/examples.test.ts"];
-
 /** All *.test.ts files below test/, as paths from the repository's root, in a stable order. */
 export function testFiles(root: string): string[] {
   return readdirSync(`${root}/test`, { recursive: true, encoding: "utf8" })

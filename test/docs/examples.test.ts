@@ -1,61 +1,23 @@
-// usual kernels: the newest
-// file timeout: 600 s
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
-import { ROOT, runProgram } from "../support/child.ts";
-import { haveUblk, requires } from "../support/requires.ts";
+import { describe, expect, test } from "bun:test";
 import { allExamples, type Example, examplesIn, keeps, needsUblk, promises } from "./extract.ts";
+import { runExamples } from "./run.ts";
 import { typeErrors } from "./typecheck.ts";
-
-// Below the root, so that `uring-ublk` is found as in every program of this repository.
-const FOLDER = join(ROOT, "vm-out", `examples-${process.pid}`);
 
 const examples = allExamples();
 
-/** Runs the example as its own program and compares what it prints with what it says it prints. */
-async function expectToRun(example: Example, n: number): Promise<void> {
-  const path = join(FOLDER, `example-${n}.ts`);
-  writeFileSync(path, example.code);
-  const { status, signal, stdout, stderr } = await runProgram(relative(join(ROOT, "test"), path));
-  expect({ where: example.where, status, signal, stderr }).toEqual({
-    where: example.where,
-    status: 0,
-    signal: null,
-    stderr: "",
-  });
-  let lines = stdout.split("\n");
-  for (const promise of promises(example)) {
-    const at = lines.findIndex((line) => keeps(line, promise));
-    expect({ printed: lines, promised: at < 0 ? promise : undefined }).toEqual({
-      printed: lines,
-      promised: undefined,
-    });
-    lines = lines.slice(at + 1);
-  }
-}
+// Those that make disks run in the VM: test/examples/documentation.test.ts.
+runExamples("every example of the documentation", (example) => !needsUblk(example));
 
-describe("every example of the documentation", () => {
-  beforeAll(() => {
-    mkdirSync(FOLDER, { recursive: true });
-  });
-  afterAll(() => rmSync(FOLDER, { recursive: true, force: true }));
-
-  test("is found", () => {
+describe("the examples of the documentation", () => {
+  test("are found", () => {
     expect(examples.length).toBeGreaterThanOrEqual(8);
     expect(examples.some(({ file }) => file.startsWith("src/uring/"))).toBe(true);
   });
 
-  test("has the types it needs", () => {
+  test("have the types they need", () => {
     const complaints = [...typeErrors(examples).values()].flat();
     expect(complaints).toEqual([]);
   }, 120_000);
-
-  for (const [n, example] of examples.entries()) {
-    if (!example.run) continue;
-    const t = requires(!needsUblk(example) || haveUblk(), "needs a kernel with ublk");
-    t(`runs: ${example.where}`, () => expectToRun(example, n), 60_000);
-  }
 });
 
 describe("what the examples are taken from", () => {

@@ -17,7 +17,7 @@ afterEach(() => {
 });
 
 // Before ADD_DEV, while the driver works on it, while the char device is opened, while it starts, and when it is live.
-const MOMENTS = ["microtask", "0", "2", "8", "32", "128", "512"] as const;
+const MOMENTS = ["added", "microtask", "0", "2", "8", "32", "128", "512"] as const;
 
 for (const where of ["closures", "workers"]) {
   for (const [how, statuses] of [

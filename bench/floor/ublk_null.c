@@ -88,6 +88,9 @@ static void queue_map(struct queue *q)
 	if (q->buffers == MAP_FAILED)
 		die("mmap of the buffers", errno);
 	madvise(q->buffers, bytes, MADV_NOHUGEPAGE);
+	/* The kernel reads pages that were never written by a slow path, every time. */
+	for (uint32_t tag = 0; tag < info->depth; tag++)
+		q->buffers[(size_t)tag * info->max_io_bytes] = 0;
 }
 
 /* Fills the tag's permanent SQE and queues it as a FETCH; from then on only its result changes. */

@@ -2,7 +2,7 @@ import { Operation } from "../uring/index.ts";
 import type { UblkQueue } from "./queue.ts";
 import type { RequestHandler } from "./queue-spec.ts";
 import { Op, type UblkRequest } from "./request.ts";
-import type { Attachment, HandleResult, MethodResult, Methods, RequestTarget } from "./target.ts";
+import type { Attachment, MethodResult, Methods, RequestTarget } from "./target.ts";
 
 /** What a target takes, as the kernel is told. */
 export interface Capabilities {
@@ -59,13 +59,14 @@ function isPromise(value: unknown): value is Promise<never> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
+// Methods finish their requests themselves: nothing is left to be answered.
 function methodHandler(methods: Methods): RequestHandler {
   const finish = (request: UblkRequest, result: MethodResult): void => {
     if (result === undefined) request.complete();
     else if (isPromise(result)) follow(request, result);
     else throw new TypeError(`${request.name}: the method returned ${String(result)}; it must return nothing or a promise`);
   };
-  return {
+  const target: RequestHandler["target"] = {
     handle(request) {
       switch (request.op) {
         case Op.READ:
@@ -87,23 +88,18 @@ function methodHandler(methods: Methods): RequestHandler {
       request.fail(EOPNOTSUPP);
     },
   };
+  return { target, answered() {} };
 }
 
 function requestHandler(target: RequestTarget, queue: UblkQueue): RequestHandler {
-  const take = (request: UblkRequest, result: Exclude<HandleResult, void>): void => {
-    if (result instanceof Operation) {
+  const answered = (request: UblkRequest, answer: unknown): void => {
+    if (answer instanceof Operation) {
       const { tag, signal } = request;
-      follow(request, queue.ring.run(result, { signal }));
+      follow(request, queue.ring.run(answer as Operation<number>, { signal }));
       queue.endsByItself(tag);
-    } else if (isPromise(result)) follow(request, result);
-    else throw new TypeError(`handle() returned ${String(result)}; it must return nothing, a promise or an operation`);
+    } else if (isPromise(answer)) follow(request, answer);
+    else throw new TypeError(`handle() returned ${String(answer)}; it must return nothing, a promise or an operation`);
   };
   const completed = target.completed?.bind(target);
-  return {
-    handle(request) {
-      const result = target.handle(request);
-      if (result !== undefined) take(request, result);
-    },
-    ...(completed === undefined ? {} : { completed }),
-  };
+  return { target, answered, ...(completed === undefined ? {} : { completed }) };
 }

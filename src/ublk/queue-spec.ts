@@ -6,8 +6,10 @@ export type DataMode = "copy" | "auto-buf-reg";
 
 /** What serves the requests of a queue. */
 export interface RequestHandler {
-  /** A request arrived. It completes, fails, defers or starts operations of its own before it returns. */
-  handle(request: UblkRequest): void;
+  /** Whose `handle` takes a request: the target's own object, called without anything in between. */
+  readonly target: { handle(request: UblkRequest): unknown };
+  /** What `handle` returned, if it is not undefined: it ends the request, when it is something that can. */
+  answered(request: UblkRequest, answer: unknown): void;
   /** One of the request's own operations completed. */
   completed?(request: UblkRequest, result: number, member: number): void;
 }

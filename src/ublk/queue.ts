@@ -10,7 +10,7 @@ import { failureOf, partOf } from "./results.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
 import { TagCommands } from "./tag-commands.ts";
 import { TagMembers } from "./tag-members.ts";
-import { DEAD, FETCHING, HELD, IN_HANDLER, IN_KERNEL, isOpen, OPEN, REGISTERING, WAITING } from "./tag-states.ts";
+import { ANSWERED, DEAD, FETCHING, HELD, IN_HANDLER, IN_KERNEL, isOpen, OPEN, REGISTERING, WAITING } from "./tag-states.ts";
 import { TagTable } from "./tag-table.ts";
 
 const ENODEV = -19;
@@ -26,30 +26,31 @@ const EIO = -5;
 export class UblkQueue {
   /** Where and how it is served. */
   readonly spec: QueueSpec;
+  // Fields that are declared are written once, where nothing was before: those the JIT may take for constants.
+
   /** The queue's ring, raw layer: for operations with slots from {@link UblkRequest.member}. */
-  readonly raw: RawRing;
+  declare readonly raw: RawRing;
   /** The queue's ring, described layer, for handlers that may allocate. */
   readonly ring: Ring;
   /** What moves the ring. */
-  readonly driver: Driver;
+  declare readonly driver: Driver;
   /** The mapped descriptors of the tags. */
   readonly descriptors: Arena;
-  /** Requests that arrived. */
-  requests = 0;
 
   readonly #events: QueueEvents;
-  private readonly iod: Int32Array;
-  private readonly states: Uint8Array; // of the tag table
-  private readonly tags: TagTable;
-  private readonly request: UblkRequest;
-  private readonly commands: TagCommands;
+  declare private readonly iod: Int32Array;
+  declare private readonly states: Uint8Array; // of the tag table
+  declare private readonly tags: TagTable;
+  declare private readonly request: UblkRequest;
+  declare private readonly commands: TagCommands;
   readonly #buffers: TagBuffers;
   readonly #members: TagMembers;
   readonly #extras: Extras;
-  private readonly special: number; // flags of a request that needs a look before it is served
-  private readonly plain: number; // what they are in one that does not; -1: every request does
+  declare private readonly special: number; // flags of a request that needs a look before it is served
+  declare private readonly plain: number; // what they are in one that does not; -1: every request does
   readonly #failLater = new Map<number, unknown>(); // requests that fail when the last of their operations is through
   private handler: RequestHandler | undefined;
+  declare private target: RequestHandler["target"]; // of the handler
   #live: number;
   private rare: boolean; // some request has more to its end than a commit: a signal, pages registered by hand, a refused commit, a turn
   #closed = false;
@@ -64,7 +65,7 @@ export class UblkQueue {
     this.raw = raw;
     this.driver = driver;
     this.descriptors = descriptors;
-    raw.allocateTemplates(spec.depth, (result, _flags, tag) => this.onTag(result, tag));
+    raw.allocateTemplates(this);
     this.ring = Ring.over(raw, driver);
     this.#listen();
     this.iod = descriptors.words();
@@ -115,6 +116,7 @@ export class UblkQueue {
   /** Fetches every tag (FETCH_REQ) and starts to serve. */
   start(handler: RequestHandler): void {
     this.handler = handler;
+    this.target = handler.target;
     for (let tag = 0; tag < this.spec.depth; tag++) this.commands.fetch(tag);
     // The kernel must have read every FETCH before its SQE turns into a COMMIT.
     while (this.raw.queued > 0) this.raw.enter(0);
@@ -157,7 +159,8 @@ export class UblkQueue {
 
   /** Whether the request was completed or failed within the handler's call. @internal */
   isFinished(tag: number): boolean {
-    return this.states[tag] === IN_KERNEL;
+    const state = this.states[tag];
+    return state === IN_KERNEL || state === ANSWERED;
   }
 
   /** The request ends with an operation of the described layer, which uses its data: nothing else may end it before. @internal */
@@ -173,9 +176,7 @@ export class UblkQueue {
 
   /** Success with the whole length. @internal */
   finishWhole(tag: number): void {
-    const at = tag * DESCRIPTOR_WORDS;
-    const op = this.iod[at]! & 0xff;
-    this.commit(tag, op === Op.READ || op === Op.WRITE ? this.iod[at + 1]! * 512 : 0);
+    this.commit(tag, this.wholeOf(tag));
   }
 
   /** @internal */
@@ -190,23 +191,21 @@ export class UblkQueue {
 
   // ---- the loop ------------------------------------------------------------------------------------------------------------
 
-  // The functions of this path are small on purpose: the JIT inlines only those, and a request passes through all of them.
-  private onTag(result: number, tag: number): void {
-    if (result !== 0 || (this.iod[tag * DESCRIPTOR_WORDS]! & this.special) !== this.plain) this.onTagWithCare(result, tag);
-    else {
-      this.requests++;
-      this.serve(tag);
-    }
+  // The functions of this path are small and few on purpose: the JIT inlines small ones only, and no more than four deep. What a
+  // handler completes in its call is only noted there, and committed here.
+
+  /** A tag's command completed: a request arrived, or there will be none. @internal */
+  completed(result: number, tag: number): void {
+    if (result === 0 && (this.iod[tag * DESCRIPTOR_WORDS]! & this.special) === this.plain) this.handle(tag);
+    else this.completedUnusually(result, tag);
+    this.sendIfAnswered(tag);
   }
 
-  private onTagWithCare(result: number, tag: number): void {
+  private completedUnusually(result: number, tag: number): void {
     if (result === ENODEV) this.#died(tag);
     else if (result !== 0) this.#rejected(tag, result);
-    else {
-      this.requests++;
-      if (!this.#buffers.inMemory && (this.iod[tag * DESCRIPTOR_WORDS]! & UBLK_IO_F_NEED_REG_BUF) !== 0) this.#registerByHand(tag);
-      else this.#admit(tag);
-    }
+    else if (!this.#buffers.inMemory && (this.iod[tag * DESCRIPTOR_WORDS]! & UBLK_IO_F_NEED_REG_BUF) !== 0) this.#registerByHand(tag);
+    else this.#admit(tag);
   }
 
   #admit(tag: number): void {
@@ -219,16 +218,46 @@ export class UblkQueue {
   }
 
   private serve(tag: number): void {
-    this.states[tag] = IN_HANDLER;
-    const request = this.request;
-    request.tag = tag;
     try {
-      this.handler!.handle(request);
-      if (this.states[tag] !== IN_KERNEL) this.tags.checkLeftOpen(tag);
+      this.handle(tag);
     } catch (error) {
       this.threw(tag, error);
     }
+    this.sendIfAnswered(tag);
+  }
+
+  // What the target throws ends up in threw(), by way of the ring or of serve().
+  private handle(tag: number): void {
+    const request = this.request;
+    request.tag = tag;
+    this.states[tag] = IN_HANDLER;
+    const answer = this.target.handle(request);
+    if (answer !== undefined || this.states[tag] !== ANSWERED) this.goesOn(request, answer);
     request.tag = -1;
+  }
+
+  private sendIfAnswered(tag: number): void {
+    if (this.states[tag] === ANSWERED) this.send(tag, this.wholeOf(tag));
+  }
+
+  private wholeOf(tag: number): number {
+    const at = tag * DESCRIPTOR_WORDS;
+    return (this.iod[at]! & 0xff) <= Op.WRITE ? this.iod[at + 1]! * 512 : 0;
+  }
+
+  private send(tag: number, result: number): void {
+    if (this.rare) this.#endRare(tag);
+    this.states[tag] = IN_KERNEL;
+    this.commands.setResult(tag, result);
+    this.raw.armTemplate(tag);
+    this.driver.kick();
+  }
+
+  // The handler's answer ends the request, or a token or an operation of its own that the handler has made.
+  private goesOn(request: UblkRequest, answer: unknown): void {
+    const { tag } = request;
+    if (answer !== undefined) this.handler!.answered(request, answer);
+    if (!this.isFinished(tag)) this.tags.checkLeftOpen(tag);
   }
 
   #load(tag: number): UblkRequest {
@@ -246,6 +275,7 @@ export class UblkQueue {
       // Its own operations still run on its data: the request ends when the last of them does.
       this.#failLater.set(tag, error);
     }
+    this.request.tag = -1;
     this.#events.requestError(error, op, offset, length);
   }
 
@@ -274,15 +304,8 @@ export class UblkQueue {
   }
 
   private commit(tag: number, result: number): void {
-    if (this.rare || this.states[tag] !== IN_HANDLER) this.closeWithCare(tag);
-    this.states[tag] = IN_KERNEL;
-    this.commands.commit(tag, result);
-    this.driver.kick();
-  }
-
-  private closeWithCare(tag: number): void {
     if (this.states[tag] !== IN_HANDLER) this.tags.close(tag);
-    if (this.rare) this.#endRare(tag);
+    this.send(tag, result);
   }
 
   // ---- what is rare --------------------------------------------------------------------------------------------------------
@@ -348,6 +371,13 @@ export class UblkQueue {
       ringFailed?.(error);
       this.#events.broken(error);
     };
-    this.raw.onHandlerError = (error) => this.#events.failed(error instanceof Error ? error : new Error(String(error)));
+    this.raw.onHandlerError = (error) => {
+      const { tag } = this.request;
+      if (tag < 0) this.#events.failed(error instanceof Error ? error : new Error(String(error)));
+      else {
+        this.threw(tag, error);
+        this.sendIfAnswered(tag);
+      }
+    };
   }
 }

@@ -2,6 +2,7 @@ import { blockErrnoOf, join64 } from "../ffi/index.ts";
 import type { FixedBuffer } from "../uring/index.ts";
 import * as abi from "./abi.ts";
 import type { UblkQueue } from "./queue.ts";
+import { ANSWERED, IN_HANDLER } from "./tag-states.ts";
 import type { TagTable } from "./tag-table.ts";
 
 /** What a request asks for: the low byte of the descriptor's `op_flags`. */
@@ -69,17 +70,19 @@ export class TagContext implements RequestContext {
  */
 export class UblkRequest {
   /** The queue it arrived on. */
-  readonly queue: UblkQueue;
+  declare readonly queue: UblkQueue;
   /** Its tag, 0 to depth - 1; -1 outside a handler. */
   tag = -1;
   // The kernel's descriptors of the queue: fields are read when they are asked for, and the descriptor holds until the commit.
-  private readonly descriptors: Int32Array;
-  private readonly tags: TagTable;
+  declare private readonly descriptors: Int32Array;
+  declare private readonly tags: TagTable;
+  declare private readonly states: Uint8Array; // of the tag table
 
   /** @internal */
   constructor(queue: UblkQueue, tags: TagTable, descriptors: Int32Array) {
     this.queue = queue;
     this.tags = tags;
+    this.states = tags.states;
     this.descriptors = descriptors;
   }
 
@@ -150,6 +153,11 @@ export class UblkRequest {
 
   /** Finishes the request: with its whole length, or with fewer bytes (a READ or WRITE only; the rest comes again). */
   complete(bytes?: number): void {
+    if (bytes === undefined && this.states[this.tag] === IN_HANDLER) this.states[this.tag] = ANSWERED;
+    else this.completeOtherwise(bytes);
+  }
+
+  private completeOtherwise(bytes: number | undefined): void {
     const tag = this.check();
     if (bytes === undefined) this.queue.finishWhole(tag);
     else this.queue.finish(tag, this.op, this.length, bytes);

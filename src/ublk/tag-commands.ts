@@ -17,9 +17,9 @@ const BUFFER = 14;
 /** Writes the commands of a queue's tags: a permanent SQE per tag, and the registrations by hand. */
 export class TagCommands {
   /** The SQE array of the ring. */
-  private readonly words: Int32Array;
-  private readonly shift: number;
-  private readonly raw: RawRing;
+  declare private readonly words: Int32Array;
+  declare private readonly shift: number;
+  declare private readonly raw: RawRing;
   readonly #spec: QueueSpec;
   readonly #buffers: TagBuffers;
 
@@ -42,17 +42,17 @@ export class TagCommands {
     this.words[(tag << this.shift) + CMD_OP] = this.#number(abi.UBLK_U_IO_COMMIT_AND_FETCH_REQ);
   }
 
-  /** Commits a tag's request with a result and asks for its next: two stores. */
-  commit(tag: number, result: number): void {
+  /** Sets the result of a tag's commit, which goes out when the tag's SQE is queued again: two stores in all. */
+  setResult(tag: number, result: number): void {
     this.words[(tag << this.shift) + RESULT] = result;
-    this.raw.armTemplate(tag);
   }
 
   /** Writes the tag's SQE anew and repeats a commit that the kernel refused. */
   repeat(tag: number): void {
     const result = this.words[(tag << this.shift) + RESULT]!;
     this.#write(tag, this.#number(abi.UBLK_U_IO_COMMIT_AND_FETCH_REQ));
-    this.commit(tag, result);
+    this.setResult(tag, result);
+    this.raw.armTemplate(tag);
   }
 
   /** Queues REGISTER_IO_BUF or UNREGISTER_IO_BUF for a tag, into the table's second half. */

@@ -5,7 +5,7 @@ import { DESCRIPTOR_WORDS, DeferredRequest, Op, type RequestBuffer, TagContext, 
 import type { TagBuffers } from "./tag-buffers.ts";
 import type { TagMembers } from "./tag-members.ts";
 import type { TagSignals } from "./tag-signals.ts";
-import { DEAD, FETCHING, HELD, IN_HANDLER, IN_KERNEL, isOpen, OPEN } from "./tag-states.ts";
+import { ANSWERED, DEAD, FETCHING, HELD, IN_HANDLER, IN_KERNEL, isOpen, OPEN } from "./tag-states.ts";
 
 /** What a tag table consults. */
 export interface TagTableParts {
@@ -92,7 +92,8 @@ export class TagTable {
   /** The signal of a tag's request; one that is aborted if the request is over. */
   signalOf(tag: number, generation = this.#generations[tag]!): AbortSignal {
     const state = this.states[tag];
-    if (this.closed || this.#generations[tag] !== generation || state === IN_KERNEL || state === DEAD) return this.#signals.over();
+    if (this.closed || this.#generations[tag] !== generation || state === IN_KERNEL || state === ANSWERED || state === DEAD)
+      return this.#signals.over();
     this.#signalled();
     return this.#signals.of(tag);
   }
@@ -158,7 +159,8 @@ export class TagTable {
     if (this.#members.pending(tag) > 0)
       throw new TypeError("the request has operations of its own in flight: it can be finished after the last of them");
     const state = this.states[tag];
-    if (state === IN_KERNEL || state === DEAD || state === FETCHING) throw new TypeError(`tag ${tag} has no open request`);
+    if (state === IN_KERNEL || state === ANSWERED || state === DEAD || state === FETCHING)
+      throw new TypeError(`tag ${tag} has no open request`);
   }
 
   #checkRange(tag: number, op: number, at: number, length: number): void {

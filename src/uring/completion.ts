@@ -15,6 +15,12 @@ import { SubmissionQueue } from "./submission.ts";
 /** Called for each CQE of a slot: result (negative errno on failure), CQE flags, and the slot itself. */
 export type CompletionHandler = (result: number, flags: number, slot: number) => void;
 
+/** What the CQEs of permanent SQEs go to. An object, because a method of it can be inlined where a function in a variable cannot. */
+export interface TemplateHandler {
+  /** A permanent SQE's CQE: result (negative errno on failure), and the slot. */
+  completed(result: number, slot: number): void;
+}
+
 /** Completions an operation posts: one CQE; many, until one comes without F_MORE; or a result and a later notification. */
 export type Completions = "one" | "many" | "notify";
 
@@ -47,6 +53,9 @@ export class CompletionQueue extends SubmissionQueue {
   /** The memory is gone. */
   protected ended = false;
 
+  /** Runs the handler of every CQE in the ring; answers how many there were. Handlers may queue operations. */
+  readonly reap: () => number;
+
   private readonly shared: boolean; // CQEs may appear at any time, not only inside this thread's enter
   private cqHeadAt = 0;
   private cqTailAt = 0;
@@ -65,8 +74,7 @@ export class CompletionQueue extends SubmissionQueue {
   private flying = 0;
   /** Whether a batch is being handled: its memory must not be exchanged. */
   protected reaping = false;
-  private permanent = 0; // slots of permanent SQEs, below all others
-  private onPermanent: CompletionHandler = unexpected;
+  declare private templates: TemplateHandler; // set at most once: the JIT may take it for a constant
 
   constructor(memory: RingMemory, record: RingRecord, templates: number, slots: number) {
     super(memory, record, templates);
@@ -82,6 +90,7 @@ export class CompletionQueue extends SubmissionQueue {
     this.#free = new Int32Array(slots);
     for (let i = 0; i < slots; i++) this.#free[i] = slots - 1 - i;
     this.#freeCount = slots;
+    this.reap = this.makeReap();
   }
 
   /** Operations armed whose final CQE has not been handled. */
@@ -132,12 +141,12 @@ export class CompletionQueue extends SubmissionQueue {
     return slot;
   }
 
-  /** Takes slots 0..count-1 for permanent SQEs, before any other is allocated; each gets the same handler. */
-  allocateTemplates(count: number, handler: CompletionHandler): void {
-    if (this.#freeCount !== this.#free.length) throw new TypeError("permanent slots are taken before all others");
-    for (let slot = 0; slot < count; slot++) this.handlers[this.#free[--this.#freeCount]!] = handler;
-    this.permanent = count;
-    this.onPermanent = handler;
+  /** Takes the slots of the permanent SQEs, before any other is allocated; all have the same handler. */
+  allocateTemplates(handler: TemplateHandler): void {
+    if (this.#freeCount !== this.#free.length) throw new TypeError("permanent slots are taken before all others, and once");
+    const unusual: CompletionHandler = (result, _flags, slot) => handler.completed(result, slot);
+    for (let i = 0; i < this.permanentSqes; i++) this.handlers[this.#free[--this.#freeCount]!] = unusual;
+    this.templates = handler;
   }
 
   /** Gives a slot back. Its operation must have completed. */
@@ -202,44 +211,61 @@ export class CompletionQueue extends SubmissionQueue {
   armTemplate(slot: number): void {
     this.armed[slot] = 1;
     this.flying++;
-    this.queueTemplate(slot);
+    this.ring[this.indexAt + (this.sqTail & this.sqMask)] = slot;
+    this.sqTail = (this.sqTail + 1) | 0;
   }
 
-  /** Runs the handler of every CQE in the ring; answers how many there were. Handlers may queue operations. */
-  reap(): number {
-    if (this.reaping || this.ended) return 0; // a handler that reaps would run others in the middle of itself
-    this.reaping = true;
-    const wasFine = this.failure === undefined;
-    let thrown: { error: unknown } | undefined;
-    const ring = this.ring;
-    let head = this.cqHead;
-    const first = head;
-    const tail = this.shared ? Atomics.load(ring, this.cqTailAt) : ring[this.cqTailAt]!;
-    while (head !== tail) {
-      const at = this.cqesAt + ((head & this.cqMask) << this.cqShift);
-      const flags = ring[at + 3]!;
-      head = (head + 1) | 0;
-      if (this.mixedCqes) {
-        if ((flags & IORING_CQE_F_SKIP) !== 0) continue;
-        if ((flags & IORING_CQE_F_32) !== 0) head = (head + 1) | 0;
+  // A closure over this very ring: where it is the only one of its thread, as in a serving Worker, the JIT takes everything that never
+  // changes (the arrays, their addresses and lengths) for constants, which it cannot do for the fields of whatever `this` may be.
+  private makeReap(): () => number {
+    return () => {
+      if (this.reaping || this.ended) return 0; // a handler that reaps would run others in the middle of itself
+      this.reaping = true;
+      const wasFine = this.failure === undefined;
+      let thrown: { error: unknown } | undefined;
+      let head = this.cqHead;
+      const first = head;
+      const tail = this.shared ? Atomics.load(this.ring, this.cqTailAt) : this.ring[this.cqTailAt]!;
+      while (head !== tail) {
+        const at = this.cqesAt + ((head & this.cqMask) << this.cqShift);
+        const slot = this.ring[at]!;
+        const flags = this.ring[at + 3]!;
+        head = (head + 1) | 0;
+        if (this.mixedCqes) {
+          if ((flags & IORING_CQE_F_SKIP) !== 0) continue;
+          if ((flags & IORING_CQE_F_32) !== 0) head = (head + 1) | 0;
+        }
+        try {
+          // The usual CQE, the only one of its operation, is handled in place; what can be otherwise is looked at elsewhere.
+          if (flags === 0 && this.armed[slot] === 1 && this.generations[slot] === this.ring[at + 1]) {
+            this.armed[slot] = 0;
+            this.flying--;
+            if (slot < this.permanentSqes) this.templates.completed(this.ring[at + 2]!, slot);
+            else {
+              this.cqeAt = at;
+              this.handlers[slot]!(this.ring[at + 2]!, 0, slot);
+            }
+          } else this.dispatch(slot, this.ring[at + 1]!, this.ring[at + 2]!, flags, at);
+        } catch (error) {
+          thrown ??= this.caught(error);
+        }
+        if (this.ended) break; // a handler closed the ring: its memory is gone
       }
-      try {
-        this.dispatch(ring[at]!, ring[at + 1]!, ring[at + 2]!, flags, at);
-      } catch (error) {
-        thrown ??= this.caught(error);
-      }
-      if (this.ended) break; // a handler closed the ring: its memory is gone
-    }
-    this.reaping = false;
-    if (!this.ended) {
-      this.cqHead = head;
-      if (this.shared) Atomics.store(ring, this.cqHeadAt, head);
-      else ring[this.cqHeadAt] = head;
-    }
-    // Told only now: whoever tears the ring down does not do it in the middle of a batch.
-    if (wasFine && this.failure !== undefined) this.onFailure?.(this.failure);
-    if (thrown !== undefined) throw thrown.error;
-    return (head - first) | 0;
+      this.reaping = false;
+      this.leave(head);
+      // Told only now: whoever tears the ring down does not do it in the middle of a batch.
+      if (wasFine && this.failure !== undefined) this.onFailure?.(this.failure);
+      if (thrown !== undefined) throw thrown.error;
+      return (head - first) | 0;
+    };
+  }
+
+  // The kernel may use the places of the CQEs that were handled.
+  private leave(head: number): void {
+    if (this.ended) return;
+    this.cqHead = head;
+    if (this.shared) Atomics.store(this.ring, this.cqHeadAt, head);
+    else this.ring[this.cqHeadAt] = head;
   }
 
   /** Marks the ring failed; the first failure counts. Whoever drives the ring tears it down, after the batch being handled. */
@@ -299,7 +325,6 @@ export class CompletionQueue extends SubmissionQueue {
     return (this.generations[slot] = (this.generations[slot]! + 1) | 0);
   }
 
-  // Small, so that the JIT inlines it: what can never be right is looked at elsewhere.
   private dispatch(slot: number, generation: number, result: number, flags: number, at: number): void {
     if (this.armed[slot] !== 1 || this.generations[slot] !== generation) {
       this.stray(slot, generation, result);
@@ -313,9 +338,7 @@ export class CompletionQueue extends SubmissionQueue {
       return;
     }
     this.cqeAt = at;
-    // A call that only ever has one callee is inlined.
-    if (slot < this.permanent) this.onPermanent(result, flags, slot);
-    else this.handlers[slot]!(result, flags, slot);
+    this.handlers[slot]!(result, flags, slot);
   }
 
   private stray(slot: number, generation: number, result: number): void {

@@ -59,10 +59,15 @@ export class RingCore extends CompletionQueue implements Disposable {
   mappings: readonly { address: number; length: number }[];
   /** The system calls this ring uses. */
   readonly syscalls: RingSyscalls;
+  /**
+   * Submits, waits and runs handlers until something asks for {@link CompletionQueue.attention}, or nothing is in flight: the loop of a
+   * thread that exists to serve a ring. Answers how many CQEs there were.
+   */
+  readonly serve: () => number;
 
   #memory: RingMemory;
   private readonly enterFd: number; // what enter is called with: the registered index or the descriptor
-  private readonly enterFlags: number;
+  private readonly enterFlags: number; // of every enter
   private plain: boolean; // an enter without a time limit needs no second look: no SQPOLL, and not closed
   readonly #polling: boolean;
   readonly #wait: WaitArgument;
@@ -88,9 +93,10 @@ export class RingCore extends CompletionQueue implements Disposable {
     const registered = shape.registeredFdOnly ? record.fd : options.registerRingFd === false ? -1 : this.register.ringFd();
     this.enterFd = registered >= 0 ? registered : record.fd;
     this.plain = !this.polled;
-    this.enterFlags = registered >= 0 ? IORING_ENTER_REGISTERED_RING : 0;
+    this.enterFlags = IORING_ENTER_GETEVENTS | (registered >= 0 ? IORING_ENTER_REGISTERED_RING : 0);
     this.#polling = (record.flags & IORING_SETUP_IOPOLL) !== 0;
     this.#wait = new WaitArgument();
+    this.serve = this.#makeServe();
     if (registeredWaits) this.#registerWaits(shape.disabled !== true);
   }
 
@@ -141,16 +147,28 @@ export class RingCore extends CompletionQueue implements Disposable {
    */
   enter(minComplete: number, timeoutNs = -1): number {
     if (timeoutNs >= 0 || !this.plain) return this.enterWithCare(minComplete, timeoutNs);
-    const result = this.syscalls.enter(this.enterFd, this.publish(), minComplete, this.enterFlags | IORING_ENTER_GETEVENTS, 0, 0);
+    const result = this.syscalls.enter(this.enterFd, this.publish(), minComplete, this.enterFlags, 0, 0);
     if (result < 0) return this.refused(result);
     this.taken(result);
     return result;
   }
 
+  // A closure, for the reason of that of reap.
+  #makeServe(): () => number {
+    return () => {
+      let handled = 0;
+      while (!this.attention && this.inFlight > 0) {
+        this.enter(1);
+        handled += this.reap();
+      }
+      return handled;
+    };
+  }
+
   private enterWithCare(minComplete: number, timeoutNs: number): number {
     if (this.ended) throw new TypeError("the ring is closed");
     const toSubmit = this.publish();
-    let flags = this.enterFlags | IORING_ENTER_GETEVENTS;
+    let flags = this.enterFlags;
     if (this.polled) {
       if (toSubmit > 0 && (this.sqFlags & IORING_SQ_NEED_WAKEUP) !== 0) flags |= IORING_ENTER_SQ_WAKEUP;
       else if (minComplete === 0 && (this.sqFlags & IORING_SQ_CQ_OVERFLOW) === 0 && !this.#polling) return toSubmit;
@@ -178,7 +196,7 @@ export class RingCore extends CompletionQueue implements Disposable {
     if (this.ended) throw new TypeError("the ring is closed");
     const { minComplete = 1, timeoutNs = -1, minWaitUs = 0 } = options;
     const toSubmit = this.publish();
-    let flags = this.enterFlags | IORING_ENTER_GETEVENTS;
+    let flags = this.enterFlags;
     if (this.polled && toSubmit > 0 && (this.sqFlags & IORING_SQ_NEED_WAKEUP) !== 0) flags |= IORING_ENTER_SQ_WAKEUP;
     if (options.absolute) flags |= IORING_ENTER_ABS_TIMER;
     if (options.noIowait) flags |= IORING_ENTER_NO_IOWAIT;
@@ -280,13 +298,14 @@ export class RingCore extends CompletionQueue implements Disposable {
     const until = performance.now() + POLLER_MS;
     while (this.sqRoom < positions && performance.now() < until) {
       this.publish();
-      const flags = this.enterFlags | ((this.sqFlags & IORING_SQ_NEED_WAKEUP) !== 0 ? IORING_ENTER_SQ_WAKEUP : 0);
+      const flags =
+        (this.enterFlags & ~IORING_ENTER_GETEVENTS) | ((this.sqFlags & IORING_SQ_NEED_WAKEUP) !== 0 ? IORING_ENTER_SQ_WAKEUP : 0);
       const result = this.syscalls.enter(this.enterFd, 0, 0, flags | IORING_ENTER_SQ_WAIT, 0, 0);
       if (result < 0 && result !== EINTR) throw this.#cannotEnter(result);
       if (this.sqRoom >= positions) return;
       this.#wait.limit(NAP_NS);
       const { enterFlags, argument, size } = this.#wait;
-      this.syscalls.enter(this.enterFd, 0, 1, this.enterFlags | IORING_ENTER_GETEVENTS | enterFlags, argument, size);
+      this.syscalls.enter(this.enterFd, 0, 1, this.enterFlags | enterFlags, argument, size);
     }
   }
 

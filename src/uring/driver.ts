@@ -251,20 +251,17 @@ export class Driver {
     try {
       if (!this.#policy.synchronous) this.#armTick();
       for (;;) {
-        if (raw.inFlight === 0) return false; // nothing could end the wait
-        raw.enter(1);
-        handled += raw.reap();
-        while (raw.attention) {
-          const leave = this.attend(handled);
-          if (leave !== STAY) return leave === COME_BACK;
-        }
+        handled += raw.serve();
+        if (!raw.attention) return false; // nothing is in flight: nothing could end the wait
+        const leave = this.attend(handled);
+        if (leave !== STAY) return leave === COME_BACK;
       }
     } finally {
       if (!raw.closed) raw.eventfdEnabled = true;
     }
   }
 
-  // Everything that can end a stretch, and what must run between two batches. Rare: the loop itself stays small.
+  // Everything that can end a stretch, and what must run between two batches.
   private attend(handled: number): number {
     this.#raw.attention = false;
     this.#microtasks();

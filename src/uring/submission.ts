@@ -34,13 +34,14 @@ export class SubmissionQueue {
   /** Another thread (SQPOLL) reads the tail: stores must be atomic. */
   protected readonly polled: boolean;
   private readonly rewinds: boolean;
-  private readonly permanentSqes: number;
-  private indexAt = -1; // word index of the SQ index array, or -1
-  private sqMask = 0;
+  /** Positions, and slots, of permanent SQEs: below all others. */
+  protected readonly permanentSqes: number;
+  protected indexAt = -1; // word index of the SQ index array, or -1
+  protected sqMask = 0;
   #headAt = 0;
   private sqTailAt = 0;
   #flagsAt = 0;
-  private sqTail = 0;
+  protected sqTail = 0;
   private submitted = 0; // the tail up to which the kernel has taken SQEs
   private turn = 0; // ordinary SQEs handed out, modulo their number
   private ordinary = 0; // ordinary SQEs queued and not yet taken
@@ -85,12 +86,6 @@ export class SubmissionQueue {
   /** The SQ ring's flag word: `IORING_SQ_NEED_WAKEUP`, `_CQ_OVERFLOW`, `_TASKRUN`. */
   get sqFlags(): number {
     return Atomics.load(this.ring, this.#flagsAt);
-  }
-
-  /** Queues permanent SQE `position` again: one store. Its words must be written already. */
-  queueTemplate(position: number): void {
-    this.ring[this.indexAt + (this.sqTail & this.sqMask)] = position;
-    this.sqTail = (this.sqTail + 1) | 0;
   }
 
   /**

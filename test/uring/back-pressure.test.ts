@@ -157,7 +157,7 @@ describe("the raw layer when it is full", () => {
       using raw = new RawRing({ entries: 8, sqArray: true, cqEntries: 64, ...shape }, { templates: 4 });
       let templates = 0;
       let ordinary = 0;
-      raw.allocateTemplates(4, () => templates++);
+      raw.allocateTemplates({ completed: () => void templates++ });
       const slots = Array.from({ length: 20 }, () => raw.allocate(() => ordinary++));
       for (let slot = 0; slot < 4; slot++) {
         raw.words.fill(0, slot << 4, (slot + 1) << 4);

@@ -70,7 +70,7 @@ describe("a slot", () => {
   test("is not given to permanent SQEs after ordinary ones", () => {
     using raw = new RawRing({ entries: 8, sqArray: true }, { templates: 2 });
     raw.allocate(() => {});
-    expect(() => raw.allocateTemplates(2, () => {})).toThrow(TypeError);
+    expect(() => raw.allocateTemplates({ completed() {} })).toThrow(TypeError);
   });
 });
 

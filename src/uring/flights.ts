@@ -42,7 +42,7 @@ export class Flights implements Host {
 
   /** Begins, or waits for room behind those that do already. */
   start(flight: InFlight): void {
-    if (this.waiting.size === 0 && this.hasRoom()) flight.begin();
+    if (this.waiting.size === 0 && this.hasRoom(flight.size)) flight.begin();
     else this.waiting.add(flight);
     this.driver.kick();
   }
@@ -62,7 +62,8 @@ export class Flights implements Host {
 
   /** @internal */
   finished(slot: number): void {
-    if (slot >= 0) {
+    // A ring that failed meanwhile has let go of all.
+    if (slot >= 0 && this.seated[slot] !== undefined) {
       this.seated[slot] = undefined;
       this.flying--;
     }
@@ -101,14 +102,14 @@ export class Flights implements Host {
     return left;
   }
 
-  private hasRoom(): boolean {
+  private hasRoom(size: number): boolean {
     const { raw } = this;
-    return raw.inFlight < raw.record.cqEntries && raw.freeSlots > RESERVED;
+    return raw.inFlight + size <= raw.record.cqEntries && raw.freeSlots >= RESERVED + size;
   }
 
   private admitWaiting(): void {
     for (const flight of this.waiting) {
-      if (!this.hasRoom()) return;
+      if (!this.hasRoom(flight.size)) return;
       this.waiting.delete(flight);
       flight.begin();
     }

@@ -2,11 +2,15 @@ import { errnoName } from "../ffi/index.ts";
 import { IORING_CQE_F_BUFFER, IORING_CQE_F_NOTIF } from "./abi.ts";
 import type { Canceller } from "./canceller.ts";
 import type { Completions } from "./core.ts";
-import { ProtocolError, UringError } from "./error.ts";
+import { ProtocolError, TimeLimitError, UringError } from "./error.ts";
 import type { OperationHandle } from "./handle.ts";
 import { Lowering } from "./lowering.ts";
 import type { Operation } from "./operation.ts";
 import type { RawRing } from "./raw-ring.ts";
+import { TimeLimit } from "./time-limit.ts";
+
+const EINTR = -4;
+const ECANCELED = -125;
 
 /** What an operation in flight reports to whoever started it. */
 export interface Listener<Result> {
@@ -22,7 +26,7 @@ export interface Host {
   readonly raw: RawRing;
   readonly cancels: Canceller;
   /** Gets `microtasksDue` when a promise is about to be settled. */
-  readonly driver: { microtasksDue: boolean };
+  readonly driver: { microtasksDue: boolean; kick(): void };
   /** Takes an operation out of the queue of those that wait for room; false when it does not wait. */
   withdraw(flight: InFlight): boolean;
   /** It has a slot: completions of the slot belong to it from now on. Answers the slot. */
@@ -44,6 +48,7 @@ export class InFlight {
   private readonly lowering = new Lowering();
   private operation: Operation<unknown> | undefined;
   private listener: Listener<unknown> | undefined;
+  private limit: TimeLimit | undefined;
   private signal: AbortSignal | undefined;
   private handle: OperationHandle | undefined;
   private slot = -1;
@@ -88,8 +93,12 @@ export class InFlight {
     let slot = -1;
     try {
       slot = host.seat(this);
-      this.operation!.encode(raw, slot, this.lowering);
-      this.slot = slot;
+      const operation = this.operation!;
+      if (operation.modifiers.limit !== undefined) this.encodeLimited(operation, operation.modifiers.limit, slot);
+      else {
+        operation.encode(raw, slot, this.lowering);
+        this.slot = slot;
+      }
       this.handle?.bind(raw, slot);
       if (this.cancelled) host.cancels.add(slot); // by a handler that ran while room was made
     } catch (error) {
@@ -98,6 +107,27 @@ export class InFlight {
       this.reject(error);
       host.retired(this);
     }
+  }
+
+  private encodeLimited(operation: Operation<unknown>, duration: Operation<unknown>, slot: number): void {
+    const limit = new TimeLimit(this.host, duration, slot, (held) => {
+      for (const { result, flags, final } of held) this.accept(result, flags, final);
+    });
+    try {
+      limit.reserve(operation);
+      operation.encode(this.host.raw, slot, this.lowering);
+    } catch (error) {
+      limit.dispose();
+      throw error;
+    }
+    this.slot = slot; // it may complete while the limit is queued
+    this.limit = limit;
+    limit.queue();
+  }
+
+  /** How many slots and CQEs it takes at a time. */
+  get size(): number {
+    return this.operation!.modifiers.limit === undefined ? 1 : 2;
   }
 
   /** How many CQEs it will have. */
@@ -154,23 +184,28 @@ export class InFlight {
     this.listener = undefined;
     this.reason = undefined;
     this.released = undefined;
+    this.limit = undefined;
     this.lowering.clear();
   }
 
   /** A CQE of its slot. */
   complete(result: number, flags: number): void {
-    const { raw } = this.host;
-    const { slot } = this;
-    if (raw.inFlightAt(slot)) {
+    const final = !this.host.raw.inFlightAt(this.slot);
+    if (this.limit?.holds(result, flags, final) !== true) this.accept(result, flags, final);
+  }
+
+  private accept(result: number, flags: number, final: boolean): void {
+    if (!final) {
       this.interpret(result, flags, false);
       return;
     }
-    raw.release(slot);
+    const { slot, host } = this;
+    host.raw.release(slot);
     this.slot = -1;
     this.end(slot);
     if (this.lowering.detached) this.corrupted();
     else this.interpret(result, flags, true);
-    this.host.retired(this);
+    host.retired(this);
   }
 
   private corrupted(): void {
@@ -193,7 +228,7 @@ export class InFlight {
 
   // A negative result, or one that nobody wants any more.
   private settleWithCare(result: number, flags: number, final: boolean): void {
-    const { declaration, options, name } = this.operation!;
+    const { declaration, options } = this.operation!;
     const failed = result < 0 && declaration.accepts?.includes(result) !== true;
     // The kernel uses the buffer of a zero-copy send that got through, even in part: its owner must learn until when.
     const aborted = this.cancelled && !(declaration.completions === "notify" && !failed);
@@ -203,9 +238,17 @@ export class InFlight {
     if (aborted) {
       if (final || failed) this.reject(this.reason);
     } else if (failed) {
-      const hint = declaration.hints?.[errnoName(result)];
-      this.reject(new UringError({ operation: name, errno: result, ...(hint === undefined ? {} : { hint }) }));
+      this.reject(this.failure(result));
     } else this.succeed(result, flags, final);
+  }
+
+  private failure(errno: number): UringError {
+    const { declaration, name, timeLimit } = this.operation!;
+    const cancelled = errno === ECANCELED || errno === EINTR;
+    if (cancelled && this.limit?.expired) return new TimeLimitError(name, timeLimit!);
+    const refused = cancelled ? (this.limit?.refused ?? 0) : 0;
+    const hint = refused < 0 ? `the kernel refused its time limit: ${errnoName(refused)}` : declaration.hints?.[errnoName(errno)];
+    return new UringError({ operation: name, errno, ...(hint === undefined ? {} : { hint }) });
   }
 
   private succeed(result: number, flags: number, final: boolean): void {

@@ -3,6 +3,7 @@ import { IORING_FILE_INDEX_ALLOC, IOSQE_FIXED_FILE } from "./abi.ts";
 import type { RingCore } from "./core.ts";
 import { type FeatureName, flagOf, kernelSupports, missingFeature } from "./features.ts";
 import { type DirectSlot, type Fd, FixedFile } from "./handles.ts";
+import type { Operation } from "./operation.ts";
 import { checkInteger, show } from "./options.ts";
 
 /** What any operation may carry besides its own fields: `IOSQE_*` and credentials. */
@@ -11,6 +12,8 @@ export interface Modifiers {
   readonly flags: number;
   /** A registered personality, or 0. */
   readonly personality: number;
+  /** The LINK_TIMEOUT that stands behind it; {@link within} makes it. */
+  readonly limit?: Operation<unknown>;
 }
 
 const NOTHING = new DataView(new ArrayBuffer(0));

@@ -140,6 +140,11 @@ export class Operation<Result> {
     return modified(this, { personality: id });
   }
 
+  /** The milliseconds that {@link within} gives it; undefined without a limit. */
+  get timeLimit(): number | undefined {
+    return (this.modifiers.limit?.options as { ms?: number } | undefined)?.ms;
+  }
+
   /** Writes the SQE for a slot of a ring; what must be pinned until the final CQE is in the lowering. @internal */
   encode(ring: RingCore, slot: number, lowering: Lowering = new Lowering()): Lowering {
     const { declaration, lowered, modifiers } = this;
@@ -178,7 +183,8 @@ export type ImpersonalOperation<Result> = Operation<Result> & { readonly persona
 export const withOptions = <Op extends Operation<unknown>>(operation: Op, options: object): Op =>
   copied(operation, { options: Object.freeze({ ...options }) });
 
-const modified = <Op extends Operation<unknown>>(operation: Op, change: Partial<Modifiers>): Op =>
+/** The same with other modifiers, and the rest of its own. */
+export const modified = <Op extends Operation<unknown>>(operation: Op, change: Partial<Modifiers>): Op =>
   copied(operation, { modifiers: Object.freeze({ ...operation.modifiers, ...change }) });
 
 function copied<Op extends Operation<unknown>>(operation: Op, change: Partial<Pick<Op, "options" | "modifiers">>): Op {

@@ -26,6 +26,7 @@ import {
 import type { SendGroup, SendGroupOptions } from "./send-group.ts";
 import type { RingRecord } from "./setup.ts";
 import { Shots } from "./stream.ts";
+import { limitProblem } from "./time-limit.ts";
 
 /** How long a cancel may be without effect before close sends another: one may have crossed with what it cancels. */
 const CANCEL_AGAIN_MS = 100;
@@ -266,6 +267,10 @@ export class Ring implements AsyncDisposable {
       });
     }
     if (handle?.taken) return new TypeError("run: the handle names an operation that has not ended; make another handle");
+    if (operation.modifiers.limit !== undefined) {
+      const problem = limitProblem(this.raw.record, this.opcodes);
+      if (problem !== undefined) return problem;
+    }
     const { needs } = operation.declaration;
     return needs === undefined || this.supports(needs) ? undefined : missingFeature(needs, operation.name);
   }

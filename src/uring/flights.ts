@@ -1,6 +1,8 @@
 import { Canceller } from "./canceller.ts";
 import type { Driver } from "./driver.ts";
+import type { OperationHandle } from "./handle.ts";
 import { type Host, InFlight } from "./in-flight.ts";
+import type { Operation } from "./operation.ts";
 import type { RawRing } from "./raw-ring.ts";
 
 /** Slots kept free for cancels, so that an abort never waits behind what it aborts. */
@@ -35,9 +37,24 @@ export class Flights implements Host {
     return this.flying;
   }
 
-  /** An object for an operation whose promise it settles itself. */
-  spareFlight(): InFlight {
-    return this.spare.pop() ?? new InFlight(this);
+  /** Runs an operation for its promise. */
+  run<Result>(operation: Operation<Result>, signal?: AbortSignal, handle?: OperationHandle): Promise<Result> {
+    const flight = this.spare.pop() ?? new InFlight(this);
+    const promise = new Promise<Result>(flight.executor);
+    flight.take(operation, signal, handle);
+    this.start(flight);
+    return promise;
+  }
+
+  /** The same for one that completes once, with neither time limit nor signal nor handle: the path that must be short. */
+  runPlain<Result>(operation: Operation<Result>): Promise<Result> {
+    const flight = this.spare.pop() ?? new InFlight(this);
+    const promise = new Promise<Result>(flight.executor);
+    flight.takePlain(operation);
+    if (this.waiting.size === 0 && this.hasRoom(1)) flight.begin();
+    else this.waiting.add(flight);
+    this.driver.kick();
+    return promise;
   }
 
   /** Begins, or waits for room behind those that do already. */

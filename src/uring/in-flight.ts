@@ -52,6 +52,7 @@ export class InFlight {
   private signal: AbortSignal | undefined;
   private handle: OperationHandle | undefined;
   private slot = -1;
+  private plain = false; // one CQE, a promise of its own, and nothing to let go of
   private cancelled = false;
   private reason: unknown;
   private released: ((told: unknown) => void) | undefined;
@@ -74,7 +75,6 @@ export class InFlight {
   /** An operation is handed over; the listener hears of it, or else the promise of the executor. */
   take(operation: Operation<unknown>, signal?: AbortSignal, handle?: OperationHandle, listener?: Listener<unknown>): void {
     this.operation = operation;
-    this.cancelled = false;
     if (listener !== undefined) this.listener = listener;
     if (handle !== undefined) {
       this.handle = handle;
@@ -84,6 +84,12 @@ export class InFlight {
       this.signal = signal;
       signal.addEventListener("abort", this, { once: true });
     }
+  }
+
+  /** The same for an operation that completes once and has no time limit, where only the promise of the executor hears of it. */
+  takePlain(operation: Operation<unknown>): void {
+    this.operation = operation;
+    this.plain = true;
   }
 
   /** Writes the SQE. A description that cannot be encoded rejects, with nothing queued and nothing kept. */
@@ -142,8 +148,9 @@ export class InFlight {
 
   /** Asks the kernel to cancel. An operation in flight still ends with its own CQE, one that waits for room at once. */
   cancel(reason: unknown): void {
-    if (this.cancelled) return;
+    if (this.cancelled || this.operation === undefined) return;
     this.cancelled = true;
+    this.plain = false;
     this.reason = reason;
     if (this.slot >= 0) this.host.cancels.add(this.slot);
     else if (this.host.withdraw(this)) {
@@ -181,17 +188,45 @@ export class InFlight {
     this.operation = undefined;
     this.fulfilPromise = undefined;
     this.rejectPromise = undefined;
+    this.lowering.clear();
+    if (this.plain) {
+      this.plain = false;
+      return; // there was nothing else
+    }
     this.listener = undefined;
     this.reason = undefined;
     this.released = undefined;
     this.limit = undefined;
-    this.lowering.clear();
+    if (!this.lent) this.cancelled = false;
   }
 
   /** A CQE of its slot. */
   complete(result: number, flags: number): void {
-    const final = !this.host.raw.inFlightAt(this.slot);
-    if (this.limit?.holds(result, flags, final) !== true) this.accept(result, flags, final);
+    if (this.plain && result >= 0) this.completePlain(result, flags);
+    else {
+      const final = !this.host.raw.inFlightAt(this.slot);
+      if (this.limit?.holds(result, flags, final) !== true) this.accept(result, flags, final);
+    }
+  }
+
+  // What nearly all completions are; small, so that the JIT inlines it.
+  private completePlain(result: number, flags: number): void {
+    const { host, slot, lowering } = this;
+    host.raw.release(slot);
+    this.slot = -1;
+    host.finished(slot);
+    if (lowering.detached) this.corrupted();
+    else {
+      const { declaration, options } = this.operation!;
+      try {
+        const value = declaration.result(result, flags, options as never, lowering);
+        host.driver.microtasksDue = true;
+        this.fulfilPromise!(value);
+      } catch (error) {
+        this.reject(error);
+      }
+    }
+    host.retired(this);
   }
 
   private accept(result: number, flags: number, final: boolean): void {

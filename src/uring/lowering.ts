@@ -34,6 +34,7 @@ export class Lowering {
   private pinned: object | undefined;
   private morePinned: object[] | undefined;
   private words: number[] | undefined;
+  private used = false;
 
   constructor(
     /** The operation's name, for what is wrong with an option. */
@@ -44,12 +45,18 @@ export class Lowering {
 
   /** Begins with another operation; what was collected for the last one is cleared already. @internal */
   begin(name: string, ring: RingCore): void {
+    this.used = true;
     this.name = name;
     this.ring = ring;
   }
 
   /** Lets go of what was collected. @internal */
   clear(): void {
+    if (this.used) this.reset();
+  }
+
+  private reset(): void {
+    this.used = false;
     this.flags = 0;
     this.ioprio = 0;
     this.pinned = undefined;

@@ -44,8 +44,7 @@ export const ringOptions: readonly string[] = [
 ];
 
 const ECANCELED = -125;
-/** {@link Ring.run} without options. */
-export const NO_OPTIONS: RunOptions = Object.freeze({});
+const NO_OPTIONS: RunOptions = Object.freeze({});
 
 /** The reason of what is in flight when the ring is closed. */
 export const closedError = (): UringError => new UringError({ operation: "close", errno: ECANCELED, hint: "the ring was closed" });

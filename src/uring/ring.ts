@@ -16,7 +16,6 @@ import type { ResizeOptions } from "./resize.ts";
 import {
   checkRun,
   closedError,
-  NO_OPTIONS,
   type RingOptions,
   type RunOptions,
   ringOptions,
@@ -146,17 +145,13 @@ export class Ring implements AsyncDisposable {
   run<Item>(operation: MultishotOperation<Item>, options?: RunOptions): AsyncIterableIterator<Item>;
   run<Result>(operation: Operation<Result>, options?: RunOptions): Promise<Result>;
   run<Result>(operation: Operation<Result>, options?: RunOptions): Promise<Result> | AsyncIterableIterator<Result> {
-    const checked = options === undefined && operation instanceof Operation ? NO_OPTIONS : checkRun(operation, options);
+    if (options === undefined && operation instanceof Operation && this.ordinary(operation)) return this.flights.runPlain(operation);
+    const checked = checkRun(operation, options);
     if (operation instanceof MultishotOperation)
       return new Shots<Result>(operation, (again, listener) => this.#startShots(again, listener, checked), checked.signal, this.raw);
     const { signal, handle } = checked;
     const problem = this.refusal(operation, signal, handle);
-    if (problem !== undefined) return Promise.reject(problem);
-    const flight = this.flights.spareFlight();
-    flight.take(operation, signal, handle);
-    const promise = new Promise<Result>(flight.executor);
-    this.flights.start(flight);
-    return promise;
+    return problem === undefined ? this.flights.run(operation, signal, handle) : Promise.reject(problem);
   }
 
   /** As {@link Ring.run} of a single operation, but never rejects. */
@@ -253,6 +248,20 @@ export class Ring implements AsyncDisposable {
     flight.take(operation, signal, handle, listener as Listener<unknown>);
     this.flights.start(flight);
     return flight;
+  }
+
+  // Nothing to refuse, and nothing special: what nearly all are.
+  private ordinary({ declaration, modifiers }: Operation<unknown>): boolean {
+    const { raw } = this;
+    return (
+      declaration.completions === "one" &&
+      declaration.needs === undefined &&
+      modifiers.limit === undefined &&
+      this.opcodes[declaration.opcode] === 1 &&
+      this.closing === undefined &&
+      raw.failure === undefined &&
+      !raw.closed
+    );
   }
 
   private refusal(operation: Operation<unknown>, signal: AbortSignal | undefined, handle: OperationHandle | undefined): unknown {

@@ -71,7 +71,7 @@ export function encodeControl(messages: readonly ControlMessage[] | undefined, l
     new Uint8Array(view.buffer, at + HEADER).set(data);
     at += controlSpace(data.length);
   }
-  l.pins.push(view);
+  l.pin(view);
   return [addressOf(view), length];
 }
 

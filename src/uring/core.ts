@@ -112,6 +112,16 @@ export class RingCore extends CompletionQueue implements Disposable {
     return this.claim(slot);
   }
 
+  /**
+   * Makes room for SQEs that must go in one submit, as a link must: after it nothing is submitted until they are queued. Answers
+   * whether so many fit into the SQ at all.
+   */
+  reserve(slot: number, positions: number): boolean {
+    if (positions > this.sqEntries - this.#templates) return false;
+    if (this.sqRoom < positions) this.#makeRoom(slot, positions);
+    return true;
+  }
+
   /** Writes and queues a 64-byte SQE for a slot. The typed writers call it; see {@link SubmissionQueue} for the fields. */
   prep(
     opcode: number,

@@ -23,6 +23,19 @@ export class UringError extends SystemError {
   }
 }
 
+const ETIME = -62;
+
+/** An operation was cancelled by the kernel because the time that {@link within} gave it was over. `code` is `"ETIME"`. */
+export class TimeLimitError extends UringError {
+  /** The time limit, in milliseconds. */
+  readonly ms: number;
+
+  constructor(operation: string, ms: number) {
+    super({ operation, errno: ETIME, hint: `it did not complete within ${ms} ms` });
+    this.ms = ms;
+  }
+}
+
 /** The kernel did what it never should (an unknown user_data, a double completion): the ring can no longer be trusted. */
 export class ProtocolError extends Error {
   constructor(message: string) {

@@ -43,9 +43,13 @@ export class OperationHandle {
     return raw?.inFlightAt(this.#slot) === true && raw.generation(this.#slot) === this.#generation;
   }
 
+  /** Whether it names an operation that has not ended. @internal */
+  get taken(): boolean {
+    return this.#taken;
+  }
+
   /** An operation takes the handle. @internal */
   take(): void {
-    if (this.#taken) throw new TypeError("run: the handle names an operation that has not ended; make another handle");
     this.#taken = true;
   }
 

@@ -1,11 +1,16 @@
 import { errnoName } from "../ffi/index.ts";
 import { IORING_CQE_F_BUFFER, IORING_CQE_F_NOTIF } from "./abi.ts";
 import type { Canceller } from "./canceller.ts";
-import { ProtocolError, UringError } from "./error.ts";
+import type { Completions } from "./core.ts";
+import { ProtocolError, TimeLimitError, UringError } from "./error.ts";
 import type { OperationHandle } from "./handle.ts";
-import type { Lowering } from "./lowering.ts";
+import { Lowering } from "./lowering.ts";
 import type { Operation } from "./operation.ts";
 import type { RawRing } from "./raw-ring.ts";
+import { TimeLimit } from "./time-limit.ts";
+
+const EINTR = -4;
+const ECANCELED = -125;
 
 /** What an operation in flight reports to whoever started it. */
 export interface Listener<Result> {
@@ -20,174 +25,306 @@ export interface Listener<Result> {
 export interface Host {
   readonly raw: RawRing;
   readonly cancels: Canceller;
+  /** Gets `microtasksDue` when a promise is about to be settled. */
+  readonly driver: { microtasksDue: boolean; kick(): void };
   /** Takes an operation out of the queue of those that wait for room; false when it does not wait. */
-  withdraw(flight: InFlight<unknown>): boolean;
-  /** The final CQE came, or the operation could not be started. */
-  finished(flight: InFlight<unknown>): void;
-  /** A promise is about to be settled. */
-  settling(): void;
+  withdraw(flight: InFlight): boolean;
+  /** It has a slot: completions of the slot belong to it from now on. Answers the slot. */
+  seat(flight: InFlight): number;
+  /** The final CQE of the slot came, or the operation could not be started. -1: it had no slot. */
+  finished(slot: number): void;
+  /** Nobody will look at it again. */
+  retired(flight: InFlight): void;
 }
 
-/** One described operation: owns its slot and its pins until the final CQE. It is also the listener of its abort signal. */
-export class InFlight<Result> {
-  readonly #host: Host;
-  readonly #operation: Operation<Result>;
-  readonly #listener: Listener<Result>;
-  readonly #signal: AbortSignal | undefined;
-  readonly #handle: OperationHandle | undefined;
-  #slot = -1;
-  #pins: Lowering | undefined;
-  #aborted = false;
-  #settled = false;
-  #reason: unknown;
-  #released: ((told: unknown) => void) | undefined;
+/**
+ * One described operation: owns its slot and its pins until the final CQE. It is also the listener of its abort signal.
+ *
+ * An object serves one operation after the other, and makes the promise of each: what it is made of is allocated once. Whatever could
+ * still name the operation that has ended (signal, handle, a pending cancel) lets go before, or knows the generation.
+ */
+export class InFlight {
+  private readonly host: Host;
+  private readonly lowering = new Lowering();
+  private operation: Operation<unknown> | undefined;
+  private listener: Listener<unknown> | undefined;
+  private limit: TimeLimit | undefined;
+  private signal: AbortSignal | undefined;
+  private handle: OperationHandle | undefined;
+  private slot = -1;
+  private plain = false; // one CQE, a promise of its own, and nothing to let go of
+  private cancelled = false;
+  private reason: unknown;
+  private released: ((told: unknown) => void) | undefined;
+  private fulfilPromise: ((value: unknown) => void) | undefined;
+  private rejectPromise: ((error: unknown) => void) | undefined;
+  /** Somebody else keeps a reference to it, beyond the end of the operation: it serves only one. */
+  readonly lent: boolean;
+  /** Takes the functions of the promise that it settles, when nobody else listens: an executor for `new Promise`. */
+  readonly executor: (fulfil: (value: never) => void, reject: (error: unknown) => void) => void;
 
-  constructor(
-    host: Host,
-    operation: Operation<Result>,
-    listener: Listener<Result>,
-    signal: AbortSignal | undefined,
-    handle: OperationHandle | undefined,
-  ) {
-    this.#host = host;
-    this.#operation = operation;
-    this.#listener = listener;
-    this.#signal = signal;
-    this.#handle = handle;
-    handle?.take();
-    signal?.addEventListener("abort", this, { once: true });
+  constructor(host: Host, lent = false) {
+    this.host = host;
+    this.lent = lent;
+    this.executor = (fulfil, reject) => {
+      this.fulfilPromise = fulfil as (value: unknown) => void;
+      this.rejectPromise = reject;
+    };
+  }
+
+  /** An operation is handed over; the listener hears of it, or else the promise of the executor. */
+  take(operation: Operation<unknown>, signal?: AbortSignal, handle?: OperationHandle, listener?: Listener<unknown>): void {
+    this.operation = operation;
+    if (listener !== undefined) this.listener = listener;
+    if (handle !== undefined) {
+      this.handle = handle;
+      handle.take();
+    }
+    if (signal !== undefined) {
+      this.signal = signal;
+      signal.addEventListener("abort", this, { once: true });
+    }
+  }
+
+  /** The same for an operation that completes once and has no time limit, where only the promise of the executor hears of it. */
+  takePlain(operation: Operation<unknown>): void {
+    this.operation = operation;
+    this.plain = true;
   }
 
   /** Writes the SQE. A description that cannot be encoded rejects, with nothing queued and nothing kept. */
   begin(): void {
-    const { raw } = this.#host;
+    const { host } = this;
+    const { raw } = host;
     let slot = -1;
     try {
-      slot = raw.allocate((result, flags) => this.#complete(result, flags), this.#operation.declaration.completions);
-      this.#pins = this.#operation.encode(raw, slot);
-      this.#slot = slot;
-      this.#handle?.bind(raw, slot);
-      if (this.#aborted) this.#host.cancels.add(slot); // by a handler that ran while room was made
+      slot = host.seat(this);
+      const operation = this.operation!;
+      if (operation.modifiers.limit !== undefined) this.encodeLimited(operation, operation.modifiers.limit, slot);
+      else {
+        operation.encode(raw, slot, this.lowering);
+        this.slot = slot;
+      }
+      this.handle?.bind(raw, slot);
+      if (this.cancelled) host.cancels.add(slot); // by a handler that ran while room was made
     } catch (error) {
       if (slot >= 0 && !raw.inFlightAt(slot)) raw.release(slot);
-      this.#end();
-      this.#reject(error);
+      this.end(slot);
+      this.reject(error);
+      host.retired(this);
     }
+  }
+
+  private encodeLimited(operation: Operation<unknown>, duration: Operation<unknown>, slot: number): void {
+    const limit = new TimeLimit(this.host, duration, slot, (held) => {
+      for (const { result, flags, final } of held) this.accept(result, flags, final);
+    });
+    try {
+      limit.reserve(operation);
+      operation.encode(this.host.raw, slot, this.lowering);
+    } catch (error) {
+      limit.dispose();
+      throw error;
+    }
+    this.slot = slot; // it may complete while the limit is queued
+    this.limit = limit;
+    limit.queue();
+  }
+
+  /** How many slots and CQEs it takes at a time. */
+  get size(): number {
+    return this.operation!.modifiers.limit === undefined ? 1 : 2;
+  }
+
+  /** How many CQEs it will have. */
+  get completions(): Completions {
+    return this.operation!.declaration.completions;
   }
 
   /** The signal was aborted. */
   handleEvent(): void {
-    this.cancel(this.#signal?.reason);
+    this.cancel(this.signal?.reason);
   }
 
   /** Asks the kernel to cancel. An operation in flight still ends with its own CQE, one that waits for room at once. */
   cancel(reason: unknown): void {
-    if (this.#aborted) return;
-    this.#aborted = true;
-    this.#reason = reason;
-    if (this.#slot >= 0) this.#host.cancels.add(this.#slot);
-    else if (this.#host.withdraw(this as InFlight<unknown>)) {
-      this.#end();
-      this.#reject(reason);
+    if (this.cancelled || this.operation === undefined) return;
+    this.cancelled = true;
+    this.plain = false;
+    this.reason = reason;
+    if (this.slot >= 0) this.host.cancels.add(this.slot);
+    else if (this.host.withdraw(this)) {
+      this.end(-1);
+      this.reject(reason);
+      this.host.retired(this);
     }
   }
 
   /** Whether it was cancelled from outside: by its signal, by its ring, or because nobody listens any more. */
   get aborted(): boolean {
-    return this.#aborted;
+    return this.cancelled;
   }
 
   /** Asks the kernel to stop a multishot operation for now; what it completes until then still counts. */
   interrupt(): void {
-    if (this.#slot >= 0 && !this.#aborted) this.#host.cancels.add(this.#slot);
+    if (this.slot >= 0 && !this.cancelled) this.host.cancels.add(this.slot);
   }
 
   /** Whether all that is missing is the notification of a zero-copy send: the peer's pace, which no cancel quickens. */
   get notifying(): boolean {
-    return this.#released !== undefined && this.#settled;
+    return this.released !== undefined;
   }
 
   /** The ring is gone: nothing will complete any more. What the operation pins stays pinned with it. */
   abandon(error: unknown): void {
-    this.#signal?.removeEventListener("abort", this);
-    this.#handle?.free();
-    this.#slot = -1;
-    this.#released?.(undefined);
-    this.#reject(error);
+    this.letGo();
+    this.slot = -1;
+    this.released?.(undefined);
+    this.reject(error);
   }
 
-  #complete(result: number, flags: number): void {
-    const { raw } = this.#host;
-    const final = !raw.inFlightAt(this.#slot);
-    const lowering = this.#pins!;
-    if (final) {
-      const { detached } = lowering;
-      this.#pins = undefined;
-      raw.release(this.#slot);
-      this.#slot = -1;
-      this.#end();
-      if (detached) {
-        const error = new ProtocolError(
-          `a buffer of '${this.#operation.name}' was transferred while the kernel used it: memory may be corrupted`,
-        );
-        raw.fail(error);
-        this.#reject(error);
-        return;
+  /** Forgets what the operation was, so that nothing of it is kept alive: the next one may come. */
+  clear(): void {
+    this.operation = undefined;
+    this.fulfilPromise = undefined;
+    this.rejectPromise = undefined;
+    this.lowering.clear();
+    if (this.plain) {
+      this.plain = false;
+      return; // there was nothing else
+    }
+    this.listener = undefined;
+    this.reason = undefined;
+    this.released = undefined;
+    this.limit = undefined;
+    if (!this.lent) this.cancelled = false;
+  }
+
+  /** A CQE of its slot. */
+  complete(result: number, flags: number): void {
+    if (this.plain && result >= 0) this.completePlain(result, flags);
+    else {
+      const final = !this.host.raw.inFlightAt(this.slot);
+      if (this.limit?.holds(result, flags, final) !== true) this.accept(result, flags, final);
+    }
+  }
+
+  // What nearly all completions are; small, so that the JIT inlines it.
+  private completePlain(result: number, flags: number): void {
+    const { host, slot, lowering } = this;
+    host.raw.release(slot);
+    this.slot = -1;
+    host.finished(slot);
+    if (lowering.detached) this.corrupted();
+    else {
+      const { declaration, options } = this.operation!;
+      try {
+        const value = declaration.result(result, flags, options as never, lowering);
+        host.driver.microtasksDue = true;
+        this.fulfilPromise!(value);
+      } catch (error) {
+        this.reject(error);
       }
     }
-    this.#listener.completion?.(result, flags, final);
-    if ((flags & IORING_CQE_F_NOTIF) === 0) this.#settle(result, flags, final, lowering);
-    else {
-      const { declaration, options } = this.#operation;
-      this.#host.settling();
-      this.#released?.(declaration.notified?.(result, options as never));
-    }
+    host.retired(this);
   }
 
-  #settle(result: number, flags: number, final: boolean, lowering: Lowering): void {
-    const { declaration, options, name } = this.#operation;
+  private accept(result: number, flags: number, final: boolean): void {
+    if (!final) {
+      this.interpret(result, flags, false);
+      return;
+    }
+    const { slot, host } = this;
+    host.raw.release(slot);
+    this.slot = -1;
+    this.end(slot);
+    if (this.lowering.detached) this.corrupted();
+    else this.interpret(result, flags, true);
+    host.retired(this);
+  }
+
+  private corrupted(): void {
+    const error = new ProtocolError(
+      `a buffer of '${this.operation!.name}' was transferred while the kernel used it: memory may be corrupted`,
+    );
+    this.host.raw.fail(error);
+    this.reject(error);
+  }
+
+  private interpret(result: number, flags: number, final: boolean): void {
+    this.listener?.completion?.(result, flags, final);
+    if ((flags & IORING_CQE_F_NOTIF) !== 0) {
+      const { declaration, options } = this.operation!;
+      this.host.driver.microtasksDue = true;
+      this.released?.(declaration.notified?.(result, options as never));
+    } else if (result < 0 || this.cancelled) this.settleWithCare(result, flags, final);
+    else this.succeed(result, flags, final);
+  }
+
+  // A negative result, or one that nobody wants any more.
+  private settleWithCare(result: number, flags: number, final: boolean): void {
+    const { declaration, options } = this.operation!;
     const failed = result < 0 && declaration.accepts?.includes(result) !== true;
     // The kernel uses the buffer of a zero-copy send that got through, even in part: its owner must learn until when.
-    const aborted = this.#aborted && !(declaration.completions === "notify" && !failed);
+    const aborted = this.cancelled && !(declaration.completions === "notify" && !failed);
     // What the value would have handed over is nobody's: a descriptor, a buffer.
     if ((aborted && !failed) || (failed && (flags & IORING_CQE_F_BUFFER) !== 0))
-      declaration.discard?.(result, flags, options as never, this.#host.raw, lowering);
+      declaration.discard?.(result, flags, options as never, this.host.raw, this.lowering);
     if (aborted) {
-      if (final || failed) this.#reject(this.#reason);
-      return;
-    }
-    if (failed) {
-      const hint = declaration.hints?.[errnoName(result)];
-      this.#reject(new UringError({ operation: name, errno: result, ...(hint === undefined ? {} : { hint }) }));
-      return;
-    }
-    let value: Result;
+      if (final || failed) this.reject(this.reason);
+    } else if (failed) {
+      this.reject(this.failure(result));
+    } else this.succeed(result, flags, final);
+  }
+
+  private failure(errno: number): UringError {
+    const { declaration, name, timeLimit } = this.operation!;
+    const cancelled = errno === ECANCELED || errno === EINTR;
+    if (cancelled && this.limit?.expired) return new TimeLimitError(name, timeLimit!);
+    const refused = cancelled ? (this.limit?.refused ?? 0) : 0;
+    const hint = refused < 0 ? `the kernel refused its time limit: ${errnoName(refused)}` : declaration.hints?.[errnoName(errno)];
+    return new UringError({ operation: name, errno, ...(hint === undefined ? {} : { hint }) });
+  }
+
+  private succeed(result: number, flags: number, final: boolean): void {
+    const { declaration, options } = this.operation!;
+    let value: unknown;
     try {
-      value = declaration.result(result, flags, options as never, lowering) as Result;
+      value = declaration.result(result, flags, options as never, this.lowering);
     } catch (error) {
-      this.#reject(error);
+      this.reject(error);
       return;
     }
-    if (declaration.completions === "notify" && !final) {
+    if (!final && declaration.completions === "notify") {
       const released = new Promise<unknown>((resolve) => {
-        this.#released = resolve;
+        this.released = resolve;
       });
-      value = { ...value, released };
+      value = { ...(value as object), released };
     }
-    this.#settled = true;
-    this.#host.settling();
-    this.#listener.fulfil(value);
+    this.host.driver.microtasksDue = true;
+    if (this.listener === undefined) this.fulfilPromise!(value);
+    else this.listener.fulfil(value);
   }
 
-  #end(): void {
-    this.#signal?.removeEventListener("abort", this);
-    this.#handle?.free();
-    this.#host.finished(this as InFlight<unknown>);
+  private end(slot: number): void {
+    this.letGo();
+    this.host.finished(slot);
   }
 
-  #reject(error: unknown): void {
-    this.#settled = true;
-    this.#host.settling();
-    this.#listener.reject(error, this.#slot >= 0);
+  private letGo(): void {
+    if (this.signal !== undefined) {
+      this.signal.removeEventListener("abort", this);
+      this.signal = undefined;
+    }
+    if (this.handle !== undefined) {
+      this.handle.free();
+      this.handle = undefined;
+    }
+  }
+
+  private reject(error: unknown): void {
+    this.host.driver.microtasksDue = true;
+    if (this.listener === undefined) this.rejectPromise!(error);
+    else this.listener.reject(error, this.slot >= 0);
   }
 }

@@ -10,7 +10,7 @@ export { type ControlMessage, controlSpace, descriptorsMessage, descriptorsOf } 
 export { type CompletionHandler, type Completions, RingCore, type RingCoreOptions } from "./core.ts";
 export { Driver, type DriverPolicy } from "./driver.ts";
 export type { EnterOptions } from "./enter.ts";
-export { ProtocolError, UringError } from "./error.ts";
+export { ProtocolError, TimeLimitError, UringError } from "./error.ts";
 export { FEATURES, type FeatureName } from "./features.ts";
 export * from "./file-constants.ts";
 export { type FullRead, type ReadAllOptions, readAll, type WriteAllOptions, writeAll } from "./full.ts";
@@ -225,3 +225,4 @@ export {
 export * from "./socket-constants.ts";
 export { type DeviceNumber, FileTime, type FileType, type Stat } from "./stat.ts";
 export { SubmissionQueue } from "./submission.ts";
+export { within } from "./within.ts";

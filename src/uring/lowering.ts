@@ -3,6 +3,7 @@ import { IORING_FILE_INDEX_ALLOC, IOSQE_FIXED_FILE } from "./abi.ts";
 import type { RingCore } from "./core.ts";
 import { type FeatureName, flagOf, kernelSupports, missingFeature } from "./features.ts";
 import { type DirectSlot, type Fd, FixedFile } from "./handles.ts";
+import type { Operation } from "./operation.ts";
 import { checkInteger, show } from "./options.ts";
 
 /** What any operation may carry besides its own fields: `IOSQE_*` and credentials. */
@@ -11,29 +12,74 @@ export interface Modifiers {
   readonly flags: number;
   /** A registered personality, or 0. */
   readonly personality: number;
+  /** The LINK_TIMEOUT that stands behind it; {@link within} makes it. */
+  readonly limit?: Operation<unknown>;
 }
 
 const NOTHING = new DataView(new ArrayBuffer(0));
 const AT_FDCWD = -100;
 
-/** Collects what a description needs beyond its words: SQE flags, ioprio, and memory that must live until the final CQE. */
+/**
+ * Collects what a description needs beyond its words: SQE flags, ioprio, and memory that must live until the final CQE. One object
+ * serves one operation after the other.
+ */
 export class Lowering {
   /** `IOSQE_*`. */
   flags = 0;
   /** The SQE's ioprio: a priority, or the flag word of the socket operations. */
   ioprio = 0;
-  /** Kept alive, and checked for detachment, until the final CQE. */
-  readonly pins: object[] = [];
   /** What the kernel fills in for the result, as {@link Lowering.allocate} made it. */
   output = NOTHING;
-  #words: number[] | undefined;
+  // Most operations pin one thing: an array for it would cost more than the rest.
+  private pinned: object | undefined;
+  private morePinned: object[] | undefined;
+  private words: number[] | undefined;
+  private used = false;
 
   constructor(
     /** The operation's name, for what is wrong with an option. */
-    readonly name = "operation",
+    public name = "operation",
     /** The ring it goes to. */
-    readonly ring: RingCore | undefined = undefined,
+    public ring: RingCore | undefined = undefined,
   ) {}
+
+  /** Begins with another operation; what was collected for the last one is cleared already. @internal */
+  begin(name: string, ring: RingCore): void {
+    this.used = true;
+    this.name = name;
+    this.ring = ring;
+  }
+
+  /** Lets go of what was collected. @internal */
+  clear(): void {
+    if (this.used) this.reset();
+  }
+
+  private reset(): void {
+    this.used = false;
+    this.flags = 0;
+    this.ioprio = 0;
+    this.pinned = undefined;
+    this.morePinned = undefined;
+    this.words = undefined;
+    if (this.output !== NOTHING) this.output = NOTHING;
+  }
+
+  /** Whether nothing was collected besides the flags: the arguments of the raw writer are all there is. @internal */
+  get plain(): boolean {
+    return this.pinned === undefined && this.words === undefined && this.ioprio === 0;
+  }
+
+  /** Keeps something alive, and checks its memory for detachment, until the final CQE. */
+  pin(owner: object): void {
+    if (this.pinned === undefined) this.pinned = owner;
+    else (this.morePinned ??= []).push(owner);
+  }
+
+  /** Everything that was pinned. */
+  get pins(): readonly object[] {
+    return this.pinned === undefined ? [] : [this.pinned, ...(this.morePinned ?? [])];
+  }
 
   /** Whether the running kernel has a flag. */
   supports(feature: FeatureName): boolean {
@@ -60,7 +106,7 @@ export class Lowering {
   /** The address of memory, which is kept alive until the final CQE. */
   memory(memory: Memory): number {
     const address = addressOf(memory);
-    this.pins.push(memory);
+    this.pin(memory);
     return address;
   }
 
@@ -114,7 +160,7 @@ export class Lowering {
       "a group of this ring: ring.bufferGroup(...), ring.sendGroup(...)",
     );
     group.check?.();
-    this.pins.push(group);
+    this.pin(group);
     return id;
   }
 
@@ -126,7 +172,7 @@ export class Lowering {
 
   /** Sets a 32-bit word of the SQE that the raw writer does not reach. */
   set(word: number, value: number): void {
-    (this.#words ??= []).push(word, value);
+    (this.words ??= []).push(word, value);
   }
 
   /** Completes the SQE that the raw writer has written. */
@@ -135,12 +181,22 @@ export class Lowering {
     if (flags !== 0) ring.setFlags(flags);
     if (modifiers.personality !== 0) ring.setPersonality(modifiers.personality);
     if (this.ioprio !== 0) ring.setIoprio(this.ioprio);
-    if (this.#words === undefined) return;
-    for (let i = 0; i < this.#words.length; i += 2) ring.setWord(this.#words[i]!, this.#words[i + 1]!);
+    if (this.words !== undefined) this.setWords(ring, this.words);
+  }
+
+  private setWords(ring: RingCore, words: readonly number[]): void {
+    for (let i = 0; i < words.length; i += 2) ring.setWord(words[i]!, words[i + 1]!);
   }
 
   /** Whether a pinned buffer was transferred away while the kernel may have used it. */
   get detached(): boolean {
-    return this.pins.some((pin) => (ArrayBuffer.isView(pin) || pin instanceof ArrayBuffer) && isDetached(pin));
+    if (this.pinned === undefined) return false;
+    return lost(this.pinned) || this.morePinned?.some(lost) === true;
   }
+}
+
+// A view that has a length has its memory: that is the cheap question.
+function lost(pin: object): boolean {
+  if (pin instanceof Uint8Array && pin.byteLength > 0) return false;
+  return (ArrayBuffer.isView(pin) || pin instanceof ArrayBuffer) && isDetached(pin);
 }

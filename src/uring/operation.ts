@@ -36,6 +36,8 @@ export interface Declaration<Name extends string, Args extends RawArguments, Opt
   readonly needs?: FeatureName;
   /** The kernel refuses a personality. */
   readonly impersonal?: boolean;
+  /** `lower` depends on nothing but the options and the kernel: where it collects nothing either, an operation is lowered only once. */
+  readonly steady?: boolean;
   raw(this: RingCore, slot: number, ...args: Args): void;
   lower(options: Options, lowering: Lowering): Args;
   /** The value of a CQE. What the kernel wrote into memory of the operation itself is in the lowering's {@link Lowering.output}. */
@@ -97,6 +99,8 @@ export class Operation<Result> {
   readonly options: object;
   /** What the SQE carries besides the operation's own fields. @internal */
   readonly modifiers: Modifiers = NO_MODIFIERS;
+  /** What the SQE is made of, where that is always the same. @internal */
+  lowered: { readonly args: readonly never[]; readonly flags: number } | undefined = undefined;
   declare protected readonly _result: Result;
 
   /** @internal */
@@ -136,14 +140,34 @@ export class Operation<Result> {
     return modified(this, { personality: id });
   }
 
-  /** Writes the SQE for a slot of a ring and answers what must be pinned until the final CQE. @internal */
-  encode(ring: RingCore, slot: number): Lowering {
-    const lowering = new Lowering(this.name, ring);
-    const args = this.declaration.lower(this.options as never, lowering) as never[];
-    this.declaration.raw.call(ring, slot, ...args);
-    lowering.finish(ring, this.modifiers);
+  /** The milliseconds that {@link within} gives it; undefined without a limit. */
+  get timeLimit(): number | undefined {
+    return (this.modifiers.limit?.options as { ms?: number } | undefined)?.ms;
+  }
+
+  /** Writes the SQE for a slot of a ring; what must be pinned until the final CQE is in the lowering. @internal */
+  encode(ring: RingCore, slot: number, lowering: Lowering = new Lowering()): Lowering {
+    const { declaration, lowered, modifiers } = this;
+    if (lowered !== undefined) {
+      writeSqe(ring, slot, declaration, lowered.args);
+      if (lowered.flags !== 0) ring.setFlags(lowered.flags);
+      return lowering;
+    }
+    lowering.begin(declaration.name, ring);
+    const args = declaration.lower(this.options as never, lowering) as readonly never[];
+    writeSqe(ring, slot, declaration, args);
+    lowering.finish(ring, modifiers);
+    if (declaration.steady === true && lowering.plain && modifiers.personality === 0)
+      this.lowered = { args, flags: lowering.flags | modifiers.flags };
     return lowering;
   }
+}
+
+// The commonest numbers of arguments are written out: spreading them costs a third of the encoding.
+function writeSqe(ring: RingCore, slot: number, { raw }: AnyDeclaration, args: readonly never[]): void {
+  if (args.length === 4) raw.call(ring, slot, args[0]!, args[1]!, args[2]!, args[3]!);
+  else if (args.length === 5) raw.call(ring, slot, args[0]!, args[1]!, args[2]!, args[3]!, args[4]!);
+  else raw.call(ring, slot, ...args);
 }
 
 /** An operation that completes many times; `ring.run` of it is an async iterable. */
@@ -159,10 +183,11 @@ export type ImpersonalOperation<Result> = Operation<Result> & { readonly persona
 export const withOptions = <Op extends Operation<unknown>>(operation: Op, options: object): Op =>
   copied(operation, { options: Object.freeze({ ...options }) });
 
-const modified = <Op extends Operation<unknown>>(operation: Op, change: Partial<Modifiers>): Op =>
+/** The same with other modifiers, and the rest of its own. */
+export const modified = <Op extends Operation<unknown>>(operation: Op, change: Partial<Modifiers>): Op =>
   copied(operation, { modifiers: Object.freeze({ ...operation.modifiers, ...change }) });
 
 function copied<Op extends Operation<unknown>>(operation: Op, change: Partial<Pick<Op, "options" | "modifiers">>): Op {
   const copy = Object.create(Object.getPrototypeOf(operation)) as Op;
-  return Object.assign(copy, operation, change);
+  return Object.assign(copy, operation, { lowered: undefined }, change);
 }

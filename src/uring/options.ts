@@ -31,8 +31,9 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
 
 /** Throws a TypeError for an option that does not exist. */
 export function checkKnown(what: string, options: object, known: readonly string[]): void {
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
+  // `in` costs less than Object.keys; what it finds besides is a prototype's.
+  for (const name in options) {
+    if (known.includes(name) || !Object.hasOwn(options, name)) continue;
     const meant = nearest(name, known);
     throw new TypeError(
       `${what}: there is no option '${name}'${meant === undefined ? `; the options are ${known.join(", ")}` : `; did you mean '${meant}'?`}`,

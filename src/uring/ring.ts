@@ -1,12 +1,13 @@
 import { Arena } from "../ffi/index.ts";
 import type { BufferGroup, BufferGroupOptions } from "./buffer-group.ts";
-import { Canceller } from "./canceller.ts";
 import { Driver } from "./driver.ts";
 import { UringError } from "./error.ts";
 import { type FeatureName, kernelSupports, missingFeature } from "./features.ts";
+import { Flights, RESERVED } from "./flights.ts";
 import { GroupTable } from "./group-table.ts";
+import type { OperationHandle } from "./handle.ts";
 import { FixedBuffer } from "./handles.ts";
-import { type Host, InFlight, type Listener } from "./in-flight.ts";
+import { InFlight, type Listener } from "./in-flight.ts";
 import { Mailbox } from "./mailbox.ts";
 import { MultishotOperation, Operation } from "./operation.ts";
 import { checkInteger, checkKnown } from "./options.ts";
@@ -24,9 +25,7 @@ import {
 import type { SendGroup, SendGroupOptions } from "./send-group.ts";
 import type { RingRecord } from "./setup.ts";
 import { Shots } from "./stream.ts";
-
-/** Slots kept free for cancels, so that an abort never waits behind what it aborts. */
-const RESERVED = 2;
+import { limitProblem } from "./time-limit.ts";
 
 /** How long a cancel may be without effect before close sends another: one may have crossed with what it cancels. */
 const CANCEL_AGAIN_MS = 100;
@@ -55,38 +54,25 @@ const ABANDONED = new Set<object>();
 export class Ring implements AsyncDisposable {
   /** The raw layer: positional writers without allocation. It shares the driver; call {@link Ring.kick} after queueing. */
   readonly raw: RawRing;
-  readonly #driver: Driver;
-  readonly #opcodes: ReadonlySet<number>;
-  readonly #active = new Set<InFlight<unknown>>();
-  readonly #waiting = new Set<InFlight<unknown>>();
-  readonly #host: Host;
+  private readonly driver: Driver;
+  private readonly opcodes = new Uint8Array(256); // 1 for those that the kernel has
+  private readonly flights: Flights;
   readonly #owned: boolean;
   readonly #groups: GroupTable;
   readonly #mailboxes = new Set<Mailbox>();
   readonly #arenas: Arena[] = [];
   readonly #freeBuffers: number[];
-  #closing: Promise<void> | undefined;
+  private closing: Promise<void> | undefined;
 
   private constructor(raw: RawRing, driver: Driver, fixedBuffers: number, owned: boolean) {
     this.raw = raw;
-    this.#driver = driver;
+    this.driver = driver;
     this.#owned = owned;
     this.#groups = new GroupTable(raw.register);
-    this.#host = {
-      raw,
-      cancels: new Canceller(raw, () => driver.kick()),
-      withdraw: (flight) => this.#waiting.delete(flight),
-      finished: (flight) => {
-        this.#active.delete(flight);
-        this.#admit();
-      },
-      settling: () => {
-        driver.microtasksDue = true;
-      },
-    };
-    driver.afterBatch = () => this.#admit();
+    this.flights = new Flights(raw, driver);
+    driver.afterBatch = () => this.flights.admit();
     this.#freeBuffers = Array.from({ length: fixedBuffers }, (_, i) => fixedBuffers - 1 - i);
-    this.#opcodes = raw.register.probe();
+    for (const opcode of raw.register.probe()) this.opcodes[opcode] = 1;
     raw.onFailure = (error) => this.#failed(error);
   }
 
@@ -126,8 +112,8 @@ export class Ring implements AsyncDisposable {
    * still write to is kept for the rest of the process. @internal
    */
   abandon(): void {
-    this.#closing ??= Promise.resolve();
-    this.#driver.stop();
+    this.closing ??= Promise.resolve();
+    this.driver.stop();
     this.#leave(closedError());
     this.raw.close();
   }
@@ -139,7 +125,7 @@ export class Ring implements AsyncDisposable {
 
   /** Operations in flight. */
   get inFlight(): number {
-    return this.#active.size;
+    return this.flights.count;
   }
 
   /**
@@ -149,7 +135,7 @@ export class Ring implements AsyncDisposable {
   supports(what: Operation<unknown> | { readonly opcode: number } | FeatureName): boolean {
     if (typeof what === "string") return kernelSupports(what, this.record.features, this.raw.syscalls);
     const needs = what instanceof Operation ? what.declaration.needs : undefined;
-    return this.#opcodes.has(what.opcode) && (needs === undefined || this.supports(needs));
+    return this.opcodes[what.opcode] === 1 && (needs === undefined || this.supports(needs));
   }
 
   /**
@@ -159,12 +145,13 @@ export class Ring implements AsyncDisposable {
   run<Item>(operation: MultishotOperation<Item>, options?: RunOptions): AsyncIterableIterator<Item>;
   run<Result>(operation: Operation<Result>, options?: RunOptions): Promise<Result>;
   run<Result>(operation: Operation<Result>, options?: RunOptions): Promise<Result> | AsyncIterableIterator<Result> {
+    if (options === undefined && operation instanceof Operation && this.ordinary(operation)) return this.flights.runPlain(operation);
     const checked = checkRun(operation, options);
     if (operation instanceof MultishotOperation)
-      return new Shots<Result>(operation, (again, listener) => this.#start(again, listener, checked), checked.signal, this.raw);
-    return new Promise<Result>((fulfil, reject) => {
-      this.#start(operation, { fulfil, reject }, checked);
-    });
+      return new Shots<Result>(operation, (again, listener) => this.#startShots(again, listener, checked), checked.signal, this.raw);
+    const { signal, handle } = checked;
+    const problem = this.refusal(operation, signal, handle);
+    return problem === undefined ? this.flights.run(operation, signal, handle) : Promise.reject(problem);
   }
 
   /** As {@link Ring.run} of a single operation, but never rejects. */
@@ -179,16 +166,18 @@ export class Ring implements AsyncDisposable {
 
   /** Submits soon what was queued on the raw layer. */
   kick(): void {
-    this.#driver.kick();
+    this.driver.kick();
   }
 
   /** A place where messages of other rings and threads arrive ({@link msgRing}, {@link sendMessage}); it keeps the process alive. */
   mailbox(): Mailbox {
     if (this.raw.failure !== undefined) throw this.raw.failure;
-    if (this.#closing !== undefined || this.raw.closed) throw new TypeError("the ring is closed");
+    if (this.closing !== undefined || this.raw.closed) throw new TypeError("the ring is closed");
     const box = new Mailbox(
       this.raw,
-      () => this.#host.settling(),
+      () => {
+        this.driver.microtasksDue = true;
+      },
       () => this.#mailboxes.delete(box),
     );
     this.#mailboxes.add(box);
@@ -201,7 +190,7 @@ export class Ring implements AsyncDisposable {
    */
   resize(options: ResizeOptions): void {
     this.raw.resize(options);
-    this.#driver.kick();
+    this.driver.kick();
   }
 
   /** A group of buffers to receive into (`IORING_REGISTER_PBUF_RING`, 5.19). */
@@ -240,8 +229,8 @@ export class Ring implements AsyncDisposable {
    * kept for the rest of the process.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    this.closing ??= this.#close();
+    return this.closing;
   }
 
   /** {@link Ring.close}, at the end of an `await using`. */
@@ -249,64 +238,63 @@ export class Ring implements AsyncDisposable {
     return this.close();
   }
 
-  #start<Result>(operation: Operation<Result>, listener: Listener<Result>, { signal, handle }: RunOptions): InFlight<Result> | undefined {
-    const problem = this.#refusal(operation, signal);
+  #startShots<Item>(operation: Operation<Item>, listener: Listener<Item>, { signal, handle }: RunOptions): InFlight | undefined {
+    const problem = this.refusal(operation, signal, handle);
     if (problem !== undefined) {
       listener.reject(problem);
       return undefined;
     }
-    const flight = new InFlight(this.#host, operation, listener, signal, handle);
-    if (this.#waiting.size === 0 && this.#hasRoom()) this.#begin(flight as InFlight<unknown>);
-    else this.#waiting.add(flight as InFlight<unknown>);
-    this.#driver.kick();
+    const flight = new InFlight(this.flights, true);
+    flight.take(operation, signal, handle, listener as Listener<unknown>);
+    this.flights.start(flight);
     return flight;
   }
 
-  #begin(flight: InFlight<unknown>): void {
-    this.#active.add(flight);
-    flight.begin();
+  // Nothing to refuse, and nothing special: what nearly all are.
+  private ordinary({ declaration, modifiers }: Operation<unknown>): boolean {
+    const { raw } = this;
+    return (
+      declaration.completions === "one" &&
+      declaration.needs === undefined &&
+      modifiers.limit === undefined &&
+      this.opcodes[declaration.opcode] === 1 &&
+      this.closing === undefined &&
+      raw.failure === undefined &&
+      !raw.closed
+    );
   }
 
-  #refusal(operation: Operation<unknown>, signal: AbortSignal | undefined): unknown {
+  private refusal(operation: Operation<unknown>, signal: AbortSignal | undefined, handle: OperationHandle | undefined): unknown {
     if (signal?.aborted) return signal.reason;
     if (this.raw.failure !== undefined) return this.raw.failure;
-    if (this.#closing !== undefined || this.raw.closed) return new TypeError("the ring is closed");
-    if (operation.opcode < PROBED_OPCODES && !this.#opcodes.has(operation.opcode)) {
+    if (this.closing !== undefined || this.raw.closed) return new TypeError("the ring is closed");
+    if (operation.opcode < PROBED_OPCODES && this.opcodes[operation.opcode] !== 1) {
       return new UringError({
         operation: operation.name,
         errno: EOPNOTSUPP,
         hint: `this kernel does not have it; it came with Linux ${operation.declaration.since}`,
       });
     }
+    if (handle?.taken) return new TypeError("run: the handle names an operation that has not ended; make another handle");
+    if (operation.modifiers.limit !== undefined) {
+      const problem = limitProblem(this.raw.record, this.opcodes);
+      if (problem !== undefined) return problem;
+    }
     const { needs } = operation.declaration;
     return needs === undefined || this.supports(needs) ? undefined : missingFeature(needs, operation.name);
-  }
-
-  #hasRoom(): boolean {
-    return this.raw.inFlight < this.raw.record.cqEntries && this.raw.freeSlots > RESERVED;
-  }
-
-  #admit(): void {
-    if (this.#waiting.size === 0) return;
-    for (const flight of this.#waiting) {
-      if (!this.#hasRoom()) return;
-      this.#waiting.delete(flight);
-      this.#begin(flight);
-    }
   }
 
   async #close(): Promise<void> {
     const closed = closedError();
     for (const box of this.#mailboxes) box.close();
-    for (const flight of [...this.#waiting]) flight.cancel(closed);
-    for (const flight of this.#active) flight.cancel(closed);
+    this.flights.cancel(closed);
     const since = performance.now();
     while (this.raw.inFlight > 0 && this.raw.failure === undefined) {
-      if (performance.now() - since > NOTIFICATION_MS && this.raw.inFlight === this.#notifications()) break;
-      if (this.#owned) this.#host.cancels.all(); // the raw layer's operations as well
-      await this.#driver.idle(CANCEL_AGAIN_MS);
+      if (performance.now() - since > NOTIFICATION_MS && this.raw.inFlight === this.flights.notifications()) break;
+      if (this.#owned) this.flights.cancels.all(); // the raw layer's operations as well
+      await this.driver.idle(CANCEL_AGAIN_MS);
     }
-    this.#driver.stop();
+    this.driver.stop();
     this.#leave(this.raw.failure ?? closed);
     this.#groups.dispose();
     this.raw.close();
@@ -316,25 +304,13 @@ export class Ring implements AsyncDisposable {
   // Nothing will complete any more, but the kernel may still write: what is in flight, and the ring's own memory, is kept for good.
   #leave(error: unknown): void {
     for (const box of this.#mailboxes) box.close();
-    for (const flight of this.#active) {
-      ABANDONED.add(flight);
-      flight.abandon(error);
-    }
-    this.#active.clear();
-    for (const flight of this.#waiting) flight.abandon(error);
-    this.#waiting.clear();
+    for (const flight of this.flights.abandon(error)) ABANDONED.add(flight);
     if (this.raw.failure === undefined) return;
     for (const kept of [...this.#arenas.splice(0), ...this.#groups.leave()]) ABANDONED.add(kept);
   }
 
-  #notifications(): number {
-    let count = 0;
-    for (const flight of this.#active) if (flight.notifying) count++;
-    return count;
-  }
-
   #failed(error: Error): void {
-    this.#driver.stop();
+    this.driver.stop();
     this.#leave(error);
     if (this.#owned) queueMicrotask(() => void this.close());
   }

@@ -7,7 +7,7 @@ import { Lowering } from "./lowering.ts";
 import { type MultishotOperation, type Operation, withOptions } from "./operation.ts";
 
 /** How the ring starts an operation for a listener; undefined when it refused, and has told the listener so. */
-export type Start<Item> = (operation: Operation<Item>, listener: Listener<Item>) => InFlight<Item> | undefined;
+export type Start<Item> = (operation: Operation<Item>, listener: Listener<Item>) => InFlight | undefined;
 
 /** One completion, on its way to the consumer. */
 interface Shot<Item> {
@@ -41,7 +41,7 @@ export class Shots<Item> implements AsyncIterableIterator<Item, undefined>, List
   readonly #waiting: Waiter<Item>[] = [];
   readonly #leaving: (() => void)[] = [];
   #operation: Operation<Item>;
-  #flight: InFlight<Item> | undefined;
+  #flight: InFlight | undefined;
   #flying = false; // the kernel has the operation, or it waits for room in the ring
   #paused = false; // it was too far ahead and is being stopped
   #dry = false; // it ended for want of a buffer

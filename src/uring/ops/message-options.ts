@@ -38,7 +38,7 @@ export function region(
   l: Lowering,
 ): [address: number, length: number, index: number] {
   if (buffer instanceof FixedBuffer) {
-    l.pins.push(buffer);
+    l.pin(buffer);
     l.ioprio |= IORING_RECVSEND_FIXED_BUF;
     return [buffer.address, checkInteger(l.name, "buffer's length", buffer.length, 0, 0x7fff_ffff), buffer.index];
   }

@@ -65,6 +65,7 @@ export const NOP = declare({
   since: "5.1",
   completions: "one",
   options: OPTIONS,
+  steady: true,
   raw(slot: number, flags: number = 0, result: number = 0, fd: number = -1, bufferIndex: number = 0) {
     this.prep(IORING_OP_NOP, slot, fd, 0, 0, result, flags, bufferIndex, 0, 0);
   },
@@ -81,6 +82,7 @@ export const NOP128 = declare({
   since: "5.19",
   completions: "one",
   options: OPTIONS,
+  steady: true,
   raw(slot: number, flags: number = 0, result: number = 0, fd: number = -1, bufferIndex: number = 0) {
     // Where every SQE has 128 bytes the plain opcode is the one that all kernels know; a mixed ring needs the long one (6.19).
     this.prep128(this.record.sqe === 128 ? IORING_OP_NOP : IORING_OP_NOP128, slot, fd, 0, 0, flags, NOTHING);
@@ -90,6 +92,9 @@ export const NOP128 = declare({
   lower: (o: NopOptions, l): NopWords => lower("nop128", o, l),
   result: count,
 });
+
+// Descriptions are immutable: the plain one is made once.
+const PLAIN: Operation<number> = new Operation(NOP, {});
 
 /**
  * Does nothing, and completes: `IORING_OP_NOP`, since 5.1. Resolves to 0, or to what `result` says.
@@ -104,7 +109,7 @@ export const NOP128 = declare({
  * console.log(await ring.run(nop())); // 0
  * ```
  */
-export const nop = (options: NopOptions = {}): Operation<number> => new Operation(NOP, options);
+export const nop = (options?: NopOptions): Operation<number> => (options === undefined ? PLAIN : new Operation(NOP, options));
 
 /**
  * Does nothing with an SQE of 128 bytes: `IORING_OP_NOP128` on a ring opened with `sqe: "mixed"` (6.19), `IORING_OP_NOP` on one with

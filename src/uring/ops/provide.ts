@@ -40,7 +40,7 @@ export const PROVIDE_BUFFERS = declare({
     const size = checkInteger(l.name, "size", o.size, 1, 0x7fff_ffff);
     const most = Math.min(MOST, Math.floor(o.memory.length / size));
     const buffers = checkInteger(l.name, "buffers", o.buffers ?? most, 1, most, "as many as the memory holds");
-    l.pins.push(o.memory);
+    l.pin(o.memory);
     const first = checkInteger(l.name, "first", o.first ?? 0, 0, MOST + 1 - buffers);
     return [o.memory.address, size, buffers, checkInteger(l.name, "group", o.group, 0, MOST), first];
   },

@@ -67,7 +67,7 @@ export function lowerOne(o: WriteTransferOptions & { buffer: Memory }, l: Loweri
 /** fd, address, length, offset, index, flags: the arguments of `readFixed` and `writeFixed`. */
 export function lowerFixed(o: WriteTransferOptions & { buffer: Range }, l: Lowering): [number, number, number, number, number, number] {
   const { buffer } = o;
-  l.pins.push(buffer);
+  l.pin(buffer);
   return [l.file(o.fd), buffer.address, buffer.length, fileOffset(o.offset), buffer.index, lowerShared(o, l)];
 }
 
@@ -82,7 +82,7 @@ export function lowerManyFixed(
   l: Lowering,
 ): [number, number, number, number, number, number] {
   const index = oneIndex(o.buffers);
-  l.pins.push(...o.buffers);
+  for (const buffer of o.buffers) l.pin(buffer);
   return [l.file(o.fd), rangesOf(o.buffers, l), o.buffers.length, fileOffset(o.offset), index, lowerShared(o, l)];
 }
 

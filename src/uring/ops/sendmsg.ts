@@ -92,7 +92,7 @@ function gathered(buffers: readonly Memory[] | readonly FixedSource[], l: Loweri
     throw new TypeError(`${l.name}: buffers mixes fixed buffers and memory; use one kind`);
   if (parts.length > IOV_MAX) throw new RangeError(`${l.name}: buffers has ${parts.length} entries; it must have 1 to ${IOV_MAX}`);
   const index = oneIndex(parts);
-  l.pins.push(...parts);
+  for (const part of parts) l.pin(part);
   l.ioprio |= IORING_RECVSEND_FIXED_BUF;
   return [rangesOf(parts, l), index];
 }

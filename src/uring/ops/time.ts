@@ -37,6 +37,6 @@ export function timeOf(what: string, { ms, absolute, clock }: TimeOptions, l: Lo
   const all = seconds * 1e9 + (nanoseconds % 1e9);
   if (all <= Number.MAX_SAFE_INTEGER && l.supports("IORING_TIMEOUT_IMMEDIATE_ARG")) return [all, flags | IORING_TIMEOUT_IMMEDIATE_ARG];
   const timespec = io_timespec.build({ tv_sec: seconds, tv_nsec: nanoseconds % 1e9 });
-  l.pins.push(timespec);
+  l.pin(timespec);
   return [addressOf(timespec), flags];
 }

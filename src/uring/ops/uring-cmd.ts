@@ -78,7 +78,7 @@ export const URING_CMD = declare({
     this.setWord(15, word3);
   },
   lower(o: UringCmdOptions, l) {
-    if (o.pins !== undefined) l.pins.push(...o.pins);
+    for (const pin of o.pins ?? []) l.pin(pin);
     const [a, b, c, d] = words(o.payload, 16);
     const [flags, index] = fixed("uringCmd", o.buffer, l);
     return [l.file(o.fd), o.cmdOp, o.address ?? 0, a, b, c, d, flags, index];
@@ -99,7 +99,7 @@ export const URING_CMD_MULTISHOT = declare({
     this.setFlags(IOSQE_BUFFER_SELECT);
   },
   lower(o: UringCmdMultishotOptions, l) {
-    l.pins.push(...(o.pins ?? []));
+    for (const pin of o.pins ?? []) l.pin(pin);
     const [a, b, c, d] = words(o.payload, 16);
     return [l.file(o.fd), o.cmdOp, o.address ?? 0, a, b, c, d, l.group(o.group)];
   },
@@ -122,7 +122,7 @@ export const URING_CMD128 = declare({
     this.setWord(10, bufferIndex);
   },
   lower(o: UringCmdOptions, l) {
-    if (o.pins !== undefined) l.pins.push(...o.pins);
+    for (const pin of o.pins ?? []) l.pin(pin);
     return [l.file(o.fd), o.cmdOp, o.address ?? 0, words(o.payload, 80), ...fixed("uringCmd128", o.buffer, l)];
   },
   result: count,

@@ -22,7 +22,7 @@ export function rangesOf(ranges: readonly { address: number; length: number }[],
     iovec.set(vectors, "iov_base", address, i * iovec.size);
     iovec.set(vectors, "iov_len", length, i * iovec.size);
   });
-  lowering.pins.push(vectors);
+  lowering.pin(vectors);
   return addressOf(vectors);
 }
 

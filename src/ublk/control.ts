@@ -8,6 +8,7 @@ import { type DeviceInfo, decodeInfo, SERVER_FLAGS } from "./info.ts";
 import { openControl } from "./open-control.ts";
 import { type DiskParams, decodeParams, encodeParams } from "./params.ts";
 import { ublk_params, ublksrv_ctrl_dev_info } from "./structs.ts";
+import { traceCommands } from "./trace.ts";
 
 const CPU_MASK_BYTES = 1024;
 const EINTR = -4;
@@ -98,6 +99,7 @@ export class UblkControl implements AsyncDisposable {
     let ring: Ring | undefined;
     try {
       ring = await Ring.open({ entries: 64, sqe: 128 });
+      traceCommands(ring.raw.trace);
       ring.raw.register.iowqMaxWorkers(WORKERS, 0);
       const probe = new UblkControl(fd, ring, 0, { ...options, encoding: "ioctl" });
       return new UblkControl(fd, ring, await probe.getFeatures(), options);

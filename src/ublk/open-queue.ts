@@ -5,6 +5,7 @@ import type { QueueSpec } from "./queue-spec.ts";
 import { DESCRIPTOR_WORDS } from "./request.ts";
 import { TagBuffers } from "./tag-buffers.ts";
 import { CHAR_FILE } from "./tag-commands.ts";
+import { traceQueue } from "./trace.ts";
 
 const descriptorBytes = (depth: number): number => Math.ceil((depth * DESCRIPTOR_WORDS * 4) / PAGE_SIZE) * PAGE_SIZE;
 const STRIDE = descriptorBytes(UBLK_MAX_QUEUE_DEPTH);
@@ -42,6 +43,7 @@ export function openQueue(spec: QueueSpec, awaiting: () => boolean): QueueParts 
     if (buffers.tableSlots > 0) raw.register.sparseBuffers(buffers.tableSlots);
     // The stride is fixed and the length exact: anything else silently maps another queue, or fails.
     descriptors = Arena.map(spec.charFd, spec.queue * STRIDE, descriptorBytes(spec.depth), PROT_READ);
+    traceQueue(raw.trace, descriptors.words(), spec.depth);
     const driver = new Driver(raw, { serving: spec.serving, synchronous: spec.synchronous, awaiting });
     return { raw, driver, descriptors, buffers };
   } catch (error) {

@@ -18,6 +18,8 @@ import { checkInteger, checkKnown } from "./options.ts";
 import { Registrations } from "./register/index.ts";
 import { checkResize, type ResizeOptions, resizeMemory } from "./resize.ts";
 import { type RingMemory, type RingShape, setupRing } from "./setup.ts";
+import { RingTrace } from "./trace/ring-trace.ts";
+import { tracing } from "./trace/switch.ts";
 
 export type { CompletionHandler, Completions } from "./completion.ts";
 
@@ -59,6 +61,8 @@ export class RingCore extends CompletionQueue implements Disposable {
   mappings: readonly { address: number; length: number }[];
   /** The system calls this ring uses. */
   readonly syscalls: RingSyscalls;
+  /** Prints what goes in and comes out, with `URING_UBLK_TRACE=1`. @internal */
+  readonly trace: RingTrace | undefined;
 
   #memory: RingMemory;
   private readonly enterFd: number; // what enter is called with: the registered index or the descriptor
@@ -92,6 +96,7 @@ export class RingCore extends CompletionQueue implements Disposable {
     this.#polling = (record.flags & IORING_SETUP_IOPOLL) !== 0;
     this.#wait = new WaitArgument();
     if (registeredWaits) this.#registerWaits(shape.disabled !== true);
+    this.trace = tracing() ? new RingTrace(this) : undefined;
   }
 
   /** The ring's descriptor (its registered index with `registeredFdOnly`). */

@@ -16,20 +16,14 @@ import { flagNames, hex, operationName } from "./names.ts";
 
 /** What a driver's command says: its name, and its payload in words. */
 export interface CommandText {
+  /** The command, as the driver's header calls it. */
   readonly name: string;
+  /** Its payload. */
   readonly text: string;
 }
 
 /** Turns the command of a `URING_CMD` into words; `at` is where its SQE starts. Undefined for a command that it does not know. */
 export type DescribeCommand = (words: Int32Array, at: number) => CommandText | undefined;
-
-/** What an SQE says. */
-export interface SqeText {
-  /** The operation's name in the kernel's header, or that of a driver's command. */
-  readonly name: string;
-  /** Its fields. */
-  readonly text: string;
-}
 
 /** Fields that are addresses or sets of bits; the others are counts. */
 const BITS: ReadonlySet<SqeField> = new Set(["addr", "flags", "ioprio", "addr3"]);
@@ -78,8 +72,8 @@ function show(words: Int32Array, at: number, field: SqeField, prefix: string | u
 /** A user_data as the library makes them: the slot, and which of its operations. */
 export const userData = (words: Int32Array, at: number): string => `${words[at]!}.${words[at + 1]!}`;
 
-/** Decodes the SQE whose words start at `at`. */
-export function describeSqe(words: Int32Array, at: number, describe?: DescribeCommand): SqeText {
+/** Decodes the SQE whose words start at `at`: the operation as the kernel's header calls it (or the driver's command), and its fields. */
+export function describeSqe(words: Int32Array, at: number, describe?: DescribeCommand): CommandText {
   const operation = operationName(words[at]! & 0xff);
   const command = COMMANDS.has(operation);
   const said = command ? describe?.(words, at) : undefined;

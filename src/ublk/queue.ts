@@ -136,6 +136,11 @@ export class UblkQueue {
     this.driver.kick();
   }
 
+  /** From now on a request fails with EIO when it arrives. */
+  refuseAll(): void {
+    if (this.handler !== undefined) this.handler = { ...this.handler, handle: (request) => request.fail(EIO) };
+  }
+
   /** Whether the queue was closed while operations of its requests were in flight: memory they use must not be given back. */
   get abandoned(): boolean {
     return this.#abandoned;

@@ -46,9 +46,19 @@ export async function stopServed(control: UblkControl, id: number, limitMs: numb
 
 /** DEL_DEV from a child process, for a server that is about to kill itself: the command goes through when it is gone. */
 export function deleteFromOutside(id: number): void {
-  if (COMPILED) return;
-  Bun.spawn([process.execPath, fileURLToPath(PROGRAM), String(id), "delete"], {
+  send(id, "delete");
+}
+
+/** STOP_DEV from a child process that nobody waits for, for a server that is exiting. Answers whether there is one. */
+export function stopFromOutside(id: number): boolean {
+  return send(id);
+}
+
+function send(id: number, ...command: string[]): boolean {
+  if (COMPILED) return false;
+  Bun.spawn([process.execPath, fileURLToPath(PROGRAM), String(id), ...command], {
     stdio: ["ignore", "ignore", "ignore"],
     detached: true,
   }).unref();
+  return true;
 }

@@ -1,6 +1,6 @@
 /**
  * `npm run demo`: examples/demo in the VM, or with --host on this machine's own ublk, in a mount namespace of its own.
- *   npm run demo -- [--host] [--kernel 6.12]
+ *   npm run demo -- [--host] [--kernel 6.12] [--no-fio]
  */
 import { existsSync } from "node:fs";
 import { constants } from "node:os";
@@ -11,22 +11,26 @@ import { runInVm } from "../test/vm/vm.ts";
 
 const PROGRAM = "examples/demo/main.ts";
 const LIMIT_SECONDS = 300;
-const USAGE = "usage: npm run demo -- [--host] [--kernel SERIES]";
+const USAGE = `usage: npm run demo -- [OPTIONS]
+  --host            on this machine's own ublk, as root, instead of in the VM; its mounts are seen by nobody else
+  --kernel SERIES   the VM's kernel, default 7.2
+  --no-fio          do not measure
+  --help`;
 
-async function onHost(): Promise<number> {
+async function onHost(options: readonly string[]): Promise<number> {
   if (process.getuid?.() !== 0) throw new Error("--host needs root: run it as root, or leave --host out for the VM");
   if (!existsSync("/dev/ublk-control")) {
     throw new Error("this machine has no /dev/ublk-control: run `modprobe ublk_drv`, or leave --host out for the VM");
   }
   if (Bun.which("unshare") === null) throw new Error("--host needs unshare (Debian: util-linux)");
-  const child = Bun.spawn(["unshare", "--mount", "--propagation", "private", process.execPath, PROGRAM], {
+  const child = Bun.spawn(["unshare", "--mount", "--propagation", "private", process.execPath, PROGRAM, ...options], {
     stdio: ["inherit", "inherit", "inherit"],
   });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
   return await child.exited;
 }
 
-async function inVm(kernel: string | undefined): Promise<number> {
+async function inVm(kernel: string | undefined, options: readonly string[]): Promise<number> {
   const abort = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => abort.abort(128 + constants.signals[signal]));
@@ -34,7 +38,7 @@ async function inVm(kernel: string | undefined): Promise<number> {
   try {
     const result = await runInVm({
       ...(kernel === undefined ? {} : { kernel }),
-      command: ["bun", PROGRAM],
+      command: ["bun", PROGRAM, ...options],
       timeoutSeconds: LIMIT_SECONDS,
       signal: abort.signal,
     });
@@ -52,22 +56,32 @@ async function inVm(kernel: string | undefined): Promise<number> {
 
 async function main(): Promise<number> {
   process.chdir(join(import.meta.dir, ".."));
-  let values: { host: boolean; kernel?: string | undefined };
+  let values: { host: boolean; kernel?: string | undefined; "no-fio": boolean; help: boolean };
   try {
     ({ values } = parseArgs({
       args: process.argv.slice(2),
-      options: { host: { type: "boolean", default: false }, kernel: { type: "string" } },
+      options: {
+        host: { type: "boolean", default: false },
+        kernel: { type: "string" },
+        "no-fio": { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
     }));
   } catch (error) {
     console.error(`${(error as Error).message}\n${USAGE}`);
     return 2;
+  }
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
   }
   if (values.host && values.kernel !== undefined) {
     console.error(`--kernel chooses the VM's kernel; it does not go with --host\n${USAGE}`);
     return 2;
   }
   try {
-    return await (values.host ? onHost() : inVm(values.kernel));
+    const options = values["no-fio"] ? ["--no-fio"] : [];
+    return await (values.host ? onHost(options) : inVm(values.kernel, options));
   } catch (error) {
     console.error(`demo: ${error instanceof VmError ? error.message : (error as Error).message}`);
     return 1;

@@ -13,6 +13,8 @@ export interface Command {
   buffer?: DataView<ArrayBuffer>;
   data?: number;
   pathBytes?: number;
+  /** Called when the kernel has given the command back, however late. */
+  ended?: () => void;
 }
 
 /** The payload of a control command's SQE. */

@@ -3,11 +3,15 @@ import { Ring, UringError, uringCmd128 } from "../uring/index.ts";
 import { checkChoice, checkInteger, checkKnown } from "../uring/options.ts";
 import * as abi from "./abi.ts";
 import { ANY_ID, type Command, payloadOf } from "./command.ts";
+import type { AddDevice, CommandEncoding, CommandOptions, ControlOptions } from "./control-options.ts";
 import { UblkError } from "./error.ts";
 import { type DeviceInfo, decodeInfo, SERVER_FLAGS } from "./info.ts";
 import { openControl } from "./open-control.ts";
 import { type DiskParams, decodeParams, encodeParams } from "./params.ts";
 import { ublk_params, ublksrv_ctrl_dev_info } from "./structs.ts";
+import { traceCommands } from "./trace.ts";
+
+export type { AddDevice, CommandEncoding, CommandOptions, ControlOptions } from "./control-options.ts";
 
 const CPU_MASK_BYTES = 1024;
 const EINTR = -4;
@@ -17,40 +21,9 @@ const STEP_NS = 50_000_000;
 const CANCEL_GRACE_MS = 1000;
 /** Sleeping commands hold a kernel worker each; more than this many wait for their turn here. */
 const CONCURRENT = 24;
+/** The server of a device that has just been made: only the driver's answer says so. */
+const NOBODY = -1;
 const WORKERS = 64;
-
-/** Options of {@link UblkControl.open}. */
-export interface ControlOptions {
-  /** Time limit of every command in milliseconds; default 30000. */
-  timeoutMs?: number;
-  /** How commands are numbered: as ioctls (6.4 and newer), or the plain numbers before. Default `"ioctl"`. */
-  encoding?: CommandEncoding;
-}
-
-/** How ublk's commands are numbered. */
-export type CommandEncoding = "ioctl" | "legacy";
-
-/** Options of a control command. */
-export interface CommandOptions {
-  /** Time limit in milliseconds, instead of the control's own. */
-  timeoutMs?: number;
-  /** Gives the command up; it rejects with the signal's reason. */
-  signal?: AbortSignal;
-}
-
-/** What {@link UblkControl.addDevice} is asked for. */
-export interface AddDevice {
-  /** The wanted id; left out, the driver chooses. */
-  id?: number;
-  /** Hardware queues; the driver clamps them to the CPUs. */
-  queues: number;
-  /** Tags per queue. */
-  depth: number;
-  /** The largest request. */
-  maxIoBytes: number;
-  /** `UBLK_F_*`. */
-  flags: number;
-}
 
 /**
  * The control side of ublk: every command of `/dev/ublk-control`, asynchronous, with a time limit and errors that say why.
@@ -73,6 +46,7 @@ export class UblkControl implements AsyncDisposable {
   readonly #encoding: CommandEncoding;
   readonly #turns: (() => void)[] = [];
   #adding: DataView | undefined; // what an ADD_DEV under way fills
+  #late: Promise<void> | undefined; // the end of an ADD_DEV that was given up
   #running = 0;
   #stuck = 0;
   #closed = false;
@@ -98,6 +72,7 @@ export class UblkControl implements AsyncDisposable {
     let ring: Ring | undefined;
     try {
       ring = await Ring.open({ entries: 64, sqe: 128 });
+      traceCommands(ring.raw.trace);
       ring.raw.register.iowqMaxWorkers(WORKERS, 0);
       const probe = new UblkControl(fd, ring, 0, { ...options, encoding: "ioctl" });
       return new UblkControl(fd, ring, await probe.getFeatures(), options);
@@ -134,9 +109,22 @@ export class UblkControl implements AsyncDisposable {
       ublksrv_flags: SERVER_FLAGS,
     });
     this.#adding = buffer;
-    await this.#command({ name: "ADD_DEV", op: abi.UBLK_U_CMD_ADD_DEV, device: id, buffer }, options);
+    const { promise, resolve: ended } = Promise.withResolvers<void>();
+    try {
+      await this.#command({ name: "ADD_DEV", op: abi.UBLK_U_CMD_ADD_DEV, device: id, buffer, ended }, options);
+    } catch (error) {
+      // What sleeps where no cancel reaches it goes on: the device that it makes late is nobody's.
+      this.#late = promise.then(() => this.#takeBack(buffer));
+      throw error;
+    }
     this.#adding = undefined;
     return decodeInfo(buffer);
+  }
+
+  async #takeBack(added: DataView): Promise<void> {
+    this.#adding = undefined;
+    const { id, pid } = decodeInfo(added);
+    if (pid === NOBODY) await this.#issue({ name: "DEL_DEV", op: abi.UBLK_U_CMD_DEL_DEV, device: id }, {}).catch(() => {});
   }
 
   /**
@@ -148,7 +136,7 @@ export class UblkControl implements AsyncDisposable {
     for (const until = performance.now() + limitMs; this.#ring.inFlight > 0 && performance.now() < until; this.#ring.raw.reap())
       this.#ring.raw.enter(1, STEP_NS);
     const { id, pid } = decodeInfo(this.#adding);
-    return pid === -1 ? id : undefined; // -1 is the driver's answer: there is no server yet
+    return pid === NOBODY ? id : undefined;
   }
 
   /** SET_PARAMS: before START_DEV only. A refusal also wipes what was set before. */
@@ -228,10 +216,18 @@ export class UblkControl implements AsyncDisposable {
     await this.#command({ name: "DEL_DEV_ASYNC", op: abi.UBLK_U_CMD_DEL_DEV_ASYNC, device }, options);
   }
 
-  /** Closes the ring and the control device. A command the kernel does not give back keeps its memory, and nothing else. */
+  /**
+   * Closes the ring and the control device. A command the kernel does not give back keeps its memory, and nothing else; but an ADD_DEV
+   * that was given up keeps everything, and the process alive, until it has ended: the device that it makes late is deleted then.
+   */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    if (this.#adding === undefined || this.#late === undefined) await this.#end();
+    else void this.#late.then(() => this.#end());
+  }
+
+  async #end(): Promise<void> {
     if (this.#stuck > 0) this.#ring.abandon();
     else await this.#ring.close();
     sys.close(this.#fd);
@@ -272,6 +268,7 @@ export class UblkControl implements AsyncDisposable {
       }),
       { signal: either },
     );
+    if (command.ended !== undefined) run.then(command.ended, command.ended);
     try {
       return await Promise.race([run, this.#givenUp(either, run)]);
     } catch (error) {

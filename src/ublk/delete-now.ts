@@ -5,6 +5,7 @@ import { type Command, payloadOf } from "./command.ts";
 import { decodeInfo } from "./info.ts";
 import { CONTROL_PATH } from "./open-control.ts";
 import { ublksrv_ctrl_dev_info } from "./structs.ts";
+import { traceCommands } from "./trace.ts";
 
 const STEP_NS = 50_000_000;
 const POLL_MS = 2;
@@ -23,6 +24,7 @@ export function deleteNow(id: number, limitMs: number): boolean {
   try {
     fd = sys.open(CONTROL_PATH, O_RDWR);
     using ring = new RawRing({ entries: 4, sqe: 128 });
+    traceCommands(ring.trace);
     const buffer = ublksrv_ctrl_dev_info.allocate();
     for (;;) {
       const result = runNow(ring, fd, { name: "GET_DEV_INFO", op: UBLK_U_CMD_GET_DEV_INFO, device: id, buffer }, until);

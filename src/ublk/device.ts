@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import { sys } from "../ffi/index.ts";
 import { checkInteger, checkKnown } from "../uring/options.ts";
+import { UBLK_F_UPDATE_SIZE } from "./abi.ts";
 import { DeviceReports } from "./device-reports.ts";
 import type { DeviceEvents, DeviceStateName, StopOptions, Target } from "./device-types.ts";
 import { UblkError } from "./error.ts";
@@ -24,6 +25,7 @@ const REFUSE_MS = 100;
 const ANSWER_MS = 2_000;
 const ETIMEDOUT = -110;
 const CLOSE_MS = 1_000;
+const DRAIN_MS = 10_000;
 
 /**
  * One ublk device and everything that serves it, from ADD_DEV to DEL_DEV.
@@ -129,6 +131,9 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
    */
   dropSync(): void {
     if (this.#state === "stopped") return;
+    // Before it starts there is no disk, and nothing arrives. Drivers since 6.16 answer what arrives while a ring is closed.
+    const { features } = this.#parts.control;
+    if (this.#fetched && (features & UBLK_F_UPDATE_SIZE) === 0) this.#threads.drainNow(this.id, DRAIN_MS);
     this.#setState("stopped");
     const released = this.#threads.tearDownNow(CLOSE_MS);
     this.#closeChar();

@@ -50,6 +50,11 @@ export class LocalThread implements QueueThread {
     return this.#queue.closed;
   }
 
+  /** The queue, for a process that is exiting. */
+  get served(): UblkQueue {
+    return this.#queue;
+  }
+
   get resources(): QueueResources {
     return this.isClosed ? NOTHING : this.#queue.resources;
   }

@@ -1,10 +1,11 @@
 import { Arena, PAGE_SIZE, PROT_READ } from "../ffi/index.ts";
 import { Driver, RawRing } from "../uring/index.ts";
 import { UBLK_MAX_QUEUE_DEPTH } from "./abi.ts";
-import type { QueueSpec } from "./queue-spec.ts";
+import type { QueueResources, QueueSpec } from "./queue-spec.ts";
 import { DESCRIPTOR_WORDS } from "./request.ts";
 import { TagBuffers } from "./tag-buffers.ts";
 import { CHAR_FILE } from "./tag-commands.ts";
+import { traceQueue } from "./trace.ts";
 
 const descriptorBytes = (depth: number): number => Math.ceil((depth * DESCRIPTOR_WORDS * 4) / PAGE_SIZE) * PAGE_SIZE;
 const STRIDE = descriptorBytes(UBLK_MAX_QUEUE_DEPTH);
@@ -42,6 +43,7 @@ export function openQueue(spec: QueueSpec, awaiting: () => boolean): QueueParts 
     if (buffers.tableSlots > 0) raw.register.sparseBuffers(buffers.tableSlots);
     // The stride is fixed and the length exact: anything else silently maps another queue, or fails.
     descriptors = Arena.map(spec.charFd, spec.queue * STRIDE, descriptorBytes(spec.depth), PROT_READ);
+    traceQueue(raw.trace, descriptors.words(), spec.depth);
     const driver = new Driver(raw, { serving: spec.serving, synchronous: spec.synchronous, awaiting });
     return { raw, driver, descriptors, buffers };
   } catch (error) {
@@ -50,6 +52,12 @@ export function openQueue(spec: QueueSpec, awaiting: () => boolean): QueueParts 
     descriptors?.dispose();
     throw error;
   }
+}
+
+/** What another thread must close and unmap when the one that serves has died. */
+export function resourcesOf(raw: RawRing, driver: Driver, descriptors: Arena, buffers: TagBuffers): QueueResources {
+  const { address, length } = descriptors;
+  return { fds: [raw.fd, driver.eventfd], mappings: [{ address, length }, ...buffers.mappings, ...raw.mappings] };
 }
 
 function openRing(spec: QueueSpec): RawRing {

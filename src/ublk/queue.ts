@@ -3,10 +3,10 @@ import { answerDoorbell } from "../uring/doorbell.ts";
 import { type Driver, type RawRing, Ring } from "../uring/index.ts";
 import { UBLK_IO_F_NEED_REG_BUF } from "./abi.ts";
 import { Extras } from "./extras.ts";
-import { openQueue } from "./open-queue.ts";
+import { openQueue, resourcesOf } from "./open-queue.ts";
 import type { QueueEvents, QueueResources, QueueSpec, RequestHandler } from "./queue-spec.ts";
 import { DESCRIPTOR_WORDS, Op, UblkRequest } from "./request.ts";
-import { failureOf, partOf } from "./results.ts";
+import { failureOf, successOf } from "./results.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
 import { TagCommands } from "./tag-commands.ts";
 import { TagMembers } from "./tag-members.ts";
@@ -19,9 +19,8 @@ const EIO = -5;
 /**
  * The server side of one hardware queue: a ring, a permanent SQE per tag, and the loop between them.
  *
- * It belongs to the thread that makes it (the kernel remembers the thread that fetched a tag). A commit is two stores; commits and
- * the target's own operations go out together with the wait for the next requests. Nothing is allocated per request as long as
- * the handler is synchronous and sizes repeat.
+ * It belongs to the thread that makes it (the kernel remembers who fetched a tag). Commits and the target's own operations go out
+ * together with the wait for the next requests. Nothing is allocated per request as long as the handler is synchronous and sizes repeat.
  */
 export class UblkQueue {
   /** Where and how it is served. */
@@ -94,18 +93,12 @@ export class UblkQueue {
 
   /** What another thread must close and unmap when this one has died. */
   get resources(): QueueResources {
-    const { address, length } = this.descriptors;
-    return { fds: [this.raw.fd, this.driver.eventfd], mappings: [{ address, length }, ...this.#buffers.mappings, ...this.raw.mappings] };
+    return resourcesOf(this.raw, this.driver, this.descriptors, this.#buffers);
   }
 
   /** Tags that the kernel may still send requests on, or whose request is open. */
   get live(): number {
     return this.#live;
-  }
-
-  /** Requests that are open: deferred, or with operations in flight. */
-  get open(): number {
-    return this.tags.open;
   }
 
   /** Whether everything is unmapped and closed. */
@@ -117,10 +110,7 @@ export class UblkQueue {
   start(handler: RequestHandler): void {
     this.handler = handler;
     this.target = handler.target;
-    for (let tag = 0; tag < this.spec.depth; tag++) this.commands.fetch(tag);
-    // The kernel must have read every FETCH before its SQE turns into a COMMIT.
-    while (this.raw.queued > 0) this.raw.enter(0);
-    for (let tag = 0; tag < this.spec.depth; tag++) this.commands.turnIntoCommit(tag);
+    this.commands.fetchAll();
     this.driver.kick();
   }
 
@@ -138,12 +128,17 @@ export class UblkQueue {
     this.driver.kick();
   }
 
+  /** From now on requests fail with EIO. */
+  refuseAll(): void {
+    this.target = { handle: (request) => request.fail(EIO) };
+  }
+
   /** Whether the queue was closed while operations of its requests were in flight: memory they use must not be given back. */
   get abandoned(): boolean {
     return this.#abandoned;
   }
 
-  /** Unmaps and closes everything of this queue. The kernel takes back what was open. Twice is fine. */
+  /** Unmaps and closes everything. The kernel takes back what was open. Twice is fine. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -170,8 +165,7 @@ export class UblkQueue {
 
   /** Success, turned into what the driver wants to hear. @internal */
   finish(tag: number, op: number, length: number, bytes: number): void {
-    if (op !== Op.READ && op !== Op.WRITE) this.commit(tag, 0);
-    else this.commit(tag, bytes === length ? bytes : partOf(bytes, length, this.spec.blockSize));
+    this.commit(tag, successOf(op, length, bytes, this.spec.blockSize));
   }
 
   /** Success with the whole length. @internal */
@@ -265,7 +259,7 @@ export class UblkQueue {
     return this.request;
   }
 
-  // A throw fails its own request and nothing else.
+  // A throw fails its own request only.
   private threw(tag: number, error: unknown): void {
     const { op, offset, length } = this.#load(tag);
     const state = this.states[tag];

@@ -1,8 +1,10 @@
 import type { UblkControl } from "./control.ts";
+import { drainNow } from "./drain-now.ts";
 import { StepLimit, withLimit } from "./limits.ts";
 import { LocalThread } from "./local-thread.ts";
 import type { Capabilities } from "./methods.ts";
 import type { QueueSpec } from "./queue-spec.ts";
+import { stopFromOutside } from "./stop-device.ts";
 import type { TargetDefinition } from "./target.ts";
 import { type QueueThread, release, type ThreadEvents } from "./thread.ts";
 import { WorkerThread } from "./worker-thread.ts";
@@ -85,6 +87,19 @@ export class ServingThreads {
     });
     await withLimit(this.closed, ABORT_MS, "").catch(() => {});
     for (const { resources } of this.#threads) release(resources);
+  }
+
+  /**
+   * Stops the disk in order while this thread waits, in a process that is exiting, as far as this thread serves it. Linux 6.12 can lose a
+   * request that arrives while a ring is closed beside a living thread, and its client with it.
+   */
+  drainNow(device: number, limitMs: number): void {
+    const own = this.#threads.filter((thread) => thread instanceof LocalThread && !thread.isClosed) as LocalThread[];
+    if (own.length > 0 && stopFromOutside(device))
+      drainNow(
+        own.map(({ served }) => served),
+        limitMs,
+      );
   }
 
   /** Makes them let go while this thread waits, in a process that is exiting. Answers whether all have. */

@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { tracing } from "../uring/index.ts";
 import type { UblkControl } from "./control.ts";
 import { UblkError } from "./error.ts";
 
@@ -17,7 +18,11 @@ const ETIMEDOUT = -110;
 export async function stopServed(control: UblkControl, id: number, limitMs: number): Promise<void> {
   if (COMPILED) return await control.stopDevice(id, { timeoutMs: limitMs });
   // Not in our process group: a Ctrl-C is meant for the server, which has sent for this child.
-  const child = Bun.spawn([process.execPath, fileURLToPath(PROGRAM), String(id)], { stdio: ["ignore", "ignore", "pipe"], detached: true });
+  const traced = tracing(); // the command belongs to the trace; otherwise what it says is its error
+  const child = Bun.spawn([process.execPath, fileURLToPath(PROGRAM), String(id)], {
+    stdio: ["ignore", "ignore", traced ? "inherit" : "pipe"],
+    detached: true,
+  });
   let timer: Timer | undefined;
   const limit = new Promise<undefined>((resolve) => {
     timer = setTimeout(resolve, limitMs, undefined);
@@ -35,15 +40,25 @@ export async function stopServed(control: UblkControl, id: number, limitMs: numb
       hint: `it took longer than ${limitMs} ms; a target that does not answer its requests blocks it`,
     });
   }
-  const said = (await new Response(child.stderr).text()).trim();
+  const said = child.stderr == null ? "" : (await new Response(child.stderr).text()).trim();
   throw new Error(`STOP_DEV of device ${id} could not be sent by a child process (status ${status})${said === "" ? "" : `: ${said}`}`);
 }
 
 /** DEL_DEV from a child process, for a server that is about to kill itself: the command goes through when it is gone. */
 export function deleteFromOutside(id: number): void {
-  if (COMPILED) return;
-  Bun.spawn([process.execPath, fileURLToPath(PROGRAM), String(id), "delete"], {
+  send(id, "delete");
+}
+
+/** STOP_DEV from a child process that nobody waits for, for a server that is exiting. Answers whether there is one. */
+export function stopFromOutside(id: number): boolean {
+  return send(id);
+}
+
+function send(id: number, ...command: string[]): boolean {
+  if (COMPILED) return false;
+  Bun.spawn([process.execPath, fileURLToPath(PROGRAM), String(id), ...command], {
     stdio: ["ignore", "ignore", "ignore"],
     detached: true,
   }).unref();
+  return true;
 }

@@ -31,15 +31,16 @@ export class TagCommands {
     this.#buffers = buffers;
   }
 
-  /** Writes a tag's permanent SQE as FETCH_REQ and queues it. */
-  fetch(tag: number): void {
-    this.#write(tag, this.#number(abi.UBLK_U_IO_FETCH_REQ));
-    this.raw.armTemplate(tag);
-  }
-
-  /** From now on the tag's SQE is COMMIT_AND_FETCH_REQ. The kernel must have taken the fetch. */
-  turnIntoCommit(tag: number): void {
-    this.words[(tag << this.shift) + CMD_OP] = this.#number(abi.UBLK_U_IO_COMMIT_AND_FETCH_REQ);
+  /** Fetches every tag (FETCH_REQ). From then on its SQE is COMMIT_AND_FETCH_REQ. */
+  fetchAll(): void {
+    const { depth } = this.#spec;
+    for (let tag = 0; tag < depth; tag++) {
+      this.#write(tag, this.#number(abi.UBLK_U_IO_FETCH_REQ));
+      this.raw.armTemplate(tag);
+    }
+    // The kernel must have read every FETCH before its SQE turns into a COMMIT.
+    while (this.raw.queued > 0) this.raw.enter(0);
+    for (let tag = 0; tag < depth; tag++) this.words[(tag << this.shift) + CMD_OP] = this.#number(abi.UBLK_U_IO_COMMIT_AND_FETCH_REQ);
   }
 
   /** Sets the result of a tag's commit, which goes out when the tag's SQE is queued again: two stores in all. */

@@ -5,7 +5,7 @@ import { DESCRIPTOR_WORDS, DeferredRequest, Op, type RequestBuffer, TagContext, 
 import type { TagBuffers } from "./tag-buffers.ts";
 import type { TagMembers } from "./tag-members.ts";
 import type { TagSignals } from "./tag-signals.ts";
-import { ANSWERED, DEAD, FETCHING, HELD, IN_HANDLER, IN_KERNEL, isOpen, OPEN } from "./tag-states.ts";
+import { ANSWERED, DEAD, FETCHING, HELD, IN_HANDLER, IN_KERNEL, OPEN } from "./tag-states.ts";
 
 /** What a tag table consults. */
 export interface TagTableParts {
@@ -55,13 +55,6 @@ export class TagTable {
     this.#members = members;
     this.#signals = signals;
     this.#signalled = signalled;
-  }
-
-  /** Requests that are open. */
-  get open(): number {
-    let open = 0;
-    for (const state of this.states) if (isOpen(state)) open++;
-    return open;
   }
 
   /** Whether a token is still good. */

@@ -1,8 +1,6 @@
 import { type RingSyscalls, ringSyscalls, sys } from "../ffi/index.ts";
 import {
-  IORING_ENTER_ABS_TIMER,
   IORING_ENTER_GETEVENTS,
-  IORING_ENTER_NO_IOWAIT,
   IORING_ENTER_REGISTERED_RING,
   IORING_ENTER_SQ_WAIT,
   IORING_ENTER_SQ_WAKEUP,
@@ -13,11 +11,13 @@ import {
   IORING_SQ_NEED_WAKEUP,
 } from "./abi.ts";
 import { CompletionQueue, FILLER } from "./completion.ts";
-import { checkEnter, type EnterOptions, enterError, WaitArgument } from "./enter.ts";
+import { checkEnter, type EnterOptions, enterError, enterFlagsOf, WaitArgument } from "./enter.ts";
 import { checkInteger, checkKnown } from "./options.ts";
 import { Registrations } from "./register/index.ts";
 import { checkResize, type ResizeOptions, resizeMemory } from "./resize.ts";
-import { type RingMemory, type RingShape, setupRing } from "./setup.ts";
+import { mappingsOf, type RingMemory, type RingShape, setupRing } from "./setup.ts";
+import { RingTrace } from "./trace/ring-trace.ts";
+import { tracing } from "./trace/switch.ts";
 
 export type { CompletionHandler, Completions } from "./completion.ts";
 
@@ -64,6 +64,8 @@ export class RingCore extends CompletionQueue implements Disposable {
    * thread that exists to serve a ring. Answers how many CQEs there were.
    */
   readonly serve: () => number;
+  /** Prints what goes in and comes out, with `URING_UBLK_TRACE=1`. @internal */
+  readonly trace: RingTrace | undefined;
 
   #memory: RingMemory;
   private readonly enterFd: number; // what enter is called with: the registered index or the descriptor
@@ -98,6 +100,7 @@ export class RingCore extends CompletionQueue implements Disposable {
     this.#wait = new WaitArgument();
     this.serve = this.#makeServe();
     if (registeredWaits) this.#registerWaits(shape.disabled !== true);
+    this.trace = tracing() ? new RingTrace(this) : undefined;
   }
 
   /** The ring's descriptor (its registered index with `registeredFdOnly`). */
@@ -163,7 +166,6 @@ export class RingCore extends CompletionQueue implements Disposable {
     return result;
   }
 
-  // A closure, for the reason of that of reap.
   #makeServe(): () => number {
     return () => {
       let handled = 0;
@@ -196,20 +198,14 @@ export class RingCore extends CompletionQueue implements Disposable {
     return result;
   }
 
-  /**
-   * {@link RingCore.enter} with everything the call can be told: a deadline, a minimum wait, no accounting as I/O wait.
-   *
-   * @returns as {@link RingCore.enter}.
-   */
+  /** {@link RingCore.enter} with everything the call can be told: a deadline, a minimum wait, no accounting as I/O wait. */
   enterWith(options: EnterOptions): number {
     checkEnter(options, this.record.features);
     if (this.ended) throw new TypeError("the ring is closed");
     const { minComplete = 1, timeoutNs = -1, minWaitUs = 0 } = options;
     const toSubmit = this.publish();
-    let flags = this.enterFlags;
+    let flags = this.enterFlags | enterFlagsOf(options);
     if (this.polled && toSubmit > 0 && (this.sqFlags & IORING_SQ_NEED_WAKEUP) !== 0) flags |= IORING_ENTER_SQ_WAKEUP;
-    if (options.absolute) flags |= IORING_ENTER_ABS_TIMER;
-    if (options.noIowait) flags |= IORING_ENTER_NO_IOWAIT;
     const wait = this.#wait;
     wait.limit(timeoutNs, minWaitUs);
     const result = this.syscalls.enter(this.enterFd, toSubmit, minComplete, flags | wait.enterFlags, wait.argument, wait.size);
@@ -262,7 +258,7 @@ export class RingCore extends CompletionQueue implements Disposable {
     throw this.#cannotEnter(result);
   }
 
-  /** Unmaps and closes the ring. The kernel cancels what is in flight; nothing is waited for. Twice is fine. */
+  /** Unmaps and closes the ring. The kernel cancels what is in flight; nothing waits. Twice is fine. */
   close(): void {
     if (this.ended) return;
     this.ended = true;
@@ -325,6 +321,3 @@ export class RingCore extends CompletionQueue implements Disposable {
     return error;
   }
 }
-
-const mappingsOf = ({ rings, sqes }: RingMemory): { address: number; length: number }[] =>
-  [rings, sqes].map(({ address, length }) => ({ address, length }));

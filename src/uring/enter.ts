@@ -1,7 +1,9 @@
 import { Arena, errnoName } from "../ffi/index.ts";
 import {
+  IORING_ENTER_ABS_TIMER,
   IORING_ENTER_EXT_ARG,
   IORING_ENTER_EXT_ARG_REG,
+  IORING_ENTER_NO_IOWAIT,
   IORING_FEAT_MIN_TIMEOUT,
   IORING_FEAT_NO_IOWAIT,
   IORING_REG_WAIT_TS,
@@ -58,6 +60,10 @@ export function checkEnter(options: EnterOptions, features: number): void {
   if (options.absolute || (options.minWaitUs ?? 0) > 0) need(features, IORING_FEAT_MIN_TIMEOUT, "absolute and minWaitUs", "6.12");
   if (options.noIowait) need(features, IORING_FEAT_NO_IOWAIT, "noIowait", "6.15");
 }
+
+/** The flags that say what the options ask for. */
+export const enterFlagsOf = ({ absolute, noIowait }: EnterOptions): number =>
+  (absolute ? IORING_ENTER_ABS_TIMER : 0) | (noIowait ? IORING_ENTER_NO_IOWAIT : 0);
 
 function need(features: number, bit: number, what: string, since: string): void {
   if ((features & bit) !== 0) return;

@@ -225,4 +225,7 @@ export {
 export * from "./socket-constants.ts";
 export { type DeviceNumber, FileTime, type FileType, type Stat } from "./stat.ts";
 export { SubmissionQueue } from "./submission.ts";
+export type { Annotate, RingTrace } from "./trace/ring-trace.ts";
+export type { CommandText, DescribeCommand } from "./trace/sqe.ts";
+export { tracing } from "./trace/switch.ts";
 export { within } from "./within.ts";

@@ -221,3 +221,7 @@ function recordOf(
     syscalls: syscalls.provider,
   });
 }
+
+/** Address and length of a ring's mappings. */
+export const mappingsOf = ({ rings, sqes }: RingMemory): { address: number; length: number }[] =>
+  [rings, sqes].map(({ address, length }) => ({ address, length }));

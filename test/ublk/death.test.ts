@@ -1,4 +1,4 @@
-// file timeout: 600 s
+// file timeout: 900 s
 /**
  * The Worker-death procedure of DESIGN.md: whatever ends a serving thread under load leaves no client in D state, no device and no
  * hung process. The server program does what the documentation tells programs to do, `await disk.finished`, so that the rejection
@@ -14,13 +14,16 @@ const test = requires(haveUblk(), "needs a kernel with ublk");
 const longTest = requires(haveUblk() && isFullRun(), haveUblk() ? "kills its own server: runs in test:full" : "needs a kernel with ublk");
 const LOAD = { rw: "randrw", bs: "4k", iodepth: 8, numjobs: 2, thread: 1, time_based: 1, runtime: 60 } as const;
 const FIO_MS = 25_000;
+const LONG_FIO_MS = 55_000;
 const LIMIT = 90_000;
 
 /** Runs the server under load to its end, and looks at what is left. */
-async function underLoad(...args: string[]) {
+const underLoad = (...args: string[]) => underLoadWithin(FIO_MS, ...args);
+
+async function underLoadWithin(limitMs: number, ...args: string[]) {
   await using server = await Server.start("death-server.ts", args);
-  const load = fioToItsEnd(server.path, LOAD, FIO_MS);
-  const ending = await server.end(FIO_MS);
+  const load = fioToItsEnd(server.path, LOAD, limitMs);
+  const ending = await server.end(limitMs);
   const status = await load;
   await until(() => stuckProcesses().length === 0, "free of processes in D state", 5_000).catch(() => {});
   return { ...ending, fio: status === undefined ? "hung" : status === 0 ? "whole" : "failed", devices: devices(), stuck: stuckProcesses() };
@@ -71,6 +74,19 @@ test(
     expect(end.stdout).toContain("finished without an error");
   },
   LIMIT,
+);
+
+// On Linux 6.12 one exit in five lost a request, when the ring was closed beside the living thread.
+const EXITS = isFullRun() ? 8 : 1;
+test(
+  "process.exit on the thread that serves, under load",
+  async () => {
+    for (let run = 0; run < EXITS; run++) {
+      const end = await underLoadWithin(LONG_FIO_MS, "exit-here", String(run * 7));
+      expect({ run, ...end }).toMatchObject({ run, ...NOTHING_LEFT, status: 7, stderr: "" });
+    }
+  },
+  LIMIT * EXITS,
 );
 
 // Bun can terminate a Worker that loops in JavaScript. One that hangs in a system call it cannot: then the process kills itself.

@@ -1,16 +1,24 @@
-/** Serves death-target.ts in two Workers, as any program would: it awaits `finished`, whose rejection ends it. */
+/**
+ * Serves death-target.ts in two Workers, as any program would: it awaits `finished`, whose rejection ends it. With `exit-here` it serves
+ * on its own thread, and exits.
+ */
 import { serve } from "uring-ublk";
 import type { WorkerThread } from "../../../src/ublk/worker-thread.ts";
 
 const [grief = "none", after = "", synchronous = ""] = process.argv.slice(2);
 const reached = new SharedArrayBuffer(4);
-const disk = await serve(new URL("./death-target.ts", import.meta.url), {
-  queues: 2,
-  depth: 32,
-  maxIo: 65536,
-  timeoutMs: 15_000,
-  options: { grief, synchronous: synchronous !== "", reached },
-});
+let requests = 0;
+const exitUnderLoad = (): void => {
+  if (++requests === 400) setTimeout(() => process.exit(7), Number(after)); // after the partition scan, and with fio at work
+};
+const serving = { depth: 32, maxIo: 65536, timeoutMs: 15_000 };
+const disk = await (grief === "exit-here"
+  ? serve({ size: 16 * 2 ** 20, read: exitUnderLoad, write: exitUnderLoad, flush: () => {} }, serving)
+  : serve(new URL("./death-target.ts", import.meta.url), {
+      ...serving,
+      queues: 2,
+      options: { grief, synchronous: synchronous !== "", reached },
+    }));
 disk.on("requesterror", () => {});
 console.log(`disk ${disk.path}`);
 const worker = (index: number): Worker => (disk.threads[index] as WorkerThread).worker;

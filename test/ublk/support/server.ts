@@ -1,6 +1,8 @@
 import { join } from "node:path";
 
 const HERE = import.meta.dir;
+/** How long a program may take until its disk is there: an emulated machine with neighbours takes seconds to start Bun. */
+const START_MS = 60_000;
 
 /** How a server program ended. */
 export interface Ending {
@@ -41,7 +43,12 @@ export class Server implements AsyncDisposable {
   /** Starts a program and waits for its disk. */
   static async start(program: string, args: readonly string[] = [], env: Record<string, string> = {}): Promise<Server> {
     const server = new Server(program, args, env);
-    await server.said(/^disk (\S+)$/m, 20_000);
+    try {
+      await server.said(/^disk (\S+)$/m, START_MS);
+    } catch (error) {
+      await server[Symbol.asyncDispose](); // or it is found by every test after this one
+      throw error;
+    }
     server.path = /^disk (\S+)$/m.exec(server.stdout)![1]!;
     return server;
   }

@@ -1,0 +1,32 @@
+/** Options of {@link UblkControl.open}. */
+export interface ControlOptions {
+  /** Time limit of every command in milliseconds; default 30000. */
+  timeoutMs?: number;
+  /** How commands are numbered: as ioctls (6.4 and newer), or the plain numbers before. Default `"ioctl"`. */
+  encoding?: CommandEncoding;
+}
+
+/** How ublk's commands are numbered. */
+export type CommandEncoding = "ioctl" | "legacy";
+
+/** Options of a control command. */
+export interface CommandOptions {
+  /** Time limit in milliseconds, instead of the control's own. */
+  timeoutMs?: number;
+  /** Gives the command up; it rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** What {@link UblkControl.addDevice} is asked for. */
+export interface AddDevice {
+  /** The wanted id; left out, the driver chooses. */
+  id?: number;
+  /** Hardware queues; the driver clamps them to the CPUs. */
+  queues: number;
+  /** Tags per queue. */
+  depth: number;
+  /** The largest request. */
+  maxIoBytes: number;
+  /** `UBLK_F_*`. */
+  flags: number;
+}

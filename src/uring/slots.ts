@@ -1,0 +1,190 @@
+import { ProtocolError } from "./error.ts";
+import type { RingMemory, RingRecord } from "./setup.ts";
+import { SubmissionQueue } from "./submission.ts";
+
+/** Called for each CQE of a slot: result (negative errno on failure), CQE flags, and the slot itself. */
+export type CompletionHandler = (result: number, flags: number, slot: number) => void;
+
+/** What the CQEs of permanent SQEs go to. An object, because a method of it can be inlined where a function in a variable cannot. */
+export interface TemplateHandler {
+  /** A permanent SQE's CQE: result (negative errno on failure), and the slot. */
+  completed(result: number, slot: number): void;
+}
+
+/** Completions an operation posts: one CQE; many, until one comes without F_MORE; or a result and a later notification. */
+export type Completions = "one" | "many" | "notify";
+
+export const ONE = 1;
+const MANY = 2;
+const NOTIFY = 3;
+
+/** user_data of the NOPs that pad a mixed ring; nobody waits for them. */
+export const FILLER = 0x7fff_ffff;
+
+/**
+ * Who gets a CQE: a table of slots, each with a handler and the generation of its latest operation. A CQE's user_data is slot and
+ * generation.
+ */
+export class SlotTable extends SubmissionQueue {
+  /** The failure that ended the ring, if one did: a protocol violation or an enter that cannot work. */
+  failure: Error | undefined;
+  /** The memory is gone. */
+  protected ended = false;
+  protected readonly handlers: CompletionHandler[];
+  /** Of each slot's latest operation. */
+  protected generations: Int32Array;
+  /** 1: an operation of the slot is in flight. */
+  protected armed: Uint8Array;
+  /** How each slot's operation completes. */
+  protected kinds: Uint8Array;
+  /** Operations in flight. */
+  protected flying = 0;
+  /** Handler of the permanent SQEs; set at most once, so that the JIT may take it for a constant. */
+  declare protected templates: TemplateHandler;
+  #free: Int32Array;
+  #freeCount: number;
+
+  constructor(memory: RingMemory, record: RingRecord, templates: number, slots: number) {
+    super(memory, record, templates);
+    this.handlers = new Array<CompletionHandler>(slots).fill(unexpected);
+    this.generations = new Int32Array(slots);
+    this.armed = new Uint8Array(slots);
+    this.kinds = new Uint8Array(slots).fill(ONE);
+    this.#free = new Int32Array(slots);
+    for (let i = 0; i < slots; i++) this.#free[i] = slots - 1 - i;
+    this.#freeCount = slots;
+  }
+
+  /** Operations armed whose final CQE has not been handled. */
+  get inFlight(): number {
+    return this.flying;
+  }
+
+  /** Free slots. */
+  get freeSlots(): number {
+    return this.#freeCount;
+  }
+
+  /** Takes a slot and gives it a handler. */
+  allocate(handler: CompletionHandler, completions: Completions = "one"): number {
+    if (this.#freeCount === 0) throw new RangeError(`all ${this.#free.length} slots of the ring are in use; open it with more cqEntries`);
+    const slot = this.#free[--this.#freeCount]!;
+    this.handlers[slot] = handler;
+    this.kinds[slot] = completions === "one" ? ONE : completions === "many" ? MANY : NOTIFY;
+    return slot;
+  }
+
+  /** Takes the slots of the permanent SQEs, before any other is allocated; all have the same handler. */
+  allocateTemplates(handler: TemplateHandler): void {
+    if (this.#freeCount !== this.#free.length) throw new TypeError("permanent slots are taken before all others, and once");
+    const unusual: CompletionHandler = (result, _flags, slot) => handler.completed(result, slot);
+    for (let i = 0; i < this.permanentSqes; i++) this.handlers[this.#free[--this.#freeCount]!] = unusual;
+    this.templates = handler;
+  }
+
+  /** Gives a slot back. Its operation must have completed. */
+  release(slot: number): void {
+    if (this.armed[slot] !== 0) throw new TypeError(`slot ${slot} is in flight; release it after its final CQE`);
+    if (this.handlers[slot] === unexpected) throw new TypeError(`slot ${slot} was released already`);
+    this.handlers[slot] = unexpected;
+    this.#free[this.#freeCount++] = slot;
+  }
+
+  /**
+   * Takes a slot for CQEs that no operation of this ring causes: tags of freed resources, messages of other rings. It stays armed, with
+   * one generation, until {@link SlotTable.closeMailbox}. `counted` makes it one of those in flight: something is waited for.
+   */
+  openMailbox(handler: CompletionHandler, counted: boolean): number {
+    const slot = this.allocate((result, flags, own) => {
+      if (this.armed[own] === 0) {
+        // The reap loop took it for an operation that is over; not so.
+        this.armed[own] = 1;
+        this.flying++;
+      }
+      handler(result, flags, own);
+    }, "many");
+    this.claim(slot);
+    if (!counted) this.flying--;
+    return slot;
+  }
+
+  /** Nothing is waited for in a counted mailbox any more; its slot stays taken, for what comes all the same. */
+  retireMailbox(): void {
+    this.flying--;
+  }
+
+  /** Gives a mailbox's slot back. A CQE that still comes for it fails the ring. */
+  closeMailbox(slot: number, counted: boolean): void {
+    this.armed[slot] = 0;
+    if (counted) this.flying--;
+    this.release(slot);
+  }
+
+  /**
+   * Says that the slot's operation is over and no CQE will come: it was queued with `IOSQE_CQE_SKIP_SUCCESS` and something later in
+   * its chain tells that it succeeded. Only the caller can know; a CQE that comes all the same fails the ring.
+   */
+  skipped(slot: number): void {
+    if (this.armed[slot] !== 1) throw new TypeError(`slot ${slot} has no operation in flight`);
+    this.armed[slot] = 0;
+    this.flying--;
+  }
+
+  /** Whether the slot's operation is in flight. */
+  inFlightAt(slot: number): boolean {
+    return this.armed[slot] !== 0;
+  }
+
+  /** The upper word of the user_data of the slot's latest operation; the lower word is the slot. */
+  generation(slot: number): number {
+    return this.generations[slot]!;
+  }
+
+  /** Queues the slot's permanent SQE: the allocation-free path of a ublk commit. */
+  armTemplate(slot: number): void {
+    this.armed[slot] = 1;
+    this.flying++;
+    this.ring[this.indexAt + (this.sqTail & this.sqMask)] = slot;
+    this.sqTail = (this.sqTail + 1) | 0;
+  }
+
+  /** Whether the slot may be armed; throws otherwise. */
+  protected checkIdle(slot: number): void {
+    if (this.armed[slot] !== 0) {
+      throw new TypeError(
+        slot >= 0 && slot < this.armed.length ? `slot ${slot} has an operation in flight already` : `there is no slot ${slot}`,
+      );
+    }
+    if (this.failure !== undefined) throw this.failure;
+    if (this.ended) throw new TypeError("the ring is closed");
+  }
+
+  /** Counts the slot's operation as in flight; answers its generation. */
+  protected claim(slot: number): number {
+    this.armed[slot] = 1;
+    this.flying++;
+    return (this.generations[slot] = (this.generations[slot]! + 1) | 0);
+  }
+
+  /** Makes the table longer, after a resize. */
+  protected growSlots(slots: number): void {
+    const have = this.armed.length;
+    if (slots <= have) return;
+    const longer = <T extends Int32Array | Uint8Array>(to: T, from: T): T => {
+      to.set(from);
+      return to;
+    };
+    this.generations = longer(new Int32Array(slots), this.generations);
+    this.armed = longer(new Uint8Array(slots), this.armed);
+    this.kinds = longer(new Uint8Array(slots).fill(ONE), this.kinds);
+    this.#free = longer(new Int32Array(slots), this.#free);
+    for (let slot = have; slot < slots; slot++) {
+      this.handlers.push(unexpected);
+      this.#free[this.#freeCount++] = slot;
+    }
+  }
+}
+
+function unexpected(result: number, _flags: number, slot: number): void {
+  throw new ProtocolError(`slot ${slot} has no handler (result ${result})`);
+}

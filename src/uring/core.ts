@@ -11,6 +11,8 @@ import {
   IORING_SETUP_REGISTERED_FD_ONLY,
   IORING_SQ_CQ_OVERFLOW,
   IORING_SQ_NEED_WAKEUP,
+  IOSQE_IO_HARDLINK,
+  IOSQE_IO_LINK,
 } from "./abi.ts";
 import { CompletionQueue, FILLER } from "./completion.ts";
 import { checkEnter, type EnterOptions, enterError, WaitArgument } from "./enter.ts";
@@ -260,8 +262,15 @@ export class RingCore extends CompletionQueue implements Disposable {
       const positions = last ? 1 : 2;
       if (this.sqRoom < positions) this.#makeRoom(slot, positions);
       else if (!last) return;
-      else this.put(IORING_OP_NOP, FILLER, 0, -1, 0, 0, 0, 0, 0, 0, 0);
+      else this.#fillPosition();
     }
+  }
+
+  // In the middle of a chain it is a link of it, or the chain would end there.
+  #fillPosition(): void {
+    const links = this.queued > 0 ? this.lastFlags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK) : 0;
+    this.put(IORING_OP_NOP, FILLER, 0, -1, 0, 0, 0, 0, 0, 0, 0);
+    this.setFlags(links);
   }
 
   #makeRoom(slot: number, positions: number): void {

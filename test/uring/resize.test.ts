@@ -1,3 +1,4 @@
+// usual kernels: this machine's, and the newest
 import { describe, expect } from "bun:test";
 import { nop, Ring, read, timeout } from "uring-ublk";
 import { sys } from "uring-ublk/ffi";

@@ -23,10 +23,10 @@ import {
 } from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
 import { requires } from "../support/requires.ts";
-import { type NamedShape, offered, openRing, SHAPES } from "./shapes.ts";
+import { expectShape, type NamedShape, offered, openRing, SHAPES } from "./shapes.ts";
 import { memoryFile, type Pair, pattern, pipe, socketPair } from "./support/descriptors.ts";
 
-const PART = 2048;
+const PART = 512;
 const PARTS = Array.from({ length: 32 }, (_, i) => i * PART);
 
 /** Writes a file in parts, all at once, reads it back in parts, and compares. */
@@ -43,6 +43,11 @@ async function copies(ring: Ring, file: Pair, modified: <T extends ReturnType<ty
 function behaviour(named: NamedShape): void {
   const test = offered(named);
   const open = () => openRing(named, { fixedBuffers: 2, fixedFiles: 2 });
+
+  test("has what was asked for in its record", async () => {
+    await using ring = await open();
+    expectShape(named, ring);
+  });
 
   test("writes and reads back a file, also from the kernel's worker threads", async () => {
     await using ring = await open();

@@ -1,6 +1,5 @@
-// usual kernels: this machine's, and the newest
 // file timeout: 600 s
-/** Rings of every shape do the same. What polled rings do with a disk is in polled-rings.test.ts. */
+/** Rings of every shape live and rest alike. What they do with files and sockets is in shape-operations.test.ts, with a disk in polled-rings.test.ts. */
 import { describe, expect } from "bun:test";
 import { nop, POLLIN, poll } from "uring-ublk";
 import { type RingSyscalls, ringSyscalls, sys } from "uring-ublk/ffi";
@@ -39,21 +38,9 @@ function counting(): { syscalls: RingSyscalls; enters: () => number } {
 }
 
 for (const named of [...SHAPES, ...POLLED_SHAPES]) {
-  const { shape } = named;
   const test = offered(named);
 
   describe(`a ring, ${named.name}`, () => {
-    test("records what was set up", async () => {
-      await using ring = await openRing(named);
-      const { record } = ring;
-      expect(record.flagNames).toEqual(expect.arrayContaining([...named.flags]));
-      expect(record.sqEntries).toBe(shape.entries!);
-      expect(record.cqEntries).toBe(shape.cqEntries ?? shape.entries! * 2);
-      expect(record.sqe).toBe(shape.sqe ?? 64);
-      expect(record.cqe).toBe(shape.cqe ?? 16);
-      if (kernelAtLeast("6.6")) expect(record.refused).toEqual([]);
-    });
-
     test("completes many more NOPs than it has entries, each with its own result", async () => {
       await using ring = await openRing(named);
       const wanted = Array.from({ length: 300 }, (_, i) => i);
@@ -85,7 +72,7 @@ for (const named of [...SHAPES, ...POLLED_SHAPES]) {
       using ends = pipe();
       await Promise.all(Array.from({ length: 50 }, () => ring.run(nop())));
       // With something in flight, where the ring takes something that waits, and with nothing.
-      const waits = shape.iopoll ? [] : [ring.settle(poll({ fd: ends.first, events: POLLIN }))];
+      const waits = named.shape.iopoll ? [] : [ring.settle(poll({ fd: ends.first, events: POLLIN }))];
       for (let quiet = 0, before = -1; quiet < 2; before = enters()) {
         await Bun.sleep(10); // until it has settled down; a ring that spins never does, and the test's time is up
         if (enters() === before) quiet++;

@@ -1,3 +1,4 @@
+import { expect } from "bun:test";
 import { Ring, type RingOptions } from "uring-ublk";
 import { ringSyscalls } from "uring-ublk/ffi";
 import { RawRing, type RingShape } from "uring-ublk/uring";
@@ -113,6 +114,14 @@ export function offered({ name, since }: NamedShape): typeof import("bun:test").
 /** The same, also for a library that makes the ring's calls. */
 export function offeredThrough(named: NamedShape, provider: Provider): typeof import("bun:test").test {
   return provider === "liburing" && !haveLiburing() ? requires(false, "needs liburing.so.2") : offered(named);
+}
+
+/** Expects the ring to be what was asked for. */
+export function expectShape({ shape, flags }: NamedShape, { record }: Ring): void {
+  const { entries = 0, cqEntries = entries * 2, sqe = 64, cqe = 16 } = shape;
+  expect(record.flagNames).toEqual(expect.arrayContaining([...flags]));
+  expect(record).toMatchObject({ sqEntries: entries, cqEntries, sqe, cqe });
+  if (kernelAtLeast("6.6")) expect(record.refused).toEqual([]);
 }
 
 /** Opens a ring of the shape; one that starts disabled is enabled. */

@@ -135,6 +135,7 @@ export class InFlight<Result> {
         return;
       }
     }
+    if (!final) this.#host.cancels.repeat(this.#slot);
     this.#listener.completion?.(result, flags, final);
     if ((flags & IORING_CQE_F_NOTIF) === 0) this.#settle(result, flags, final, lowering);
     else {

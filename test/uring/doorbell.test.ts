@@ -1,3 +1,4 @@
+// file timeout: 600 s
 /** How another thread reaches one that blocks in enter: a socket that its ring polls, and a turn of its event loop. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";

@@ -1,3 +1,4 @@
+// file timeout: 600 s
 import { describe, expect, test } from "bun:test";
 import { nop, openatDirect, Ring, read, recvMultishot, timeout } from "uring-ublk";
 import { ringSyscalls, sys } from "uring-ublk/ffi";

@@ -4,8 +4,8 @@ import type { RunKind } from "./options.ts";
 /** Folders of test/ whose tests need a kernel with ublk: they run in the VM. */
 export const VM_FOLDERS: readonly string[] = ["ublk", "targets", "examples", "cli-vm"];
 
-/** Folders whose tests need only a ring: they run on this machine's kernel, and in the VM on other kernels. */
-const RING_FOLDERS: readonly string[] = ["uring", "programs"];
+/** The folder whose tests need only a ring: they run on this machine's kernel, and in the VM on other kernels. */
+const RING_FOLDER = "uring";
 
 /** The oldest kernel we care for, the one all facts were measured on, and the newest. */
 const RING_KERNELS: readonly string[] = ["6.12", "7.2", "7.3"];
@@ -39,7 +39,7 @@ const ALSO_IN_VM = /^\/\/ usual kernels: this machine's, and the newest$/m;
  * machines' kernels.
  */
 export function ringFiles(files: readonly string[], { kernel, newest, run }: { kernel: string; newest: boolean; run: RunKind }): string[] {
-  const all = inFolders(files, RING_FOLDERS);
+  const all = inFolders(files, [RING_FOLDER]);
   if (run === "chosen") return all;
   if (run === "full") return RING_KERNELS.includes(kernel) ? all : [];
   return newest ? all.filter((file) => ALSO_IN_VM.test(readFileSync(file, "utf8"))) : [];

@@ -66,6 +66,7 @@ export class Ring implements AsyncDisposable {
   readonly #arenas: Arena[] = [];
   readonly #freeBuffers: number[];
   #closing: Promise<void> | undefined;
+  #ending = false; // nothing is started any more, also while the first steps of closing run
 
   private constructor(raw: RawRing, driver: Driver, fixedBuffers: number, owned: boolean) {
     this.raw = raw;
@@ -126,6 +127,7 @@ export class Ring implements AsyncDisposable {
    * still write to is kept for the rest of the process. @internal
    */
   abandon(): void {
+    this.#ending = true;
     this.#closing ??= Promise.resolve();
     this.#driver.stop();
     this.#leave(closedError());
@@ -185,7 +187,7 @@ export class Ring implements AsyncDisposable {
   /** A place where messages of other rings and threads arrive ({@link msgRing}, {@link sendMessage}); it keeps the process alive. */
   mailbox(): Mailbox {
     if (this.raw.failure !== undefined) throw this.raw.failure;
-    if (this.#closing !== undefined || this.raw.closed) throw new TypeError("the ring is closed");
+    if (this.#ending || this.raw.closed) throw new TypeError("the ring is closed");
     const box = new Mailbox(
       this.raw,
       () => this.#host.settling(),
@@ -240,6 +242,7 @@ export class Ring implements AsyncDisposable {
    * kept for the rest of the process.
    */
   close(): Promise<void> {
+    this.#ending = true;
     this.#closing ??= this.#close();
     return this.#closing;
   }
@@ -270,7 +273,7 @@ export class Ring implements AsyncDisposable {
   #refusal(operation: Operation<unknown>, signal: AbortSignal | undefined): unknown {
     if (signal?.aborted) return signal.reason;
     if (this.raw.failure !== undefined) return this.raw.failure;
-    if (this.#closing !== undefined || this.raw.closed) return new TypeError("the ring is closed");
+    if (this.#ending || this.raw.closed) return new TypeError("the ring is closed");
     if (operation.opcode < PROBED_OPCODES && !this.#opcodes.has(operation.opcode)) {
       return new UringError({
         operation: operation.name,

@@ -4,7 +4,7 @@
  */
 import { constants } from "node:os";
 import { join } from "node:path";
-import { hostFiles, inFolders, onNewestOnly, testFiles, VM_FOLDERS } from "./testing/files.ts";
+import { hostFiles, inFolders, onNewestOnly, ringFiles, testFiles, VM_FOLDERS } from "./testing/files.ts";
 import { runHostFiles, runTool } from "./testing/host.ts";
 import { parseOptions, type StepName, type TestOptions, USAGE } from "./testing/options.ts";
 import type { StepResult } from "./testing/outcome.ts";
@@ -20,7 +20,6 @@ interface Step {
 
 function stepsOf(options: TestOptions, files: readonly string[]): Step[] {
   const chosen = files.filter((file) => file.includes(options.filter));
-  const vmFiles = inFolders(chosen, VM_FOLDERS);
   const step = (name: StepName, headline: string, run: () => Promise<StepResult>): Step => ({
     name,
     headline,
@@ -35,19 +34,27 @@ function stepsOf(options: TestOptions, files: readonly string[]): Step[] {
     ...onHost("package", "build and package", inFolders(chosen, ["package"])),
     ...onHost("docs", "documentation", inFolders(chosen, ["docs"])),
     ...onHost("host", "unit and io_uring tests on this machine", hostFiles(chosen)),
-    // A boot for each half: what one leaves of the machine's memory is not the other's business.
-    ...options.kernels.flatMap((kernel, index) =>
-      halves(vmFiles.filter((file) => options.chosenKernels || index === options.kernels.length - 1 || !onNewestOnly(file)))
-        .filter((half) => half.length > 0)
-        .map((half) => step("vm", `ublk tests on Linux ${kernel}: ${folders(half)}`, () => runVmFiles(kernel, half, options.full))),
-    ),
+    ...options.kernels.flatMap((kernel) => vmSteps(options, chosen, kernel)),
   ];
 }
 
-const halves = (files: readonly string[]): string[][] => [
-  files.filter((file) => !file.startsWith("test/ublk/")),
-  files.filter((file) => file.startsWith("test/ublk/")),
-];
+/** A boot for each part: what one leaves of the machine's memory is not the other's business. */
+function vmSteps(options: TestOptions, files: readonly string[], kernel: string): Step[] {
+  const newest = kernel === options.kernels.at(-1);
+  const ublk = inFolders(files, VM_FOLDERS).filter((file) => options.run !== "usual" || newest || !onNewestOnly(file));
+  const ring = ringFiles(files, { kernel, newest, run: options.run });
+  return [
+    { what: "ublk", list: ublk.filter((file) => !file.startsWith("test/ublk/")) },
+    { what: "ublk", list: ublk.filter((file) => file.startsWith("test/ublk/")) },
+    { what: "io_uring", list: ring },
+  ]
+    .filter(({ list }) => list.length > 0)
+    .map(({ what, list }) => ({
+      name: "vm",
+      headline: `${what} tests on Linux ${kernel}: ${folders(list)}`,
+      run: () => runVmFiles(kernel, list, options.run === "full"),
+    }));
+}
 
 const folders = (files: readonly string[]): string => [...new Set(files.map((file) => file.split("/")[1]))].join(", ");
 
@@ -87,7 +94,7 @@ async function main(): Promise<number> {
     return 2;
   }
   endWithSignals();
-  if (options.full) process.env.URING_UBLK_FULL = "1";
+  if (options.run === "full") process.env.URING_UBLK_FULL = "1";
   const started = performance.now();
   const results: StepResult[] = [];
   for (const step of stepsOf(options, testFiles("."))) {

@@ -1,7 +1,14 @@
 import { readdirSync, readFileSync } from "node:fs";
+import type { RunKind } from "./options.ts";
 
 /** Folders of test/ whose tests need a kernel with ublk: they run in the VM. */
 export const VM_FOLDERS: readonly string[] = ["ublk", "targets", "examples", "cli-vm"];
+
+/** The folder whose tests need only a ring: they run on this machine's kernel, and in the VM on other kernels. */
+const RING_FOLDER = "uring";
+
+/** The oldest kernel we care for, the one all facts were measured on, and the newest. */
+const RING_KERNELS: readonly string[] = ["6.12", "7.2", "7.3"];
 
 /** Folders with a step of their own; test/vm is the VM itself. */
 const OTHER_FOLDERS: readonly string[] = ["vm", "package", "docs"];
@@ -25,7 +32,20 @@ export function onNewestOnly(file: string): boolean {
   return NEWEST_ONLY.test(readFileSync(file, "utf8"));
 }
 
-/** What neither the VM nor a step of its own takes runs on the host: a new folder is never forgotten. */
+const ALSO_IN_VM = /^\/\/ usual kernels: this machine's, and the newest$/m;
+
+/**
+ * The ring tests for a kernel of the VM. In the usual run those that say so, on its newest kernel only: their subject is newer than most
+ * machines' kernels.
+ */
+export function ringFiles(files: readonly string[], { kernel, newest, run }: { kernel: string; newest: boolean; run: RunKind }): string[] {
+  const all = inFolders(files, [RING_FOLDER]);
+  if (run === "chosen") return all;
+  if (run === "full") return RING_KERNELS.includes(kernel) ? all : [];
+  return newest ? all.filter((file) => ALSO_IN_VM.test(readFileSync(file, "utf8"))) : [];
+}
+
+/** What neither only the VM nor a step of its own takes runs on the host: a new folder is never forgotten. */
 export function hostFiles(files: readonly string[]): string[] {
   return files.filter((file) => ![...VM_FOLDERS, ...OTHER_FOLDERS].includes(file.split("/")[1]!));
 }

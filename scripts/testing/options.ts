@@ -7,15 +7,15 @@ const USUAL_KERNELS: readonly string[] = ["6.12", "7.2"];
 export const STEPS = ["lint", "typecheck", "package", "docs", "host", "vm"] as const;
 export type StepName = (typeof STEPS)[number];
 
+/** Full: all kernels, and the long tests too (URING_UBLK_FULL=1). Chosen: every file on the kernels asked for by name. */
+export type RunKind = "usual" | "chosen" | "full";
+
 export interface TestOptions {
   readonly steps: readonly StepName[];
   readonly kernels: readonly string[];
-  /** The kernels were asked for, by name or by the full run: every file runs on each. */
-  readonly chosenKernels: boolean;
+  readonly run: RunKind;
   /** Only test files whose path contains this. */
   readonly filter: string;
-  /** The long tests too (URING_UBLK_FULL=1). */
-  readonly full: boolean;
 }
 
 export const USAGE = `usage: npm test -- [options]
@@ -46,10 +46,9 @@ export function parseOptions(args: readonly string[]): TestOptions {
   const testSteps = STEPS.filter((step) => filter === "" || (step !== "lint" && step !== "typecheck"));
   return {
     steps: steps.length > 0 ? steps : testSteps,
-    chosenKernels: full || kernels.length > 0,
+    run: full ? "full" : kernels.length > 0 ? "chosen" : "usual",
     kernels: kernels.length > 0 ? kernels : full ? ALL_KERNELS : USUAL_KERNELS,
     filter,
-    full,
   };
 }
 

@@ -9,6 +9,8 @@ export class Canceller {
   readonly #raw: RawRing;
   readonly #kick: () => void;
   readonly #pending: { slot: number; generation: number }[] = [];
+  /** Slots whose operation was not found, and its generation: it may be one that goes on. */
+  readonly #missed = new Map<number, number>();
 
   /** `kick` submits what was queued. */
   constructor(raw: RawRing, kick: () => void) {
@@ -21,6 +23,16 @@ export class Canceller {
     this.#pending.push({ slot, generation: this.#raw.generation(slot) });
     this.#send();
     this.#kick();
+  }
+
+  /**
+   * Cancels again what a cancel has missed: to be called when the slot's operation has completed and goes on. A timer that is due is not
+   * found, because it has left the kernel's list of timers until it has told so.
+   */
+  repeat(slot: number): void {
+    if (this.#missed.size === 0) return;
+    const generation = this.#missed.get(slot);
+    if (this.#missed.delete(slot) && generation === this.#raw.generation(slot)) this.add(slot);
   }
 
   /** Cancels whatever is in flight (5.19; older kernels refuse, and nothing happens). */
@@ -39,8 +51,9 @@ export class Canceller {
 
   #cancel(slot: number, generation: number, flags: number): void {
     const raw = this.#raw;
-    const own = raw.allocate(() => {
+    const own = raw.allocate((result) => {
       raw.release(own);
+      if (result < 0 && flags === 0) this.#missed.set(slot, generation);
       this.#send();
     });
     try {

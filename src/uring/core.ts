@@ -9,8 +9,11 @@ import {
   IORING_SETUP_REGISTERED_FD_ONLY,
   IORING_SQ_CQ_OVERFLOW,
   IORING_SQ_NEED_WAKEUP,
+  IOSQE_IO_HARDLINK,
+  IOSQE_IO_LINK,
 } from "./abi.ts";
 import { CompletionQueue, FILLER } from "./completion.ts";
+import type { RingCoreOptions } from "./core-options.ts";
 import { checkEnter, type EnterOptions, enterError, enterFlagsOf, WaitArgument } from "./enter.ts";
 import { checkInteger, checkKnown } from "./options.ts";
 import { Registrations } from "./register/index.ts";
@@ -20,6 +23,7 @@ import { RingTrace } from "./trace/ring-trace.ts";
 import { tracing } from "./trace/switch.ts";
 
 export type { CompletionHandler, Completions } from "./completion.ts";
+export type { RingCoreOptions } from "./core-options.ts";
 
 const EINTR = -4;
 const EAGAIN = -11;
@@ -31,25 +35,6 @@ const ROOM_ATTEMPTS = 1000;
 /** How long it waits for the kernel's SQPOLL thread to take SQEs, and how long it looks away in between. */
 const POLLER_MS = 5000;
 const NAP_NS = 50_000;
-
-/** Options of a {@link RingCore} besides its shape. */
-export interface RingCoreOptions {
-  /** Positions 0..n-1 of the SQE array are permanent templates; needs `sqArray`. */
-  templates?: number;
-  /** Slots for operations in flight; default the CQ's entries. */
-  slots?: number;
-  /** Slots beyond those, for cancels: an abort must not wait behind what it aborts. Default none. */
-  spareSlots?: number;
-  /** Enter through a registered ring descriptor (`IORING_REGISTER_RING_FDS`, 5.18). Default true; recorded if refused. */
-  registerRingFd?: boolean;
-  /**
-   * Waits with a time limit through registered memory (`IORING_REGISTER_MEM_REGION` with `REG_WAIT_ARG`, 6.13), which the kernel need
-   * not copy. Default false.
-   */
-  registeredWaits?: boolean;
-  /** The system calls to use. */
-  syscalls?: RingSyscalls;
-}
 
 /** The ring itself: SQEs in, CQEs out. {@link RawRing} adds a writer for every operation. */
 export class RingCore extends CompletionQueue implements Disposable {
@@ -284,8 +269,15 @@ export class RingCore extends CompletionQueue implements Disposable {
       const positions = last ? 1 : 2;
       if (this.sqRoom < positions) this.#makeRoom(slot, positions);
       else if (!last) return;
-      else this.put(IORING_OP_NOP, FILLER, 0, -1, 0, 0, 0, 0, 0, 0, 0);
+      else this.#fillPosition();
     }
+  }
+
+  // In the middle of a chain it is a link of it, or the chain would end there.
+  #fillPosition(): void {
+    const links = this.queued > 0 ? this.lastFlags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK) : 0;
+    this.put(IORING_OP_NOP, FILLER, 0, -1, 0, 0, 0, 0, 0, 0, 0);
+    this.setFlags(links);
   }
 
   #makeRoom(slot: number, positions: number): void {

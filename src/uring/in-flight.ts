@@ -231,6 +231,7 @@ export class InFlight {
 
   private accept(result: number, flags: number, final: boolean): void {
     if (!final) {
+      this.host.cancels.repeat(this.slot);
       this.interpret(result, flags, false);
       return;
     }

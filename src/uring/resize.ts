@@ -2,7 +2,7 @@ import * as abi from "./abi.ts";
 import { checkBoolean, checkInteger, checkKnown } from "./options.ts";
 import type { Registrations } from "./register/index.ts";
 import { mapRing, ownMemory, type RingMemory, type RingRecord } from "./setup.ts";
-import { CQ_LIMIT, SQ_LIMIT } from "./shape.ts";
+import { CQ_LIMIT, checkMixed, SQ_LIMIT } from "./shape.ts";
 import { io_cqring_offsets, io_sqring_offsets, io_uring_params } from "./structs.ts";
 
 /** New sizes of a ring; what is left out stays, except that the CQ follows the SQ at twice its size. */
@@ -25,6 +25,7 @@ export function checkResize(record: RingRecord, options: ResizeOptions): { entri
   const { cqEntries = options.entries === undefined ? record.cqEntries : entries * 2 } = options;
   checkInteger("resize", "cqEntries", cqEntries, 1, limit(CQ_LIMIT), "clamp: true takes the largest");
   if (cqEntries < entries) throw new RangeError(`resize: cqEntries is ${cqEntries}; it must be at least entries (${entries})`);
+  checkMixed("resize", record, entries, cqEntries);
   if ((record.flags & abi.IORING_SETUP_DEFER_TASKRUN) === 0)
     throw new TypeError("resize: the kernel resizes only rings with taskrun 'defer' (Linux 6.13)");
   return { entries, cqEntries };

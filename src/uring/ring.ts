@@ -62,7 +62,8 @@ export class Ring implements AsyncDisposable {
   readonly #mailboxes = new Set<Mailbox>();
   readonly #arenas: Arena[] = [];
   readonly #freeBuffers: number[];
-  private closing: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  private ending = false; // nothing is started any more, also while the first steps of closing run
 
   private constructor(raw: RawRing, driver: Driver, fixedBuffers: number, owned: boolean) {
     this.raw = raw;
@@ -112,7 +113,8 @@ export class Ring implements AsyncDisposable {
    * still write to is kept for the rest of the process. @internal
    */
   abandon(): void {
-    this.closing ??= Promise.resolve();
+    this.ending = true;
+    this.#closing ??= Promise.resolve();
     this.driver.stop();
     this.#leave(closedError());
     this.raw.close();
@@ -172,7 +174,7 @@ export class Ring implements AsyncDisposable {
   /** A place where messages of other rings and threads arrive ({@link msgRing}, {@link sendMessage}); it keeps the process alive. */
   mailbox(): Mailbox {
     if (this.raw.failure !== undefined) throw this.raw.failure;
-    if (this.closing !== undefined || this.raw.closed) throw new TypeError("the ring is closed");
+    if (this.ending || this.raw.closed) throw new TypeError("the ring is closed");
     const box = new Mailbox(
       this.raw,
       () => {
@@ -229,8 +231,9 @@ export class Ring implements AsyncDisposable {
    * kept for the rest of the process.
    */
   close(): Promise<void> {
-    this.closing ??= this.#close();
-    return this.closing;
+    this.ending = true;
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
 
   /** {@link Ring.close}, at the end of an `await using`. */
@@ -258,7 +261,7 @@ export class Ring implements AsyncDisposable {
       declaration.needs === undefined &&
       modifiers.limit === undefined &&
       this.opcodes[declaration.opcode] === 1 &&
-      this.closing === undefined &&
+      !this.ending &&
       raw.failure === undefined &&
       !raw.closed
     );
@@ -267,7 +270,7 @@ export class Ring implements AsyncDisposable {
   private refusal(operation: Operation<unknown>, signal: AbortSignal | undefined, handle: OperationHandle | undefined): unknown {
     if (signal?.aborted) return signal.reason;
     if (this.raw.failure !== undefined) return this.raw.failure;
-    if (this.closing !== undefined || this.raw.closed) return new TypeError("the ring is closed");
+    if (this.ending || this.raw.closed) return new TypeError("the ring is closed");
     if (operation.opcode < PROBED_OPCODES && this.opcodes[operation.opcode] !== 1) {
       return new UringError({
         operation: operation.name,

@@ -86,6 +86,7 @@ export function checkShape(shape: RingShape): void {
     throw new RangeError(`ring: cqe is ${shape.cqe}; it must be 16, 32 or 'mixed'`);
   if (shape.registeredFdOnly && !shape.ownMemory) throw new TypeError("ring: registeredFdOnly needs ownMemory");
   if (shape.rewind && (shape.sqpoll || shape.sqArray)) throw new TypeError("ring: rewind excludes sqpoll and sqArray");
+  checkMixed(what, shape, shape.entries ?? ENTRIES, shape.cqEntries ?? 2);
   if (shape.sqe === "mixed" && shape.sqArray)
     throw new TypeError("ring: sqe 'mixed' excludes sqArray (an SQE of 128 bytes takes two neighbouring slots)");
   if (shape.attachTo !== undefined) checkInteger(what, "attachTo", shape.attachTo, 0, 0x7fff_ffff);
@@ -97,6 +98,12 @@ export function checkShape(shape: RingShape): void {
   checkKnown("ring.sqpoll", shape.sqpoll, ["idleMs", "cpu"]);
   if (shape.sqpoll.idleMs !== undefined) checkInteger("ring.sqpoll", "idleMs", shape.sqpoll.idleMs, 1, 0x7fff_ffff);
   if (shape.sqpoll.cpu !== undefined) checkInteger("ring.sqpoll", "cpu", shape.sqpoll.cpu, 0, 0xffff);
+}
+
+/** A queue whose entries may take two positions has two at least: the kernel says EOVERFLOW, which tells nobody anything. */
+export function checkMixed(what: string, { sqe, cqe }: Pick<RingShape, "sqe" | "cqe">, entries: number, cqEntries: number): void {
+  if (sqe === "mixed" && entries < 2) throw new RangeError(`${what}: entries is ${entries}; sqe 'mixed' needs at least 2`);
+  if (cqe === "mixed" && cqEntries < 2) throw new RangeError(`${what}: cqEntries is ${cqEntries}; cqe 'mixed' needs at least 2`);
 }
 
 /** Checks the permanent SQEs, before the kernel is asked: a constructor that throws later would leave the ring behind. */

@@ -151,6 +151,11 @@ export class SubmissionQueue {
     this.words[this.lastSqe]! |= flags << 8;
   }
 
+  /** The `IOSQE_*` flags of the SQE written last. */
+  protected get lastFlags(): number {
+    return (this.words[this.lastSqe]! >> 8) & 0xff;
+  }
+
   /** Sets the ioprio field of the SQE written last: a flag word for the send, receive and accept families. */
   setIoprio(ioprio: number): void {
     this.words[this.lastSqe]! |= ioprio << 16;

@@ -46,6 +46,11 @@ export function haveUblk(): boolean {
   return existsSync("/dev/ublk-control");
 }
 
+/** Whether this is the VM: a kernel that is ours alone, and emulated where the machine cannot do better. */
+export function inVm(): boolean {
+  return process.env.URING_UBLK_VM !== undefined;
+}
+
 /** True in `npm run test:full`: the long tests run too. */
 export function isFullRun(): boolean {
   return process.env.URING_UBLK_FULL === "1";

@@ -1,3 +1,4 @@
+// usual kernels: this machine's, and the newest
 import { describe, expect, test } from "bun:test";
 import { nop, Ring, uringCmd, uringCmd128 } from "uring-ublk";
 import { addressOf, O_RDWR, sys } from "uring-ublk/ffi";

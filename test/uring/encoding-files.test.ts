@@ -49,6 +49,7 @@ import {
 } from "uring-ublk";
 import { Arena, addressOf } from "uring-ublk/ffi";
 import { abi, RawRing } from "uring-ublk/uring";
+import { kernelAtLeast, requires } from "../support/requires.ts";
 import { type Expected, encoded, expectSqe, somewhere, text, words } from "./support/sqe.ts";
 
 const data = new Uint8Array(new ArrayBuffer(4096), 8, 100);
@@ -265,7 +266,8 @@ const OTHERS: readonly Case[] = [
 for (const [family, cases] of Object.entries({ transfer: TRANSFERS, range: RANGES, path: PATHS, "process or table": OTHERS })) {
   describe(`the SQE of an operation on a ${family}`, () => {
     for (const [name, operation, expected] of cases) {
-      test(`has the right bytes for ${name}, and zeros elsewhere`, () => {
+      const t = requires(!name.includes("protection") || kernelAtLeast("6.14"), "protection information needs Linux 6.14");
+      t(`has the right bytes for ${name}, and zeros elsewhere`, () => {
         encoded(operation, {}, (raw, inFlight) => expectSqe(raw, inFlight, expected));
         encoded(operation, { sqArray: true }, (raw, inFlight) => expectSqe(raw, inFlight, expected));
       });

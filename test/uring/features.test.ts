@@ -1,3 +1,4 @@
+// usual kernels: this machine's, and the newest
 import { describe, expect, test } from "bun:test";
 import { cancel, FEATURES, type FeatureName, nop, nop128, Ring, timeout, uringCmd128 } from "uring-ublk";
 import { abi, queryKernel, queryRingHeader, queryZeroCopyReceive } from "uring-ublk/uring";

@@ -1,3 +1,4 @@
+// usual kernels: this machine's, and the newest
 import { describe, expect, test } from "bun:test";
 import { FixedBuffer, FixedFile, nop, nop128, Ring } from "uring-ublk";
 import { abi, RawRing } from "uring-ublk/uring";

@@ -57,6 +57,8 @@ describe("a bad value", () => {
     [{ taskrun: "defer", singleIssuer: false }, "needs singleIssuer"],
     [{ registeredFdOnly: true }, "needs ownMemory"],
     [{ rewind: true, sqArray: true }, "rewind excludes sqpoll and sqArray"],
+    [{ sqe: "mixed", entries: 1 }, "entries is 1; sqe 'mixed' needs at least 2"],
+    [{ cqe: "mixed", entries: 1, cqEntries: 1 }, "cqEntries is 1; cqe 'mixed' needs at least 2"],
     [{ sqe: "mixed", sqArray: true }, "'mixed' excludes sqArray"],
     [{ clamp: 1 }, "clamp is 1; it must be true or false"],
     [{ sqpoll: "yes" }, "sqpoll is 'yes'; it must be true or false"],

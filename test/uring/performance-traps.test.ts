@@ -1,7 +1,10 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import { runProgram } from "../support/child.ts";
+import { inVm, requires } from "../support/requires.ts";
 
 const GC = /\[GC<[^>]*>: START/g;
+
+const test = requires(!inVm(), "a million operations take minutes on an emulated machine, and the kernel has no part in it");
 
 describe("the raw layer", () => {
   for (const batch of [1, 32]) {

@@ -1,3 +1,4 @@
+// file timeout: 600 s
 import { describe, expect, test } from "bun:test";
 import { runProgram, startProgram } from "../support/child.ts";
 

@@ -1,3 +1,4 @@
+// usual kernels: this machine's, and the newest
 import { describe, expect } from "bun:test";
 import { nop, Ring, read, timeout } from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
@@ -14,6 +15,8 @@ const SHAPES: readonly [name: string, shape: RingShape, since: string][] = [
   ["with CQEs of 32 bytes", { cqe: 32 }, "6.13"],
   ["with CQEs of both sizes", { cqe: "mixed" }, "6.18"],
   ["with SQEs of both sizes", { sqe: "mixed" }, "6.19"],
+  ["with SQEs and CQEs of both sizes", { sqe: "mixed", cqe: "mixed" }, "6.19"],
+  ["with an SQ that starts over", { rewind: true }, "7.0"],
   ["in own memory", { ownMemory: true }, "6.13"],
   ["with a registered descriptor only", { ownMemory: true, registeredFdOnly: true }, "6.13"],
 ];
@@ -32,7 +35,7 @@ describe("a resized ring", () => {
       raw.poll(reading, ends.first, 1);
       raw.enter(0);
       const before = mappings();
-      for (const entries of [64, 2, 256, 1, 8]) {
+      for (const entries of [64, 2, 256, shape.sqe === "mixed" ? 4 : 1, 8]) {
         const slots = Array.from({ length: Math.min(raw.record.sqEntries, 4) }, () => raw.allocate(() => nops++));
         for (const slot of slots) raw.nop(slot); // queued, not submitted
         raw.resize({ entries });
@@ -107,6 +110,10 @@ describe("a resized ring", () => {
     expect(() => raw.resize({ entries: 0 })).toThrow(RangeError);
     expect(() => raw.resize({ entries: 65536 })).toThrow(/clamp/);
     expect(() => raw.resize({ entries: 16, cqEntries: 8 })).toThrow(/at least entries/);
+    if (kernelAtLeast("6.19")) {
+      using mixed = new RawRing({ entries: 8, taskrun: "defer", sqe: "mixed" });
+      expect(() => mixed.resize({ entries: 1 })).toThrow(/sqe 'mixed' needs at least 2/);
+    }
     expect(() => raw.resize({ entires: 16 } as never)).toThrow(/did you mean 'entries'/);
     using ends = pipe();
     for (let i = 0; i < 9; i++)

@@ -1,3 +1,4 @@
+// file timeout: 600 s
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { Ring, recv, send } from "uring-ublk";

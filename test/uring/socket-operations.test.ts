@@ -311,6 +311,21 @@ describe("a multishot receive", () => {
     expect(await closed).toMatchObject({ message: "the ring is closed" });
   });
 
+  multishot("is told that the ring is closed, with nothing in flight, while it waits for a buffer", async () => {
+    const ring = await Ring.open({ entries: 8 });
+    using ends = socketPair();
+    const group = ring.bufferGroup({ buffers: 1, size: 64 });
+    sys.write(ends.first, bytesOf("one"));
+    const held = await ring.run(recv({ fd: ends.second, group }));
+    sys.write(ends.first, bytesOf("two"));
+    const waiting = failure(ring.run(recvMultishot({ fd: ends.second, group })).next());
+    await Bun.sleep(0);
+    while (ring.inFlight > 0) await Bun.sleep(1);
+    await ring.close();
+    expect(await waiting).toMatchObject({ message: "the ring is closed" });
+    held.release();
+  });
+
   multishot("tells the raw layer that the group ran dry", () => {
     using raw = new RawRing({ entries: 8 });
     using ends = socketPair(SOCK_DGRAM);

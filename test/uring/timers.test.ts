@@ -72,6 +72,30 @@ describe("a ticking timer", () => {
     expect(ring.inFlight).toBe(0);
   });
 
+  // A tick that is due has left the kernel's list of timers, and comes back to it: a cancel in between finds nothing.
+  multishot("is left, or aborted, while a tick is due", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const tickIsDue = () => {
+      for (const until = Bun.nanoseconds() + 5e6; Bun.nanoseconds() < until; );
+    };
+    for await (const _ of ring.run(timeoutMultishot({ ms: 2 }))) {
+      tickIsDue();
+      break;
+    }
+    expect(ring.inFlight).toBe(0);
+    const abort = new AbortController();
+    const reason = new Error("enough");
+    const ticks = ring.run(timeoutMultishot({ ms: 2 }), { signal: abort.signal });
+    await ticks.next();
+    tickIsDue();
+    abort.abort(reason);
+    const rest = (async () => {
+      for await (const _ of ticks);
+    })();
+    expect(await rest.catch((error: unknown) => error)).toBe(reason);
+    expect(ring.inFlight).toBe(0);
+  });
+
   multishot("goes on when the kernel ended it because the CQ was full", async () => {
     await using ring = await Ring.open({ entries: 2, cqEntries: 2 });
     const handle = new OperationHandle();

@@ -1,4 +1,5 @@
-/** What no machine here can use: zero-copy receives need a fitting network card, filters a newer kernel. Built, and refused as expected. */
+// usual kernels: this machine's, and the newest
+/** What no machine here can use: zero-copy receives need a fitting network card. And filters and restrictions that cannot be undone (7.0). */
 import { describe, expect, test } from "bun:test";
 import { nop, Ring, type UringError } from "uring-ublk";
 import { arrayBufferAt, type RingSyscalls, ringSyscalls } from "uring-ublk/ffi";

@@ -1,7 +1,6 @@
 /** A time limit holds on every ring: however its queues look, how little room they have, and whoever submits. */
 import { describe, expect } from "bun:test";
 import { nop, nop128, POLLIN, poll, type Ring, type Settled, TimeLimitError, timeout, within } from "uring-ublk";
-import { requires } from "../support/requires.ts";
 import { type NamedShape, offered, openRing, SHAPES } from "./shapes.ts";
 import { pipe } from "./support/descriptors.ts";
 
@@ -24,11 +23,11 @@ function limitedNops(ring: Ring, { shape }: NamedShape, count: number): Promise<
 }
 
 for (const named of SHAPES) {
-  const test = named.nopsOnly ? requires(false, "a polled ring has no timers") : offered(named, "libc");
+  const test = offered(named);
 
   describe(`a time limit on a ring, ${named.name}`, () => {
     test("does not matter to what is in time, around the queue's end and with more than fits", async () => {
-      await using ring = await openRing(named, "libc");
+      await using ring = await openRing(named);
       for (let shift = 0; shift < 3; shift++) {
         const results = await Promise.all([ring.run(nop()), ...limitedNops(ring, named, 100)]);
         expect(results.every((result) => result === 0)).toBe(true);
@@ -37,7 +36,7 @@ for (const named of SHAPES) {
     });
 
     test("ends what is late, and only that", async () => {
-      await using ring = await openRing(named, "libc");
+      await using ring = await openRing(named);
       using ends = pipe();
       const endless = poll({ fd: ends.first, events: POLLIN });
       const waiting = Array.from({ length: 20 }, () => ring.settle(within(endless, 5)));
@@ -49,7 +48,7 @@ for (const named of SHAPES) {
     });
 
     test("races with the operation, and each promise settles once", async () => {
-      await using ring = await openRing(named, "libc");
+      await using ring = await openRing(named);
       let elapsed = 0;
       let late = 0;
       const worker = async (seed: number): Promise<void> => {
@@ -71,7 +70,7 @@ for (const named of SHAPES) {
     });
 
     test("leaves an abort and the ring's end as they are", async () => {
-      const ring = await openRing(named, "libc");
+      const ring = await openRing(named);
       using ends = pipe();
       const endless = within(poll({ fd: ends.first, events: POLLIN }), 60_000);
       const reason = new Error("no longer wanted");

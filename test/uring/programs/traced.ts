@@ -45,7 +45,7 @@ const WAYS: Record<string, () => Promise<void>> = {
     for (const shape of SHAPES) {
       if (!kernelAtLeast(shape.since)) continue;
       say(`MARK ${shape.name}`);
-      await using ring = await openRing(shape, "libc");
+      await using ring = await openRing(shape);
       await Promise.all(Array.from({ length: NOPS }, (_, result) => ring.run(nop({ result }))));
     }
   },

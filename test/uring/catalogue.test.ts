@@ -4,24 +4,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as uring from "uring-ublk/uring";
 import { ROOT } from "../support/child.ts";
+import { type Declared, declared, rows } from "./support/catalogue.ts";
 
 const { abi, FEATURES, RawRing } = uring;
-
-interface Declared {
-  readonly name: string;
-  readonly opcode: number;
-  readonly syscall: string;
-  readonly since: string;
-  readonly completions: string;
-  readonly raw: unknown;
-}
-
-const isDeclaration = (value: unknown): value is Declared =>
-  typeof value === "object" && value !== null && "opcode" in value && "raw" in value;
-
-const OPS = join(ROOT, "src/uring/ops");
-const declared: Declared[] = [];
-for (const file of readdirSync(OPS)) declared.push(...Object.values<unknown>(await import(join(OPS, file))).filter(isDeclaration));
 
 /** The opcodes, without the count of them. */
 const OPCODES = Object.entries(abi).filter(([name]) => name.startsWith("IORING_OP_") && name !== "IORING_OP_LAST");
@@ -78,19 +63,6 @@ describe("the catalogue", () => {
 });
 
 describe("the manual's page of operations", () => {
-  const rows = readFileSync(join(ROOT, "docs/operations.md"), "utf8")
-    .split("\n")
-    .map((line) => line.split("|").map((cell) => cell.trim()))
-    .filter(([, name]) => name?.startsWith("`") === true)
-    .map(([, name = "", opcode = "", syscall = "", since = "", result = "", link = ""]) => ({
-      name: name.replaceAll("`", ""),
-      opcode,
-      syscall,
-      since,
-      result,
-      link,
-    }));
-
   test("has one line for each", () => {
     expect(rows.map(({ name }) => name).sort()).toEqual([...NAMES].sort());
   });

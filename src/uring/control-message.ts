@@ -60,7 +60,12 @@ export function descriptorsOf(control: readonly ControlMessage[]): Fd[] {
 
 /** The control buffer of a message that is sent: its address and length; 0 and 0 for none. Kept until the final CQE. */
 export function encodeControl(messages: readonly ControlMessage[] | undefined, l: Lowering): [address: number, length: number] {
-  if (messages === undefined || messages.length === 0) return [0, 0];
+  if (messages === undefined) return [0, 0];
+  if (!Array.isArray(messages)) throw new TypeError(`${l.name}: control is ${show(messages)}; it must be an array of control messages`);
+  if (messages.length === 0) return [0, 0];
+  for (const message of messages as readonly (ControlMessage | undefined)[])
+    if (!(message?.data instanceof Uint8Array))
+      throw new TypeError(`${l.name}: control has a message with data ${show(message?.data)}; it must be a Uint8Array`);
   const length = messages.reduce((sum, { data }) => sum + controlSpace(data.length), 0);
   const view = new DataView(new ArrayBuffer(length));
   let at = 0;

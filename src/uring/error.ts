@@ -8,6 +8,8 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOBUFS: "the buffer group ran out of buffers: make it larger or recycle sooner",
   ECANCELED: "it was cancelled, or an earlier operation of its chain failed",
   ETIME: "the time limit passed",
+  ENOTSOCK: "the descriptor is no socket",
+  ESPIPE: "a pipe or socket has no position: leave the offset out",
   EOPNOTSUPP: "the file or socket does not support this operation or flag",
 };
 

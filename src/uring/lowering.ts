@@ -2,7 +2,7 @@ import { addressOf, cString, isDetached, type Memory } from "../ffi/index.ts";
 import { IORING_FILE_INDEX_ALLOC, IOSQE_FIXED_FILE } from "./abi.ts";
 import type { RingCore } from "./core.ts";
 import { type FeatureName, flagOf, kernelSupports, missingFeature } from "./features.ts";
-import { type DirectSlot, type Fd, FixedFile } from "./handles.ts";
+import { type Direction, type DirectSlot, type Fd, FixedBuffer, FixedFile } from "./handles.ts";
 import { checkInteger, show } from "./options.ts";
 
 /** What any operation may carry besides its own fields: `IOSQE_*` and credentials. */
@@ -15,6 +15,8 @@ export interface Modifiers {
 
 const NOTHING = new DataView(new ArrayBuffer(0));
 const AT_FDCWD = -100;
+/** What the SQE's length field holds. */
+const MOST_BYTES = 0xffff_ffff;
 
 /** Collects what a description needs beyond its words: SQE flags, ioprio, and memory that must live until the final CQE. */
 export class Lowering {
@@ -47,13 +49,13 @@ export class Lowering {
   }
 
   /** The descriptor or slot number of a file; a slot sets `IOSQE_FIXED_FILE`. */
-  file(fd: Fd | FixedFile): number {
+  file(fd: Fd | FixedFile, option = "fd"): number {
     if (fd instanceof FixedFile) {
       this.flags |= IOSQE_FIXED_FILE;
       return fd.slot;
     }
     if (!Number.isInteger(fd) || fd < -1 || fd > 0x7fff_ffff)
-      throw new RangeError(`fd is ${String(fd)}; it must be a file descriptor or a FixedFile`);
+      throw new RangeError(`${this.name}: ${option} is ${show(fd)}; it must be a file descriptor or a FixedFile`);
     return fd;
   }
 
@@ -62,6 +64,39 @@ export class Lowering {
     const address = addressOf(memory);
     this.pins.push(memory);
     return address;
+  }
+
+  /** The address of memory that the caller gave, which is kept alive until the final CQE. */
+  data(option: string, memory: Memory): number {
+    if (!ArrayBuffer.isView(memory) && !(memory instanceof ArrayBuffer) && !(memory instanceof SharedArrayBuffer))
+      throw new TypeError(`${this.name}: ${option} is ${show(memory)}; it must be a typed array or an ArrayBuffer`);
+    if (isDetached(memory)) throw new TypeError(`${this.name}: ${option} is detached: its memory was transferred away`);
+    if (memory.byteLength > MOST_BYTES)
+      throw new RangeError(`${this.name}: ${option} has ${memory.byteLength} bytes; one operation takes at most ${MOST_BYTES}`);
+    return this.memory(memory);
+  }
+
+  /** A fixed buffer that the caller gave, which is kept alive until the final CQE. */
+  fixed<D extends Direction>(option: string, buffer: FixedBuffer<D>): FixedBuffer<D> {
+    if (!(buffer instanceof FixedBuffer)) throw new TypeError(`${this.name}: ${option} is ${show(buffer)}; it must be a FixedBuffer`);
+    this.pins.push(buffer);
+    return buffer;
+  }
+
+  /** A list that the caller gave, of 1 to `most`. */
+  list<T>(option: string, list: readonly T[], most: number): readonly T[] {
+    if (!Array.isArray(list)) throw new TypeError(`${this.name}: ${option} is ${show(list)}; it must be an array`);
+    if (list.length === 0 || list.length > most)
+      throw new RangeError(`${this.name}: ${option} has ${list.length} entries; it must have 1 to ${most}`);
+    return list;
+  }
+
+  /** Where in a file: -1 for the file's own position when it is left out. */
+  offset(option: string, offset: number | undefined): number {
+    if (offset === undefined) return -1;
+    if (!Number.isSafeInteger(offset) || offset < 0)
+      throw new RangeError(`${this.name}: ${option} is ${show(offset)}; it must be an integer of at least 0 (bytes), or left out`);
+    return offset;
   }
 
   /** Memory of `length` bytes that the kernel fills in; the result finds it in {@link Lowering.output}. Answers its address. */
@@ -73,6 +108,7 @@ export class Lowering {
   /** The address of a NUL-terminated copy of a string. */
   text(option: string, text: string): number {
     if (typeof text !== "string") throw new TypeError(`${this.name}: ${option} is ${show(text)}; it must be a string`);
+    if (text.includes("\0")) throw new TypeError(`${this.name}: ${option} contains a NUL byte`);
     return this.memory(cString(text));
   }
 

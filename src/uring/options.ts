@@ -31,6 +31,7 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
 
 /** Throws a TypeError for an option that does not exist. */
 export function checkKnown(what: string, options: object, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null) throw new TypeError(`${what}: ${show(options)} is no object with options`);
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
     const meant = nearest(name, known);

@@ -108,7 +108,7 @@ export const BIND = declare({
   raw(slot: number, fd: number, address: number, length: number) {
     this.prep(IORING_OP_BIND, slot, fd, length, address, 0, 0, 0, 0, 0);
   },
-  lower: (o: AddressedOptions, l) => [l.file(o.fd), ...destination(o.address ?? missing(l.name), l)],
+  lower: (o: AddressedOptions, l) => [l.file(o.fd), ...destination(o.address === undefined ? missing(l.name) : o.address, l)],
   result: count,
 });
 

@@ -3,7 +3,7 @@ import { IORING_NOP_FIXED_FILE, IORING_OP_NOP, IORING_OP_NOP128 } from "../abi.t
 import { type Direction, type Fd, FixedBuffer, FixedFile } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
 import { count, declare, Operation } from "../operation.ts";
-import { checkBoolean, checkInteger } from "../options.ts";
+import { checkBoolean, checkInteger, show } from "../options.ts";
 
 /** Options of {@link nop} and {@link nop128}: what it exercises on its way. For tests and measurements. */
 export interface NopOptions {
@@ -26,6 +26,8 @@ type NopWords = [flags: number, result: number, fd: number, bufferIndex: number]
 
 // Beside the raw writer, which would have to split them each time.
 function setExtra(what: string, extra: readonly [number, number], l: Lowering): number {
+  if (!Array.isArray(extra) || extra.length !== 2)
+    throw new TypeError(`${what}: extra is ${show(extra)}; it must be an array of two numbers`);
   const flag = l.needs("IORING_NOP_CQE32");
   if (l.ring?.record.cqe === 16) throw new TypeError(`${what}: extra needs a ring opened with cqe: 32 or cqe: 'mixed'`);
   for (const [i, value] of extra.entries()) {

@@ -6,9 +6,10 @@ import {
   IOSQE_BUFFER_SELECT,
 } from "../abi.ts";
 import type { BufferGroup, Chunk } from "../buffer-group.ts";
-import { type Direction, type Fd, FixedBuffer, type FixedFile } from "../handles.ts";
+import type { Direction, Fd, FixedBuffer, FixedFile } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
 import { count, declare, MultishotOperation, Operation } from "../operation.ts";
+import { show } from "../options.ts";
 
 /** Options of {@link uringCmd} and {@link uringCmd128}. */
 export interface UringCmdOptions {
@@ -34,17 +35,27 @@ export interface UringCmdMultishotOptions extends Omit<UringCmdOptions, "buffer"
 
 type Fixed = [flags: number, bufferIndex: number];
 
-function fixed(what: string, buffer: FixedBuffer<Direction> | undefined, l: Lowering): Fixed {
+function fixed(buffer: FixedBuffer<Direction> | undefined, l: Lowering): Fixed {
   if (buffer === undefined) return [0, 0];
-  if (!(buffer instanceof FixedBuffer)) throw new TypeError(`${what}: buffer must be a FixedBuffer`);
+  const { index } = l.fixed("buffer", buffer);
   l.needs("IORING_URING_CMD_FIXED");
-  return [IORING_URING_CMD_FIXED, buffer.index];
+  return [IORING_URING_CMD_FIXED, index];
 }
 
-function words(payload: Uint8Array | undefined, most: number): Int32Array {
+/** What all commands share: the descriptor, the command and the address; pins what the command points to. */
+function command(o: Omit<UringCmdOptions, "buffer">, l: Lowering): [fd: number, cmdOp: number, address: number] {
+  if (o.pins !== undefined && !(Array.isArray(o.pins) && o.pins.every((pin) => ArrayBuffer.isView(pin))))
+    throw new TypeError(`${l.name}: pins is ${show(o.pins)}; it must be an array of typed arrays`);
+  if (o.pins !== undefined) l.pins.push(...o.pins);
+  return [l.file(o.fd), l.word("cmdOp", o.cmdOp), o.address === undefined ? 0 : l.bytes("address", o.address)];
+}
+
+function words(payload: Uint8Array | undefined, most: number, l: Lowering): Int32Array {
   const bytes = new Uint8Array(new ArrayBuffer(most));
   if (payload !== undefined) {
-    if (payload.byteLength > most) throw new RangeError(`payload is ${payload.byteLength} bytes; this command carries at most ${most}`);
+    if (!(payload instanceof Uint8Array)) throw new TypeError(`${l.name}: payload is ${show(payload)}; it must be a Uint8Array`);
+    if (payload.byteLength > most)
+      throw new RangeError(`${l.name}: payload is ${payload.byteLength} bytes; this command carries at most ${most}`);
     bytes.set(payload);
   }
   return new Int32Array(bytes.buffer);
@@ -78,10 +89,10 @@ export const URING_CMD = declare({
     this.setWord(15, word3);
   },
   lower(o: UringCmdOptions, l) {
-    if (o.pins !== undefined) l.pins.push(...o.pins);
-    const [a, b, c, d] = words(o.payload, 16);
-    const [flags, index] = fixed("uringCmd", o.buffer, l);
-    return [l.file(o.fd), o.cmdOp, o.address ?? 0, a, b, c, d, flags, index];
+    const [fd, cmdOp, address] = command(o, l);
+    const [a, b, c, d] = words(o.payload, 16, l);
+    const [flags, index] = fixed(o.buffer, l);
+    return [fd, cmdOp, address, a, b, c, d, flags, index];
   },
   result: count,
 });
@@ -99,9 +110,9 @@ export const URING_CMD_MULTISHOT = declare({
     this.setFlags(IOSQE_BUFFER_SELECT);
   },
   lower(o: UringCmdMultishotOptions, l) {
-    l.pins.push(...(o.pins ?? []));
-    const [a, b, c, d] = words(o.payload, 16);
-    return [l.file(o.fd), o.cmdOp, o.address ?? 0, a, b, c, d, l.group(o.group)];
+    const [fd, cmdOp, address] = command(o, l);
+    const [a, b, c, d] = words(o.payload, 16, l);
+    return [fd, cmdOp, address, a, b, c, d, l.group(o.group)];
   },
   result: (result: number, flags: number, o: UringCmdMultishotOptions): Chunk => o.group.take(result, flags),
   discard: (result, flags, o) => o.group.giveBack(result, flags),
@@ -122,8 +133,8 @@ export const URING_CMD128 = declare({
     this.setWord(10, bufferIndex);
   },
   lower(o: UringCmdOptions, l) {
-    if (o.pins !== undefined) l.pins.push(...o.pins);
-    return [l.file(o.fd), o.cmdOp, o.address ?? 0, words(o.payload, 80), ...fixed("uringCmd128", o.buffer, l)];
+    const [fd, cmdOp, address] = command(o, l);
+    return [fd, cmdOp, address, words(o.payload, 80, l), ...fixed(o.buffer, l)];
   },
   result: count,
 });

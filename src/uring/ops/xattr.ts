@@ -51,7 +51,7 @@ export const GETXATTR = declare({
   raw(slot: number, name: number, value: number, path: number, length: number) {
     this.prep(IORING_OP_GETXATTR, slot, 0, value, name, length, 0, 0, 0, path);
   },
-  lower: (o: GetxattrOptions, l) => [l.text("name", o.name), l.memory(o.buffer), l.text("path", o.path), o.buffer.byteLength],
+  lower: (o: GetxattrOptions, l) => [l.text("name", o.name), l.data("buffer", o.buffer), l.text("path", o.path), o.buffer.byteLength],
   result: count,
 });
 
@@ -66,7 +66,7 @@ export const FGETXATTR = declare({
   raw(slot: number, fd: number, name: number, value: number, length: number) {
     this.prep(IORING_OP_FGETXATTR, slot, fd, value, name, length, 0, 0, 0, 0);
   },
-  lower: (o: FgetxattrOptions, l) => [l.file(o.fd), l.text("name", o.name), l.memory(o.buffer), o.buffer.byteLength],
+  lower: (o: FgetxattrOptions, l) => [l.file(o.fd), l.text("name", o.name), l.data("buffer", o.buffer), o.buffer.byteLength],
   result: count,
 });
 
@@ -83,7 +83,7 @@ export const SETXATTR = declare({
   },
   lower: (o: SetxattrOptions, l) => [
     l.text("name", o.name),
-    l.memory(o.value),
+    l.data("value", o.value),
     l.text("path", o.path),
     l.word("flags", o.flags),
     o.value.byteLength,
@@ -105,7 +105,7 @@ export const FSETXATTR = declare({
   lower: (o: FsetxattrOptions, l) => [
     l.file(o.fd),
     l.text("name", o.name),
-    l.memory(o.value),
+    l.data("value", o.value),
     l.word("flags", o.flags),
     o.value.byteLength,
   ],

@@ -32,3 +32,9 @@ export class ProtocolError extends Error {
     this.name = "ProtocolError";
   }
 }
+
+/** How many the kernel tells of; no more than it had room for. */
+export function told(operation: string, count: number, most: number): number {
+  if (count > most) throw new ProtocolError(`the kernel tells '${operation}' of ${count}, and there is room for ${most}`);
+  return count;
+}

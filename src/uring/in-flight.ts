@@ -137,7 +137,11 @@ export class InFlight<Result> {
     }
     this.#listener.completion?.(result, flags, final);
     if ((flags & IORING_CQE_F_NOTIF) === 0) this.#settle(result, flags, final, lowering);
-    else {
+    else if (!this.#settled || this.#operation.declaration.completions !== "notify") {
+      const error = new ProtocolError(`a notification came for '${this.#operation.name}' that cannot have one`);
+      raw.fail(error);
+      this.#reject(error);
+    } else {
       const { declaration, options } = this.#operation;
       this.#host.settling();
       this.#released?.(declaration.notified?.(result, options as never));
@@ -146,12 +150,13 @@ export class InFlight<Result> {
 
   #settle(result: number, flags: number, final: boolean, lowering: Lowering): void {
     const { declaration, options, name } = this.#operation;
+    const { raw } = this.#host;
     const failed = result < 0 && declaration.accepts?.includes(result) !== true;
     // The kernel uses the buffer of a zero-copy send that got through, even in part: its owner must learn until when.
     const aborted = this.#aborted && !(declaration.completions === "notify" && !failed);
     // What the value would have handed over is nobody's: a descriptor, a buffer.
     if ((aborted && !failed) || (failed && (flags & IORING_CQE_F_BUFFER) !== 0))
-      declaration.discard?.(result, flags, options as never, this.#host.raw, lowering);
+      declaration.discard?.(result, flags, options as never, raw, lowering);
     if (aborted) {
       if (final || failed) this.#reject(this.#reason);
       return;
@@ -165,6 +170,7 @@ export class InFlight<Result> {
     try {
       value = declaration.result(result, flags, options as never, lowering) as Result;
     } catch (error) {
+      if (error instanceof ProtocolError) raw.fail(error);
       this.#reject(error);
       return;
     }

@@ -1,4 +1,5 @@
 import { IORING_OP_EPOLL_CTL, IORING_OP_EPOLL_WAIT } from "../abi.ts";
+import { told } from "../error.ts";
 import type { Fd, FixedFile } from "../handles.ts";
 import { epoll_event } from "../linux-structs.ts";
 import { count, declare, Operation } from "../operation.ts";
@@ -80,7 +81,7 @@ export const EPOLL_WAIT = declare({
     return [l.file(o.epfd, "epfd"), l.allocate(most * epoll_event.size), most];
   },
   result: (found, _flags, _o, l): EpollEvent[] =>
-    Array.from({ length: found }, (_, i) => ({
+    Array.from({ length: told("epollWait", found, l.output.byteLength / epoll_event.size) }, (_, i) => ({
       events: epoll_event.get(l.output, "events", i * epoll_event.size),
       data: epoll_event.get(l.output, "data", i * epoll_event.size),
     })),

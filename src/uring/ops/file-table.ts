@@ -7,6 +7,7 @@ import {
   IORING_REGISTER_FILES_SKIP,
   IOSQE_FIXED_FILE,
 } from "../abi.ts";
+import { told } from "../error.ts";
 import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
 import { count, declare, Operation } from "../operation.ts";
 import { checkBoolean, checkInteger } from "../options.ts";
@@ -79,7 +80,9 @@ export const FILES_UPDATE = declare({
 
 // The kernel writes the slots it chose over the descriptors.
 function slots(done: number, first: DirectSlot, output: DataView): number[] {
-  return Array.from({ length: done }, (_, i) => (first === "any" ? output.getInt32(i * 4, true) : first.slot + i));
+  return Array.from({ length: told("filesUpdate", done, output.byteLength / 4) }, (_, i) =>
+    first === "any" ? output.getInt32(i * 4, true) : first.slot + i,
+  );
 }
 
 /**

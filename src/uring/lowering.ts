@@ -127,6 +127,11 @@ export class Lowering {
     return value === undefined ? fallback : checkInteger(this.name, option, value, 0, 0xffff_ffff);
   }
 
+  /** The same where there is no default. */
+  needed(option: string, value: number): number {
+    return checkInteger(this.name, option, value, 0, 0xffff_ffff);
+  }
+
   /** A length or an offset in bytes. */
   bytes(option: string, value: number): number {
     return checkInteger(this.name, option, value, 0, Number.MAX_SAFE_INTEGER, "bytes");

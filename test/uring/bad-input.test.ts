@@ -60,6 +60,12 @@ const FORMS = new Map([
   ["group", "(group|buffer)"],
 ]);
 
+/** What no operation does without. */
+const REQUIRED =
+  /^(fd|fdIn|fdOut|epfd|events|target|slot|to|source|words|futexes|domain|type|advice|cmdOp|level|how|queue|change|size|memory|fds|ms|oldPath|newPath|(splice|tee|fallocate|ftruncate)\.length|(get|set)sockopt\.(name|value)|(bind|connect)\.address|waitid\.options|futexWait\.value)$/;
+/** Except where it only says more. */
+const OPTIONAL = /^(nop|nop128|cancel|epollCtl)\.(fd|target|events)$/;
+
 const encode = (operation: Operation<unknown>, raw: RawRing): void => {
   const slot = raw.allocate(() => {});
   try {
@@ -126,6 +132,8 @@ describe("an option of an operation that cannot be right is refused:", () => {
         const { [option]: _, ...others } = options;
         const outcome = attempt(sample, others, raw);
         if (outcome === "accepted") {
+          if (!OPTIONAL.test(`${name}.${option}`) && (REQUIRED.test(option) || REQUIRED.test(`${name}.${option}`)))
+            gaps.push(`without ${option}: accepted`);
           raw.close();
           raw = ring(sample);
         } else if (!lacks(outcome) && !(typed(outcome) && refers(outcome, name, FORMS.get(option) ?? option)))

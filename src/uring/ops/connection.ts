@@ -34,7 +34,12 @@ export const SOCKET = declare({
   raw(slot: number, domain: number, type: number, protocol: number, fileIndex: number = 0) {
     this.prep(IORING_OP_SOCKET, slot, domain, type, 0, protocol, 0, 0, fileIndex, 0);
   },
-  lower: (o: SocketOptions, l) => [l.word("domain", o.domain), l.word("type", o.type) | SOCK_CLOEXEC, l.word("protocol", o.protocol), 0],
+  lower: (o: SocketOptions, l) => [
+    l.needed("domain", o.domain),
+    l.needed("type", o.type) | SOCK_CLOEXEC,
+    l.word("protocol", o.protocol),
+    0,
+  ],
   result: (fd: number): Fd => fd,
   discard: (fd) => sys.close(fd),
 });
@@ -49,8 +54,8 @@ export const SOCKET_DIRECT = declare({
   hints: { ...TABLE_HINTS, EINVAL: "the slot lies outside the ring's file table, or there is no such type of socket" },
   raw: SOCKET.raw,
   lower: (o: SocketDirectOptions, l) => [
-    l.word("domain", o.domain),
-    l.word("type", o.type) & ~SOCK_CLOEXEC,
+    l.needed("domain", o.domain),
+    l.needed("type", o.type) & ~SOCK_CLOEXEC,
     l.word("protocol", o.protocol),
     l.place(o.slot),
   ],

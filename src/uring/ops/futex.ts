@@ -112,6 +112,8 @@ export const FUTEX_WAITV = declare({
     const { length } = l.list("futexes", o.futexes, MOST);
     const list = futex_waitv.allocate(length);
     for (const [i, futex] of o.futexes.entries()) {
+      if (typeof futex !== "object" || futex === null)
+        throw new TypeError(`${l.name}: futexes[${i}] is ${show(futex)}; it must be an object`);
       futex_waitv.set(list, "val", valueBits(l, `futexes[${i}].value`, futex.value), i * futex_waitv.size);
       futex_waitv.set(list, "uaddr", address(futex, l), i * futex_waitv.size);
       futex_waitv.set(list, "flags", kind(futex, l), i * futex_waitv.size);

@@ -77,7 +77,7 @@ export const FADVISE = declare({
     l.file(o.fd),
     l.bytes("offset", o.offset === undefined ? 0 : o.offset),
     l.bytes("length", o.length === undefined ? 0 : o.length),
-    l.word("advice", o.advice),
+    l.needed("advice", o.advice),
   ],
   result: count,
 });
@@ -99,7 +99,7 @@ export const MADVISE = declare({
     // The kernel rounds the length up: MADV_DONTNEED would empty a neighbour's memory.
     if (address % PAGE_SIZE !== 0 || byteLength % PAGE_SIZE !== 0)
       throw new RangeError(`madvise: memory of ${byteLength} bytes is not made of whole pages; use the bytes of an Arena`);
-    return [address, byteLength, l.word("advice", o.advice)];
+    return [address, byteLength, l.needed("advice", o.advice)];
   },
   result: count,
 });

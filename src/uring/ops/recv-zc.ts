@@ -47,7 +47,7 @@ export const RECV_ZC = declare({
     needLargeCqes(l);
     flagged("pollFirst", o.pollFirst, "IORING_RECVSEND_POLL_FIRST", l);
     const total = o.total === undefined ? 0 : checkInteger(l.name, "total", o.total, 1, 0x7fff_ffff);
-    return [l.file(o.fd), l.word("queue", o.queue), total];
+    return [l.file(o.fd), l.needed("queue", o.queue), total];
   },
   result(length: number, _flags, _o: RecvZcOptions, l): ZeroCopyRange {
     const [low, high] = largeCqe(l);

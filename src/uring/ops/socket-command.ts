@@ -132,7 +132,7 @@ export const GETSOCKOPT = declare({
   raw: cmdSock,
   lower(o: GetsockoptOptions, l) {
     if (typeof o.value === "number") throw new TypeError("getsockopt: value is a number; it must be memory to fill");
-    return [l.file(o.fd), abi.SOCKET_URING_OP_GETSOCKOPT, l.word("level", o.level), l.word("name", o.name), ...optionValue(o.value, l)];
+    return [l.file(o.fd), abi.SOCKET_URING_OP_GETSOCKOPT, l.needed("level", o.level), l.needed("name", o.name), ...optionValue(o.value, l)];
   },
   result: count,
 });
@@ -150,8 +150,8 @@ export const SETSOCKOPT = declare({
   lower: (o: SetsockoptOptions, l) => [
     l.file(o.fd),
     abi.SOCKET_URING_OP_SETSOCKOPT,
-    l.word("level", o.level),
-    l.word("name", o.name),
+    l.needed("level", o.level),
+    l.needed("name", o.name),
     ...optionValue(o.value, l),
   ],
   result: count,

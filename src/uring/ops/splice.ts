@@ -50,7 +50,7 @@ export const SPLICE = declare({
       l.offset("offsetIn", o.offsetIn),
       l.file(o.fdOut, "fdOut"),
       l.offset("offsetOut", o.offsetOut),
-      l.word("length", o.length),
+      l.needed("length", o.length),
       flags,
     ];
   },
@@ -69,7 +69,7 @@ export const TEE = declare({
   },
   lower(o: TeeOptions, l) {
     const [fdIn, flags] = input(o.fdIn, o.flags, l);
-    return [fdIn, l.file(o.fdOut, "fdOut"), l.word("length", o.length), flags];
+    return [fdIn, l.file(o.fdOut, "fdOut"), l.needed("length", o.length), flags];
   },
   result: count,
 });

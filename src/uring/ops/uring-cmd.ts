@@ -1,3 +1,4 @@
+import { isDetached } from "../../ffi/index.ts";
 import {
   IORING_OP_URING_CMD,
   IORING_OP_URING_CMD128,
@@ -47,13 +48,14 @@ function command(o: Omit<UringCmdOptions, "buffer">, l: Lowering): [fd: number, 
   if (o.pins !== undefined && !(Array.isArray(o.pins) && o.pins.every((pin) => ArrayBuffer.isView(pin))))
     throw new TypeError(`${l.name}: pins is ${show(o.pins)}; it must be an array of typed arrays`);
   if (o.pins !== undefined) l.pins.push(...o.pins);
-  return [l.file(o.fd), l.word("cmdOp", o.cmdOp), o.address === undefined ? 0 : l.bytes("address", o.address)];
+  return [l.file(o.fd), l.needed("cmdOp", o.cmdOp), o.address === undefined ? 0 : l.bytes("address", o.address)];
 }
 
 function words(payload: Uint8Array | undefined, most: number, l: Lowering): Int32Array {
   const bytes = new Uint8Array(new ArrayBuffer(most));
   if (payload !== undefined) {
     if (!(payload instanceof Uint8Array)) throw new TypeError(`${l.name}: payload is ${show(payload)}; it must be a Uint8Array`);
+    if (isDetached(payload)) throw new TypeError(`${l.name}: payload is detached: its memory was transferred away`);
     if (payload.byteLength > most)
       throw new RangeError(`${l.name}: payload is ${payload.byteLength} bytes; this command carries at most ${most}`);
     bytes.set(payload);

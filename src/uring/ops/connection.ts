@@ -80,10 +80,11 @@ export const SOCKET_DIRECT = declare({
 export const socket = (options: SocketOptions): Operation<Fd> => new Operation(SOCKET, options);
 
 /**
- * Makes a socket in a slot of the ring's file table: `IORING_OP_SOCKET` with a direct descriptor, since 5.19. Resolves to the
- * {@link FixedFile}. Needs `fixedFiles` on the ring. One that arrives after an abort is closed.
+ * Makes a socket in a slot of the ring's file table: `IORING_OP_SOCKET` with a direct descriptor, since 5.19; as `socket(2)`. Resolves to
+ * the {@link FixedFile}. Needs `fixedFiles` on the ring. One that arrives after an abort is closed.
  *
- * Errors: also ENXIO (there is no file table), ENFILE (`"any"`, and the table is full). An error severs a link.
+ * Errors: as {@link socket}; ENXIO (there is no file table), ENFILE (`"any"`, and the table is full). An error severs a link. No memory
+ * is used.
  *
  * @example
  * ```ts
@@ -203,7 +204,8 @@ export const LISTEN = declare({
 /**
  * Lets a socket accept connections: `IORING_OP_LISTEN`, since 6.11; as `listen(2)`. Resolves to 0.
  *
- * Errors: EADDRINUSE, EOPNOTSUPP (not a kind of socket that listens), EINVAL (it is connected). An error severs a link.
+ * Errors: EADDRINUSE, EOPNOTSUPP (not a kind of socket that listens), EINVAL (it is connected). An error severs a link. No memory is
+ * used.
  *
  * @example
  * ```ts
@@ -240,11 +242,11 @@ export const SHUTDOWN = declare({
 });
 
 /**
- * Ends one or both directions of a connection: `IORING_OP_SHUTDOWN`, since 5.11; as `shutdown(2)`. Resolves to 0. Whoever receives
- * from the socket, here or at the other end, finds the end of the stream.
+ * Ends one or both directions of a connection: `IORING_OP_SHUTDOWN`, since 5.11; as `shutdown(2)`. Resolves to 0. Whoever receives from
+ * the socket, here or at the other end, finds the end of the stream.
  *
- * Errors: ENOTCONN, ENOTSOCK. **A failed shutdown of an unconnected socket does not sever a kernel link**; only on what is no socket
- * at all it does.
+ * Errors: ENOTCONN, ENOTSOCK. **A failed shutdown of an unconnected socket does not sever a kernel link**; only on what is no socket at
+ * all it does. No memory is used.
  *
  * @example
  * ```ts

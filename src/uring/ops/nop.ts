@@ -94,10 +94,10 @@ export const NOP128 = declare({
 });
 
 /**
- * Does nothing, and completes: `IORING_OP_NOP`, since 5.1. Resolves to 0, or to what `result` says.
+ * Does nothing, and completes: `IORING_OP_NOP`, since 5.1. Resolves to 0, or to what `result` says. No system call does it.
  *
- * Errors: whatever `result` injects; EBADF for `fd`, EFAULT for `buffer` where the slot is empty. In a link it fails like any other
- * when its result is negative. No memory is used.
+ * Errors: whatever `result` injects; EBADF for `fd`, EFAULT for `buffer` where the slot is empty. In a link it fails like any other when
+ * its result is negative. No memory is used.
  *
  * @example
  * ```ts
@@ -109,8 +109,11 @@ export const NOP128 = declare({
 export const nop = (options: NopOptions = {}): Operation<number> => new Operation(NOP, options);
 
 /**
- * Does nothing with an SQE of 128 bytes: `IORING_OP_NOP128` on a ring opened with `sqe: "mixed"` (6.19), `IORING_OP_NOP` on one with
- * `sqe: 128` (5.19). As {@link nop} otherwise; refused before submission on a ring whose SQEs have 64 bytes.
+ * Does nothing with an SQE of 128 bytes: `IORING_OP_NOP128` on a ring opened with `sqe: "mixed"`, since 6.19, `IORING_OP_NOP` on one with
+ * `sqe: 128`, since 5.19. No system call does it. Resolves to 0, or to what `result` says.
+ *
+ * Errors: as {@link nop}; a TypeError before submission on a ring whose SQEs have 64 bytes. In a link it fails when its result is
+ * negative. No memory is used.
  *
  * @example
  * ```ts

@@ -67,10 +67,11 @@ export const REMOVE_BUFFERS = declare({
 
 /**
  * Gives buffers to a group of the older kind: `IORING_OP_PROVIDE_BUFFERS`, since 5.7. Resolves to 0. Each buffer serves once; then it is
- * provided again. For operations of the raw layer with `IOSQE_BUFFER_SELECT`; `ring.bufferGroup` is the newer and faster kind.
+ * provided again. For operations of the raw layer with `IOSQE_BUFFER_SELECT`; `ring.bufferGroup` is the newer and faster kind. No system
+ * call does it.
  *
- * Errors: EEXIST or EINVAL (the number is a BufferGroup's), ENOMEM, EOVERFLOW (numbers beyond 65535). An error severs a soft link. The memory
- * must live until its buffers were used or removed.
+ * Errors: EEXIST or EINVAL (the number is a BufferGroup's), ENOMEM, EOVERFLOW (numbers beyond 65535). An error severs a soft link. The
+ * memory must live until its buffers were used or removed.
  *
  * @example
  * ```ts
@@ -85,7 +86,8 @@ export const REMOVE_BUFFERS = declare({
 export const provideBuffers = (options: ProvideBuffersOptions): Operation<number> => new Operation(PROVIDE_BUFFERS, options);
 
 /**
- * Takes buffers back from a group of the older kind: `IORING_OP_REMOVE_BUFFERS`, since 5.7. Resolves to how many there were.
+ * Takes buffers back from a group of the older kind: `IORING_OP_REMOVE_BUFFERS`, since 5.7. Resolves to how many there were. No system
+ * call does it.
  *
  * Errors: ENOENT (no such group), EINVAL (a BufferGroup's number). An error severs a soft link. No memory is used.
  *

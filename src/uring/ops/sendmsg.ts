@@ -116,8 +116,8 @@ export const SENDMSG_ZC = declare({
 
 /**
  * Sends a message of several buffers without copying: `IORING_OP_SENDMSG_ZC`, since 6.1; as `sendmsg(2)` with MSG_ZEROCOPY and
- * MSG_NOSIGNAL. Resolves on the result; `released` on the notification, until which the buffers must not change, and tells with
- * `reportUsage` whether the kernel had to copy.
+ * MSG_NOSIGNAL. Resolves to its `bytes` on the result; its promise `released` resolves on the notification, until which the buffers stay
+ * pinned and must not change, and tells with `reportUsage` whether the kernel had to copy.
  *
  * Errors: as {@link sendZc}. In a link only an error severs, with MSG_WAITALL everything short of the whole length.
  *

@@ -165,8 +165,12 @@ export const URING_CMD128 = declare({
 export const uringCmd = (options: UringCmdOptions): Operation<number> => new Operation(URING_CMD, options);
 
 /**
- * A driver's command with up to 80 bytes of payload: `IORING_OP_URING_CMD` on a ring opened with `sqe: 128` (5.19),
- * `IORING_OP_URING_CMD128` on one with `sqe: "mixed"` (6.19). Otherwise as {@link uringCmd}.
+ * A driver's command with up to 80 bytes of payload: `IORING_OP_URING_CMD` on a ring opened with `sqe: 128`, since 5.19,
+ * `IORING_OP_URING_CMD128` on one with `sqe: "mixed"`, since 6.19. As {@link uringCmd} it is the ioctl(2) of io_uring, and resolves to
+ * what the driver answers.
+ *
+ * Errors: as {@link uringCmd}; a TypeError before submission on a ring whose SQEs have 64 bytes. In a link: a negative answer severs. The
+ * payload is copied at submission; the memory that it points to is named in `pins`.
  *
  * @example
  * ```ts
@@ -179,11 +183,11 @@ export const uringCmd = (options: UringCmdOptions): Operation<number> => new Ope
 export const uringCmd128 = (options: UringCmdOptions): Operation<number> => new Operation(URING_CMD128, options);
 
 /**
- * A driver's command that answers again and again, into a buffer group: `IORING_OP_URING_CMD` with CMD_MULTISHOT, since 6.18. `ring.run`
- * of it is an async iterable of {@link Chunk}.
+ * A driver's command that answers again and again, into a buffer group: `IORING_OP_URING_CMD` with CMD_MULTISHOT, since 6.18; the
+ * ioctl(2) of io_uring in a loop. `ring.run` of it is an async iterable of {@link Chunk}.
  *
  * Errors: EOPNOTSUPP (the driver has no such command); ENOBUFS pauses it until a buffer is given back. Not in a link. The group must
- * outlive it.
+ * outlive it. **Only for commands that the driver itself repeats**: any other that succeeds never completes, and no cancel reaches it.
  *
  * @example
  * ```ts

@@ -129,7 +129,10 @@ export const FSETXATTR = declare({
 export const getxattr = (options: GetxattrOptions): Operation<number> => new Operation(GETXATTR, options);
 
 /**
- * Reads an extended attribute of an open file: `IORING_OP_FGETXATTR`, since 5.19; as `fgetxattr(2)`. As {@link getxattr}; also EBADF.
+ * Reads an extended attribute of an open file: `IORING_OP_FGETXATTR`, since 5.19; as `fgetxattr(2)`. Resolves to the value's length.
+ *
+ * Errors: as {@link getxattr}; EBADF. **A failure does not sever a kernel link.** The buffer is pinned until the CQE; the name is copied
+ * at submission.
  *
  * @example
  * ```ts
@@ -159,14 +162,18 @@ export const fgetxattr = (options: FgetxattrOptions): Operation<number> => new O
  * writeFileSync(path, "");
  * const set = await ring.settle(setxattr({ path, name: "user.note", value: new TextEncoder().encode("hi") }));
  * const buffer = new Uint8Array(16);
- * if (set.status === "fulfilled") await ring.run(getxattr({ path, name: "user.note", buffer })); // 2 bytes, where the disk has them
+ * // Not every file system has them.
+ * console.log(set.status === "fulfilled" ? await ring.run(getxattr({ path, name: "user.note", buffer })) : 2); // 2
  * unlinkSync(path);
  * ```
  */
 export const setxattr = (options: SetxattrOptions): Operation<number> => new Operation(SETXATTR, options);
 
 /**
- * Sets an extended attribute of an open file: `IORING_OP_FSETXATTR`, since 5.19; as `fsetxattr(2)`. As {@link setxattr}; also EBADF.
+ * Sets an extended attribute of an open file: `IORING_OP_FSETXATTR`, since 5.19; as `fsetxattr(2)`. Resolves to 0.
+ *
+ * Errors: as {@link setxattr}; EBADF. **A failure does not sever a kernel link.** Value and name are copied at submission; the value is
+ * pinned until the CQE all the same.
  *
  * @example
  * ```ts

@@ -46,3 +46,19 @@ export const rows: readonly Row[] = readFileSync(join(ROOT, "docs/operations.md"
     result,
     link,
   }));
+
+/** What is written at an operation: its docstring, without its example, in one line; and the example. */
+export interface Docstring {
+  readonly name: string;
+  readonly prose: string;
+  readonly example: string;
+}
+
+/** The docstrings of the exported functions of src/uring/ops. */
+export const docstrings: readonly Docstring[] = readdirSync(OPS).flatMap((file) => {
+  const text = readFileSync(join(OPS, file), "utf8");
+  return [...text.matchAll(/\/\*\*\n((?: \*.*\n)+?) \*\/\nexport (?:const|function) (\w+)/g)].map(([, comment = "", name = ""]) => {
+    const [prose = "", example = ""] = comment.split("@example");
+    return { name, prose: prose.replaceAll(/\s*\n? \* ?/g, " ").trim(), example };
+  });
+});

@@ -1,14 +1,29 @@
 import { IORING_ASYNC_CANCEL_ANY } from "./abi.ts";
 import type { RawRing } from "./raw-ring.ts";
 
+/** An operation in flight, by its user_data. */
+interface InFlightAt {
+  readonly slot: number;
+  readonly generation: number;
+}
+
+/** How long until a cancel is tried again that a drain may hold up. */
+const AGAIN_MS = 5;
+
 /**
  * Sends a ring's cancels (`IORING_OP_ASYNC_CANCEL`). There may be more of them than free slots: those wait for the ones before,
  * and one whose operation has completed by then is dropped.
+ *
+ * On a ring that drains they would be of no use: a cancel behind a drain waits for it, and the drain for what is to be cancelled. There
+ * the cancels go past the queue (`IORING_REGISTER_SYNC_CANCEL`, 6.0), again and again: what a drain holds up is found by no cancel
+ * before it has begun.
  */
 export class Canceller {
   readonly #raw: RawRing;
   readonly #kick: () => void;
-  readonly #pending: { slot: number; generation: number }[] = [];
+  readonly #pending: InFlightAt[] = [];
+  #heldUp: InFlightAt[] = [];
+  #timer: Timer | undefined;
 
   /** `kick` submits what was queued. */
   constructor(raw: RawRing, kick: () => void) {
@@ -18,22 +33,49 @@ export class Canceller {
 
   /** Cancels the slot's operation. It still ends with its own CQE. */
   add(slot: number): void {
-    this.#pending.push({ slot, generation: this.#raw.generation(slot) });
-    this.#send();
+    const target = { slot, generation: this.#raw.generation(slot) };
+    if (this.#raw.drains) {
+      this.#heldUp.push(target);
+      this.#timer ??= setTimeout(() => this.#goPast(), 0);
+    } else {
+      this.#pending.push(target);
+      this.#send();
+    }
     this.#kick();
   }
 
   /** Cancels whatever is in flight (5.19; older kernels refuse, and nothing happens). */
   all(): void {
-    if (this.#raw.freeSlots > 0) this.#cancel(0, 0, IORING_ASYNC_CANCEL_ANY);
+    if (this.#raw.drains) this.#now({ any: true });
+    else if (this.#raw.freeSlots > 0) this.#cancel(0, 0, IORING_ASYNC_CANCEL_ANY);
     this.#kick();
+  }
+
+  #flies({ slot, generation }: InFlightAt): boolean {
+    const raw = this.#raw;
+    return !raw.closed && raw.failure === undefined && raw.inFlightAt(slot) && raw.generation(slot) === generation;
+  }
+
+  #goPast(): void {
+    this.#heldUp = this.#heldUp.filter((target) => this.#flies(target));
+    for (const target of this.#heldUp) this.#now({ target });
+    this.#timer = this.#heldUp.length === 0 ? undefined : setTimeout(() => this.#goPast(), AGAIN_MS);
+    this.#kick();
+  }
+
+  #now(match: { target: InFlightAt } | { any: true }): void {
+    try {
+      this.#raw.register.syncCancel(match, 0);
+    } catch {
+      // Not begun, at work, over, or a kernel without it: the operation's own CQE tells, and until then it is tried again.
+    }
   }
 
   #send(): void {
     while (this.#pending.length > 0 && this.#raw.freeSlots > 0) {
-      const { slot, generation } = this.#pending.shift()!;
+      const target = this.#pending.shift()!;
       // No flag means: by user_data. Kernels before 6.6 refuse the flag that says so.
-      if (this.#raw.inFlightAt(slot) && this.#raw.generation(slot) === generation) this.#cancel(slot, generation, 0);
+      if (this.#flies(target)) this.#cancel(target.slot, target.generation, 0);
     }
   }
 

@@ -67,7 +67,7 @@ export class InFlight<Result> {
       this.#pins = this.#operation.encode(raw, slot);
       this.#slot = slot;
       this.#handle?.bind(raw, slot);
-      if (this.#aborted) this.#host.cancels.add(slot); // by a handler that ran while room was made
+      if (this.#aborted) this.#host.cancels.add(slot, this.#repeats); // by a handler that ran while room was made
     } catch (error) {
       if (slot >= 0 && !raw.inFlightAt(slot)) raw.release(slot);
       this.#end();
@@ -85,11 +85,16 @@ export class InFlight<Result> {
     if (this.#aborted) return;
     this.#aborted = true;
     this.#reason = reason;
-    if (this.#slot >= 0) this.#host.cancels.add(this.#slot);
+    if (this.#slot >= 0) this.#host.cancels.add(this.#slot, this.#repeats);
     else if (this.#host.withdraw(this as InFlight<unknown>)) {
       this.#end();
       this.#reject(reason);
     }
+  }
+
+  // What completes again and again may be between two completions, where no cancel finds it.
+  get #repeats(): boolean {
+    return this.#operation.declaration.completions === "many";
   }
 
   /** Whether it was cancelled from outside: by its signal, by its ring, or because nobody listens any more. */
@@ -99,7 +104,7 @@ export class InFlight<Result> {
 
   /** Asks the kernel to stop a multishot operation for now; what it completes until then still counts. */
   interrupt(): void {
-    if (this.#slot >= 0 && !this.#aborted) this.#host.cancels.add(this.#slot);
+    if (this.#slot >= 0 && !this.#aborted) this.#host.cancels.add(this.#slot, this.#repeats);
   }
 
   /** Whether all that is missing is the notification of a zero-copy send: the peer's pace, which no cancel quickens. */

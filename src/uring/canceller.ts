@@ -5,10 +5,19 @@ import type { RawRing } from "./raw-ring.ts";
 interface InFlightAt {
   readonly slot: number;
   readonly generation: number;
+  /** A cancel that does not find it is sent again. */
+  readonly repeats: boolean;
+  /** How often that was so. */
+  missed: number;
 }
+
+const ENOENT = -2;
+const EALREADY = -114;
 
 /** How long until a cancel is tried again that a drain may hold up. */
 const AGAIN_MS = 5;
+/** How often a cancel is sent again at once. */
+const SOON = 100;
 
 /**
  * Sends a ring's cancels (`IORING_OP_ASYNC_CANCEL`). There may be more of them than free slots: those wait for the ones before,
@@ -31,9 +40,13 @@ export class Canceller {
     this.#kick = kick;
   }
 
-  /** Cancels the slot's operation. It still ends with its own CQE. */
-  add(slot: number): void {
-    const target = { slot, generation: this.#raw.generation(slot) };
+  /**
+   * Cancels the slot's operation. It still ends with its own CQE. One that `repeats` is found by no cancel while a completion of it is on
+   * its way: a ticking timer on a busy machine, at nearly every look. So the cancel is sent again as soon as it has failed, when the
+   * completion has just been handled.
+   */
+  add(slot: number, repeats = false): void {
+    const target = { slot, generation: this.#raw.generation(slot), repeats, missed: 0 };
     if (this.#raw.drains) {
       this.#heldUp.push(target);
       this.#timer ??= setTimeout(() => this.#goPast(), 0);
@@ -47,7 +60,7 @@ export class Canceller {
   /** Cancels whatever is in flight (5.19; older kernels refuse, and nothing happens). */
   all(): void {
     if (this.#raw.drains) this.#now({ any: true });
-    else if (this.#raw.freeSlots > 0) this.#cancel(0, 0, IORING_ASYNC_CANCEL_ANY);
+    else if (this.#raw.freeSlots > 0) this.#cancel(undefined, IORING_ASYNC_CANCEL_ANY);
     this.#kick();
   }
 
@@ -58,12 +71,12 @@ export class Canceller {
 
   #goPast(): void {
     this.#heldUp = this.#heldUp.filter((target) => this.#flies(target));
-    for (const target of this.#heldUp) this.#now({ target });
+    for (const { slot, generation } of this.#heldUp) this.#now({ target: { slot, generation } });
     this.#timer = this.#heldUp.length === 0 ? undefined : setTimeout(() => this.#goPast(), AGAIN_MS);
     this.#kick();
   }
 
-  #now(match: { target: InFlightAt } | { any: true }): void {
+  #now(match: { target: Pick<InFlightAt, "slot" | "generation"> } | { any: true }): void {
     try {
       this.#raw.register.syncCancel(match, 0);
     } catch {
@@ -75,18 +88,30 @@ export class Canceller {
     while (this.#pending.length > 0 && this.#raw.freeSlots > 0) {
       const target = this.#pending.shift()!;
       // No flag means: by user_data. Kernels before 6.6 refuse the flag that says so.
-      if (this.#flies(target)) this.#cancel(target.slot, target.generation, 0);
+      if (this.#flies(target)) this.#cancel(target, 0);
     }
   }
 
-  #cancel(slot: number, generation: number, flags: number): void {
+  // What is missed so often may be found by no cancel at all: it is asked for less often.
+  #missed(target: InFlightAt): void {
+    const again = (): void => {
+      this.#pending.push(target);
+      this.#send();
+      this.#kick();
+    };
+    if (++target.missed < SOON) again();
+    else setTimeout(again, AGAIN_MS);
+  }
+
+  #cancel(target: InFlightAt | undefined, flags: number): void {
     const raw = this.#raw;
-    const own = raw.allocate(() => {
+    const own = raw.allocate((result) => {
       raw.release(own);
+      if (target?.repeats === true && (result === ENOENT || result === EALREADY) && this.#flies(target)) this.#missed(target);
       this.#send();
     });
     try {
-      raw.cancel(own, -1, slot, generation, flags);
+      raw.cancel(own, -1, target?.slot ?? 0, target?.generation ?? 0, flags);
     } catch {
       // The ring has failed or is closed: nothing is left to cancel, and an abort must not throw.
       if (!raw.inFlightAt(own)) raw.release(own);

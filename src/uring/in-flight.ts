@@ -107,7 +107,7 @@ export class InFlight {
         this.slot = slot;
       }
       this.handle?.bind(raw, slot);
-      if (this.cancelled) host.cancels.add(slot); // by a handler that ran while room was made
+      if (this.cancelled) host.cancels.add(slot, this.repeats); // by a handler that ran while room was made
     } catch (error) {
       if (slot >= 0 && !raw.inFlightAt(slot)) raw.release(slot);
       this.end(slot);
@@ -153,12 +153,17 @@ export class InFlight {
     this.cancelled = true;
     this.plain = false;
     this.reason = reason;
-    if (this.slot >= 0) this.host.cancels.add(this.slot);
+    if (this.slot >= 0) this.host.cancels.add(this.slot, this.repeats);
     else if (this.host.withdraw(this)) {
       this.end(-1);
       this.reject(reason);
       this.host.retired(this);
     }
+  }
+
+  // What completes again and again may be between two completions, where no cancel finds it.
+  private get repeats(): boolean {
+    return this.operation?.declaration.completions === "many";
   }
 
   /** Whether it was cancelled from outside: by its signal, by its ring, or because nobody listens any more. */
@@ -168,7 +173,7 @@ export class InFlight {
 
   /** Asks the kernel to stop a multishot operation for now; what it completes until then still counts. */
   interrupt(): void {
-    if (this.slot >= 0 && !this.cancelled) this.host.cancels.add(this.slot);
+    if (this.slot >= 0 && !this.cancelled) this.host.cancels.add(this.slot, this.repeats);
   }
 
   /** Whether all that is missing is the notification of a zero-copy send: the peer's pace, which no cancel quickens. */

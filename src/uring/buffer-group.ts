@@ -1,5 +1,6 @@
 import { IORING_CQE_BUFFER_SHIFT, IORING_CQE_F_BUF_MORE, IORING_CQE_F_BUFFER } from "./abi.ts";
 import { BufferRing, checkBufferRing } from "./buffer-ring.ts";
+import { ProtocolError } from "./error.ts";
 import { checkKnown } from "./options.ts";
 import type { Registrations } from "./register/index.ts";
 
@@ -92,6 +93,10 @@ export class Lease implements HeldChunk, HeldBundle {
 
 const EMPTY = new Uint8Array(0);
 
+/** The kernel says that it has filled or sent what a group does not have. */
+export const unknownBuffer = (buffer: number, group: number): ProtocolError =>
+  new ProtocolError(`a CQE goes beyond what buffer group ${group} has, with buffer ${buffer}`);
+
 /**
  * A ring of buffers that the kernel picks from when data arrives (`IORING_REGISTER_PBUF_RING`, 5.19).
  *
@@ -167,7 +172,8 @@ export class BufferGroup implements Disposable {
     let buffer = flags >>> IORING_CQE_BUFFER_SHIFT;
     let left = Math.max(result, 0);
     for (;;) {
-      const from = this.#filled[buffer]!;
+      const from = this.#filled[buffer];
+      if (from === undefined || lease.buffers.length === this.#filled.length) throw unknownBuffer(buffer, this.id);
       const length = Math.min(left, this.size - from);
       left -= length;
       lease.parts.push(this.#ring.data.bytes(buffer * this.size + from, length));

@@ -1,16 +1,38 @@
 import { IORING_ASYNC_CANCEL_ANY } from "./abi.ts";
 import type { RawRing } from "./raw-ring.ts";
 
+/** An operation in flight, by its user_data. */
+interface InFlightAt {
+  readonly slot: number;
+  readonly generation: number;
+  /** A cancel that does not find it is sent again. */
+  readonly repeats: boolean;
+  /** How often that was so. */
+  missed: number;
+}
+
+const ENOENT = -2;
+const EALREADY = -114;
+
+/** How long until a cancel is tried again that a drain may hold up. */
+const AGAIN_MS = 5;
+/** How often a cancel is sent again at once. */
+const SOON = 100;
+
 /**
  * Sends a ring's cancels (`IORING_OP_ASYNC_CANCEL`). There may be more of them than free slots: those wait for the ones before,
  * and one whose operation has completed by then is dropped.
+ *
+ * On a ring that drains they would be of no use: a cancel behind a drain waits for it, and the drain for what is to be cancelled. There
+ * the cancels go past the queue (`IORING_REGISTER_SYNC_CANCEL`, 6.0), again and again: what a drain holds up is found by no cancel
+ * before it has begun.
  */
 export class Canceller {
   readonly #raw: RawRing;
   readonly #kick: () => void;
-  readonly #pending: { slot: number; generation: number }[] = [];
-  /** Slots whose operation was not found, and its generation: it may be one that goes on. */
-  readonly #missed = new Map<number, number>();
+  readonly #pending: InFlightAt[] = [];
+  #heldUp: InFlightAt[] = [];
+  #timer: Timer | undefined;
 
   /** `kick` submits what was queued. */
   constructor(raw: RawRing, kick: () => void) {
@@ -18,46 +40,78 @@ export class Canceller {
     this.#kick = kick;
   }
 
-  /** Cancels the slot's operation. It still ends with its own CQE. */
-  add(slot: number): void {
-    this.#pending.push({ slot, generation: this.#raw.generation(slot) });
-    this.#send();
-    this.#kick();
-  }
-
   /**
-   * Cancels again what a cancel has missed: to be called when the slot's operation has completed and goes on. A timer that is due is not
-   * found, because it has left the kernel's list of timers until it has told so.
+   * Cancels the slot's operation. It still ends with its own CQE. One that `repeats` is found by no cancel while a completion of it is on
+   * its way: a ticking timer on a busy machine, at nearly every look. So the cancel is sent again as soon as it has failed, when the
+   * completion has just been handled.
    */
-  repeat(slot: number): void {
-    if (this.#missed.size === 0) return;
-    const generation = this.#missed.get(slot);
-    if (this.#missed.delete(slot) && generation === this.#raw.generation(slot)) this.add(slot);
+  add(slot: number, repeats = false): void {
+    const target = { slot, generation: this.#raw.generation(slot), repeats, missed: 0 };
+    if (this.#raw.drains) {
+      this.#heldUp.push(target);
+      this.#timer ??= setTimeout(() => this.#goPast(), 0);
+    } else {
+      this.#pending.push(target);
+      this.#send();
+    }
+    this.#kick();
   }
 
   /** Cancels whatever is in flight (5.19; older kernels refuse, and nothing happens). */
   all(): void {
-    if (this.#raw.freeSlots > 0) this.#cancel(0, 0, IORING_ASYNC_CANCEL_ANY);
+    if (this.#raw.drains) this.#now({ any: true });
+    else if (this.#raw.freeSlots > 0) this.#cancel(undefined, IORING_ASYNC_CANCEL_ANY);
     this.#kick();
+  }
+
+  #flies({ slot, generation }: InFlightAt): boolean {
+    const raw = this.#raw;
+    return !raw.closed && raw.failure === undefined && raw.inFlightAt(slot) && raw.generation(slot) === generation;
+  }
+
+  #goPast(): void {
+    this.#heldUp = this.#heldUp.filter((target) => this.#flies(target));
+    for (const { slot, generation } of this.#heldUp) this.#now({ target: { slot, generation } });
+    this.#timer = this.#heldUp.length === 0 ? undefined : setTimeout(() => this.#goPast(), AGAIN_MS);
+    this.#kick();
+  }
+
+  #now(match: { target: Pick<InFlightAt, "slot" | "generation"> } | { any: true }): void {
+    try {
+      this.#raw.register.syncCancel(match, 0);
+    } catch {
+      // Not begun, at work, over, or a kernel without it: the operation's own CQE tells, and until then it is tried again.
+    }
   }
 
   #send(): void {
     while (this.#pending.length > 0 && this.#raw.freeSlots > 0) {
-      const { slot, generation } = this.#pending.shift()!;
+      const target = this.#pending.shift()!;
       // No flag means: by user_data. Kernels before 6.6 refuse the flag that says so.
-      if (this.#raw.inFlightAt(slot) && this.#raw.generation(slot) === generation) this.#cancel(slot, generation, 0);
+      if (this.#flies(target)) this.#cancel(target, 0);
     }
   }
 
-  #cancel(slot: number, generation: number, flags: number): void {
+  // What is missed so often may be found by no cancel at all: it is asked for less often.
+  #missed(target: InFlightAt): void {
+    const again = (): void => {
+      this.#pending.push(target);
+      this.#send();
+      this.#kick();
+    };
+    if (++target.missed < SOON) again();
+    else setTimeout(again, AGAIN_MS);
+  }
+
+  #cancel(target: InFlightAt | undefined, flags: number): void {
     const raw = this.#raw;
     const own = raw.allocate((result) => {
       raw.release(own);
-      if (result < 0 && flags === 0) this.#missed.set(slot, generation);
+      if (target?.repeats === true && (result === ENOENT || result === EALREADY) && this.#flies(target)) this.#missed(target);
       this.#send();
     });
     try {
-      raw.cancel(own, -1, slot, generation, flags);
+      raw.cancel(own, -1, target?.slot ?? 0, target?.generation ?? 0, flags);
     } catch {
       // The ring has failed or is closed: nothing is left to cancel, and an abort must not throw.
       if (!raw.inFlightAt(own)) raw.release(own);

@@ -1,4 +1,4 @@
-import { addressOf } from "../ffi/index.ts";
+import { addressOf, isDetached } from "../ffi/index.ts";
 import type { Fd } from "./handles.ts";
 import type { Lowering } from "./lowering.ts";
 import { show } from "./options.ts";
@@ -60,14 +60,19 @@ export function descriptorsOf(control: readonly ControlMessage[]): Fd[] {
 
 /** The control buffer of a message that is sent: its address and length; 0 and 0 for none. Kept until the final CQE. */
 export function encodeControl(messages: readonly ControlMessage[] | undefined, l: Lowering): [address: number, length: number] {
-  if (messages === undefined || messages.length === 0) return [0, 0];
+  if (messages === undefined) return [0, 0];
+  if (!Array.isArray(messages)) throw new TypeError(`${l.name}: control is ${show(messages)}; it must be an array of control messages`);
+  if (messages.length === 0) return [0, 0];
+  for (const message of messages as readonly (ControlMessage | undefined)[])
+    if (!(message?.data instanceof Uint8Array) || isDetached(message.data))
+      throw new TypeError(`${l.name}: control has a message with data ${show(message?.data)}; it must be a Uint8Array`);
   const length = messages.reduce((sum, { data }) => sum + controlSpace(data.length), 0);
   const view = new DataView(new ArrayBuffer(length));
   let at = 0;
   for (const { level, type, data } of messages) {
     cmsghdr.set(view, "cmsg_len", HEADER + data.length, at);
-    cmsghdr.set(view, "cmsg_level", l.word("control's level", level), at);
-    cmsghdr.set(view, "cmsg_type", l.word("control's type", type), at);
+    cmsghdr.set(view, "cmsg_level", l.needed("control's level", level), at);
+    cmsghdr.set(view, "cmsg_type", l.needed("control's type", type), at);
     new Uint8Array(view.buffer, at + HEADER).set(data);
     at += controlSpace(data.length);
   }

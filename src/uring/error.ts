@@ -8,6 +8,8 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOBUFS: "the buffer group ran out of buffers: make it larger or recycle sooner",
   ECANCELED: "it was cancelled, or an earlier operation of its chain failed",
   ETIME: "the time limit passed",
+  ENOTSOCK: "the descriptor is no socket",
+  ESPIPE: "a pipe or socket has no position: leave the offset out",
   EOPNOTSUPP: "the file or socket does not support this operation or flag",
 };
 
@@ -42,4 +44,10 @@ export class ProtocolError extends Error {
     super(message);
     this.name = "ProtocolError";
   }
+}
+
+/** How many the kernel tells of; no more than it had room for. */
+export function told(operation: string, count: number, most: number): number {
+  if (count > most) throw new ProtocolError(`the kernel tells '${operation}' of ${count}, and there is room for ${most}`);
+  return count;
 }

@@ -54,6 +54,7 @@ export class InFlight {
   private slot = -1;
   private plain = false; // one CQE, a promise of its own, and nothing to let go of
   private cancelled = false;
+  private answered = false; // only notifications may still come
   private reason: unknown;
   private released: ((told: unknown) => void) | undefined;
   private fulfilPromise: ((value: unknown) => void) | undefined;
@@ -106,7 +107,7 @@ export class InFlight {
         this.slot = slot;
       }
       this.handle?.bind(raw, slot);
-      if (this.cancelled) host.cancels.add(slot); // by a handler that ran while room was made
+      if (this.cancelled) host.cancels.add(slot, this.repeats); // by a handler that ran while room was made
     } catch (error) {
       if (slot >= 0 && !raw.inFlightAt(slot)) raw.release(slot);
       this.end(slot);
@@ -152,12 +153,17 @@ export class InFlight {
     this.cancelled = true;
     this.plain = false;
     this.reason = reason;
-    if (this.slot >= 0) this.host.cancels.add(this.slot);
+    if (this.slot >= 0) this.host.cancels.add(this.slot, this.repeats);
     else if (this.host.withdraw(this)) {
       this.end(-1);
       this.reject(reason);
       this.host.retired(this);
     }
+  }
+
+  // What completes again and again may be between two completions, where no cancel finds it.
+  private get repeats(): boolean {
+    return this.operation?.declaration.completions === "many";
   }
 
   /** Whether it was cancelled from outside: by its signal, by its ring, or because nobody listens any more. */
@@ -167,7 +173,7 @@ export class InFlight {
 
   /** Asks the kernel to stop a multishot operation for now; what it completes until then still counts. */
   interrupt(): void {
-    if (this.slot >= 0 && !this.cancelled) this.host.cancels.add(this.slot);
+    if (this.slot >= 0 && !this.cancelled) this.host.cancels.add(this.slot, this.repeats);
   }
 
   /** Whether all that is missing is the notification of a zero-copy send: the peer's pace, which no cancel quickens. */
@@ -197,12 +203,13 @@ export class InFlight {
     this.reason = undefined;
     this.released = undefined;
     this.limit = undefined;
+    this.answered = false;
     if (!this.lent) this.cancelled = false;
   }
 
   /** A CQE of its slot. */
   complete(result: number, flags: number): void {
-    if (this.plain && result >= 0) this.completePlain(result, flags);
+    if (this.plain && result >= 0 && (flags & IORING_CQE_F_NOTIF) === 0) this.completePlain(result, flags);
     else {
       const final = !this.host.raw.inFlightAt(this.slot);
       if (this.limit?.holds(result, flags, final) !== true) this.accept(result, flags, final);
@@ -223,7 +230,7 @@ export class InFlight {
         host.driver.microtasksDue = true;
         this.fulfilPromise!(value);
       } catch (error) {
-        this.reject(error);
+        this.valueless(error);
       }
     }
     host.retired(this);
@@ -231,7 +238,6 @@ export class InFlight {
 
   private accept(result: number, flags: number, final: boolean): void {
     if (!final) {
-      this.host.cancels.repeat(this.slot);
       this.interpret(result, flags, false);
       return;
     }
@@ -245,21 +251,35 @@ export class InFlight {
   }
 
   private corrupted(): void {
-    const error = new ProtocolError(
-      `a buffer of '${this.operation!.name}' was transferred while the kernel used it: memory may be corrupted`,
+    this.valueless(
+      new ProtocolError(`a buffer of '${this.operation!.name}' was transferred while the kernel used it: memory may be corrupted`),
     );
-    this.host.raw.fail(error);
+  }
+
+  // A completion of which no value could be made; one that cannot be fails the ring.
+  private valueless(error: unknown): void {
+    if (error instanceof ProtocolError) this.host.raw.fail(error);
     this.reject(error);
   }
 
   private interpret(result: number, flags: number, final: boolean): void {
     this.listener?.completion?.(result, flags, final);
-    if ((flags & IORING_CQE_F_NOTIF) !== 0) {
-      const { declaration, options } = this.operation!;
-      this.host.driver.microtasksDue = true;
-      this.released?.(declaration.notified?.(result, options as never));
-    } else if (result < 0 || this.cancelled) this.settleWithCare(result, flags, final);
-    else this.succeed(result, flags, final);
+    if ((flags & IORING_CQE_F_NOTIF) !== 0) this.notify(result);
+    else {
+      if (!final) this.answered = true;
+      if (result < 0 || this.cancelled) this.settleWithCare(result, flags, final);
+      else this.succeed(result, flags, final);
+    }
+  }
+
+  private notify(result: number): void {
+    const { declaration, options, name } = this.operation!;
+    if (!this.answered || declaration.completions !== "notify") {
+      this.valueless(new ProtocolError(`a notification came for '${name}' that cannot have one`));
+      return;
+    }
+    this.host.driver.microtasksDue = true;
+    this.released?.(declaration.notified?.(result, options as never));
   }
 
   // A negative result, or one that nobody wants any more.
@@ -293,7 +313,7 @@ export class InFlight {
     try {
       value = declaration.result(result, flags, options as never, this.lowering);
     } catch (error) {
-      this.reject(error);
+      this.valueless(error);
       return;
     }
     if (!final && declaration.completions === "notify") {

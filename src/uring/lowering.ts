@@ -2,7 +2,7 @@ import { addressOf, cString, isDetached, type Memory } from "../ffi/index.ts";
 import { IORING_FILE_INDEX_ALLOC, IOSQE_FIXED_FILE } from "./abi.ts";
 import type { RingCore } from "./core.ts";
 import { type FeatureName, flagOf, kernelSupports, missingFeature } from "./features.ts";
-import { type DirectSlot, type Fd, FixedFile } from "./handles.ts";
+import { type Direction, type DirectSlot, type Fd, FixedBuffer, FixedFile } from "./handles.ts";
 import type { Operation } from "./operation.ts";
 import { checkInteger, show } from "./options.ts";
 
@@ -18,6 +18,8 @@ export interface Modifiers {
 
 const NOTHING = new DataView(new ArrayBuffer(0));
 const AT_FDCWD = -100;
+/** What the SQE's length field holds. */
+const MOST_BYTES = 0xffff_ffff;
 
 /**
  * Collects what a description needs beyond its words: SQE flags, ioprio, and memory that must live until the final CQE. One object
@@ -93,13 +95,13 @@ export class Lowering {
   }
 
   /** The descriptor or slot number of a file; a slot sets `IOSQE_FIXED_FILE`. */
-  file(fd: Fd | FixedFile): number {
+  file(fd: Fd | FixedFile, option = "fd"): number {
     if (fd instanceof FixedFile) {
       this.flags |= IOSQE_FIXED_FILE;
       return fd.slot;
     }
     if (!Number.isInteger(fd) || fd < -1 || fd > 0x7fff_ffff)
-      throw new RangeError(`fd is ${String(fd)}; it must be a file descriptor or a FixedFile`);
+      throw new RangeError(`${this.name}: ${option} is ${show(fd)}; it must be a file descriptor or a FixedFile`);
     return fd;
   }
 
@@ -108,6 +110,44 @@ export class Lowering {
     const address = addressOf(memory);
     this.pin(memory);
     return address;
+  }
+
+  /** The address of memory that the caller gave, which is kept alive until the final CQE. */
+  data(option: string, memory: Memory): number {
+    // The usual kind needs no more questions: a view that has a length has its memory.
+    if (!(memory instanceof Uint8Array) || memory.byteLength === 0 || memory.byteLength > MOST_BYTES) this.checkData(option, memory);
+    return this.memory(memory);
+  }
+
+  private checkData(option: string, memory: Memory): void {
+    if (!ArrayBuffer.isView(memory) && !(memory instanceof ArrayBuffer) && !(memory instanceof SharedArrayBuffer))
+      throw new TypeError(`${this.name}: ${option} is ${show(memory)}; it must be a typed array or an ArrayBuffer`);
+    if (isDetached(memory)) throw new TypeError(`${this.name}: ${option} is detached: its memory was transferred away`);
+    if (memory.byteLength > MOST_BYTES)
+      throw new RangeError(`${this.name}: ${option} has ${memory.byteLength} bytes; one operation takes at most ${MOST_BYTES}`);
+  }
+
+  /** A fixed buffer that the caller gave, which is kept alive until the final CQE. */
+  fixed<D extends Direction>(option: string, buffer: FixedBuffer<D>): FixedBuffer<D> {
+    if (!(buffer instanceof FixedBuffer)) throw new TypeError(`${this.name}: ${option} is ${show(buffer)}; it must be a FixedBuffer`);
+    this.pin(buffer);
+    return buffer;
+  }
+
+  /** A list that the caller gave, of 1 to `most`. */
+  list<T>(option: string, list: readonly T[], most: number): readonly T[] {
+    if (!Array.isArray(list)) throw new TypeError(`${this.name}: ${option} is ${show(list)}; it must be an array`);
+    if (list.length === 0 || list.length > most)
+      throw new RangeError(`${this.name}: ${option} has ${list.length} entries; it must have 1 to ${most}`);
+    return list;
+  }
+
+  /** Where in a file: -1 for the file's own position when it is left out. */
+  offset(option: string, offset: number | undefined): number {
+    if (offset === undefined) return -1;
+    if (!Number.isSafeInteger(offset) || offset < 0)
+      throw new RangeError(`${this.name}: ${option} is ${show(offset)}; it must be an integer of at least 0 (bytes), or left out`);
+    return offset;
   }
 
   /** Memory of `length` bytes that the kernel fills in; the result finds it in {@link Lowering.output}. Answers its address. */
@@ -119,6 +159,7 @@ export class Lowering {
   /** The address of a NUL-terminated copy of a string. */
   text(option: string, text: string): number {
     if (typeof text !== "string") throw new TypeError(`${this.name}: ${option} is ${show(text)}; it must be a string`);
+    if (text.includes("\0")) throw new TypeError(`${this.name}: ${option} contains a NUL byte`);
     return this.memory(cString(text));
   }
 
@@ -135,6 +176,11 @@ export class Lowering {
   /** An option of 32 bits: flags, a mode, a count. */
   word(option: string, value: number | undefined, fallback = 0): number {
     return value === undefined ? fallback : checkInteger(this.name, option, value, 0, 0xffff_ffff);
+  }
+
+  /** The same where there is no default. */
+  needed(option: string, value: number): number {
+    return checkInteger(this.name, option, value, 0, 0xffff_ffff);
   }
 
   /** A length or an offset in bytes. */

@@ -122,7 +122,8 @@ export class Operation<Result> {
 
   /**
    * The same, but it waits for everything queued before it, and what is queued behind it waits for it (`IOSQE_IO_DRAIN`, 5.2). Mind
-   * operations that end late or never: it waits for those too. EOPNOTSUPP on a ring where CQE_SKIP was used.
+   * operations that end late or never: it waits for those too, until they are aborted. (An operation that cancels waits behind it like
+   * any other; aborts go past the queue, with `IORING_REGISTER_SYNC_CANCEL`, 6.0.) EOPNOTSUPP on a ring where CQE_SKIP was used.
    */
   drain(): this {
     return modified(this, { flags: this.modifiers.flags | IOSQE_IO_DRAIN });

@@ -31,6 +31,7 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
 
 /** Throws a TypeError for an option that does not exist. */
 export function checkKnown(what: string, options: object, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null) throw new TypeError(`${what}: ${show(options)} is no object with options`);
   // `in` costs less than Object.keys; what it finds besides is a prototype's.
   for (const name in options) {
     if (known.includes(name) || !Object.hasOwn(options, name)) continue;

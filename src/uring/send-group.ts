@@ -1,5 +1,6 @@
 import type { Memory } from "../ffi/index.ts";
 import { IORING_CQE_BUFFER_SHIFT, IORING_CQE_F_BUFFER } from "./abi.ts";
+import { unknownBuffer } from "./buffer-group.ts";
 import { BufferRing, checkBufferRing } from "./buffer-ring.ts";
 import { checkKnown } from "./options.ts";
 import type { Registrations } from "./register/index.ts";
@@ -87,7 +88,9 @@ export class SendGroup implements Disposable {
     if ((flags & IORING_CQE_F_BUFFER) === 0 || this.#ring.gone) return result;
     let buffer = flags >>> IORING_CQE_BUFFER_SHIFT;
     for (let left = Math.max(result, 0); ; buffer = this.#ring.after(buffer)) {
-      left -= this.#lengths[buffer]!;
+      const length = this.#lengths[buffer];
+      if (length === undefined || this.#unused.length === this.#lengths.length) throw unknownBuffer(buffer, this.id);
+      left -= length;
       this.#unused.push(buffer);
       if (left <= 0) return result;
     }

@@ -1,5 +1,5 @@
 import { high32 } from "../ffi/index.ts";
-import { IORING_SETUP_NO_SQARRAY, IORING_SETUP_SQ_REWIND, IORING_SETUP_SQPOLL } from "./abi.ts";
+import { IORING_SETUP_NO_SQARRAY, IORING_SETUP_SQ_REWIND, IORING_SETUP_SQPOLL, IOSQE_IO_DRAIN } from "./abi.ts";
 import type { RingMemory, RingRecord } from "./setup.ts";
 import { io_sqring_offsets, io_uring_params } from "./structs.ts";
 
@@ -27,6 +27,8 @@ export class SubmissionQueue {
   words!: Int32Array;
   /** Words per SQE as a shift: 4 for 64 bytes, 5 for 128. */
   readonly sqeShift: number;
+  /** An SQE has had `IOSQE_IO_DRAIN`: what is queued behind it waits, cancels included. */
+  drains = false;
   /** SQEs the queue holds. */
   sqEntries!: number;
   /** Shared memory of both rings, as words. */
@@ -149,6 +151,7 @@ export class SubmissionQueue {
   /** Sets `IOSQE_*` flags (or ioprio, in the upper half) on the SQE written last: as `io_uring_sqe_set_flags(3)`. */
   setFlags(flags: number): void {
     this.words[this.lastSqe]! |= flags << 8;
+    if ((flags & IOSQE_IO_DRAIN) !== 0) this.drains = true;
   }
 
   /** The `IOSQE_*` flags of the SQE written last. */

@@ -4,24 +4,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as uring from "uring-ublk/uring";
 import { ROOT } from "../support/child.ts";
+import { type Declared, declared, docstrings, rows } from "./support/catalogue.ts";
 
 const { abi, FEATURES, RawRing } = uring;
-
-interface Declared {
-  readonly name: string;
-  readonly opcode: number;
-  readonly syscall: string;
-  readonly since: string;
-  readonly completions: string;
-  readonly raw: unknown;
-}
-
-const isDeclaration = (value: unknown): value is Declared =>
-  typeof value === "object" && value !== null && "opcode" in value && "raw" in value;
-
-const OPS = join(ROOT, "src/uring/ops");
-const declared: Declared[] = [];
-for (const file of readdirSync(OPS)) declared.push(...Object.values<unknown>(await import(join(OPS, file))).filter(isDeclaration));
 
 /** The opcodes, without the count of them. */
 const OPCODES = Object.entries(abi).filter(([name]) => name.startsWith("IORING_OP_") && name !== "IORING_OP_LAST");
@@ -78,19 +63,6 @@ describe("the catalogue", () => {
 });
 
 describe("the manual's page of operations", () => {
-  const rows = readFileSync(join(ROOT, "docs/operations.md"), "utf8")
-    .split("\n")
-    .map((line) => line.split("|").map((cell) => cell.trim()))
-    .filter(([, name]) => name?.startsWith("`") === true)
-    .map(([, name = "", opcode = "", syscall = "", since = "", result = "", link = ""]) => ({
-      name: name.replaceAll("`", ""),
-      opcode,
-      syscall,
-      since,
-      result,
-      link,
-    }));
-
   test("has one line for each", () => {
     expect(rows.map(({ name }) => name).sort()).toEqual([...NAMES].sort());
   });
@@ -113,6 +85,55 @@ describe("the manual's page of operations", () => {
       const many = declared.find((declaration) => declaration.name === name)!.completions === "many";
       expect({ name, iteration: result.startsWith("iteration") }).toEqual({ name, iteration: many });
       expect(result.length * link.length).toBeGreaterThan(0);
+    }
+  });
+});
+
+describe("the documentation of an operation", () => {
+  /** What it must say, and how that is recognised. An operation that is like another one may leave to that one what is the same. */
+  const PARTS: readonly [part: string, said: RegExp][] = [
+    ["the opcode", /`IORING_OP_[A-Z0-9_]+`/],
+    ["since which kernel", /\bsince \d\.\d+/],
+    ["what it resolves to", /\b[Rr]esolves? to\b|async iterable/],
+    ["its errors", /Errors: /],
+    ["what it does in a link", /\blinks?\b|\bchain\b/],
+    [
+      "how long memory must live",
+      /[Nn]o memory|[Mm]emory|pinned|copied|belongs? to the kernel|as long as the group|outlive|valid until|operation's own until/,
+    ],
+  ];
+  const written = new Map(docstrings.map((docstring) => [docstring.name, docstring]));
+
+  for (const name of [...NAMES, "cancelFd"]) {
+    if (RAW_ONLY.includes(name)) continue;
+    test(`is complete: ${name}`, () => {
+      const { prose, example } = written.get(name)!;
+      expect(PARTS.filter(([, said]) => !said.test(prose)).map(([part]) => part)).toEqual([]);
+      // Executed by test/docs/examples.test.ts, which compares what is printed with what the comment promises.
+      expect(example).toContain("```ts\n");
+      expect(example).toMatch(/console\.log\(/);
+    });
+  }
+
+  test("names the system call that it equals, or says that there is none", () => {
+    const silent = declared.filter(({ name, syscall }) => {
+      if (RAW_ONLY.includes(name)) return false;
+      const { prose } = written.get(name)!;
+      const said =
+        syscall === "none" || syscall === "timerfd"
+          ? /[Nn]o system call does it|[Nn]othing else does it|[Aa]s \{@link|timerfd|^(Removes|Ends|Changes|Gives|Puts|Has) /
+          : new RegExp(`\\b${syscall.replace(/[()]/g, "\\$&")}|[Aa]s \\{@link|\\w+\\(2\\)`);
+      return !said.test(prose);
+    });
+    expect(silent.map(({ name, syscall }) => `${name}: ${syscall}`)).toEqual([]);
+  });
+
+  test("says since which kernel as the declaration does", () => {
+    for (const { name } of rows) {
+      if (RAW_ONLY.includes(name)) continue;
+      const versions = [...written.get(name)!.prose.matchAll(/\d\.\d+/g)].map(([version]) => version);
+      const { since } = declared.filter((declaration) => declaration.name === name).sort((a, b) => older(a.since, b.since))[0]!;
+      expect({ name, since: versions.includes(since) ? since : versions }).toEqual({ name, since });
     }
   });
 });

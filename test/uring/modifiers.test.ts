@@ -4,7 +4,7 @@ import { MultishotOperation, nop, Operation, POLLIN, poll, pollMultishot, Ring, 
 import { sys } from "uring-ublk/ffi";
 import { abi, RawRing } from "uring-ublk/uring";
 import { runProgram } from "../support/child.ts";
-import { isRoot, requires } from "../support/requires.ts";
+import { isRoot, kernelAtLeast, requires } from "../support/requires.ts";
 import { pipe, TemporaryFolder } from "./support/descriptors.ts";
 
 describe("a modified operation", () => {
@@ -49,6 +49,61 @@ describe("drain", () => {
     sys.write(ends.second, new Uint8Array(1));
     await Promise.all(all);
     expect(order).toEqual(["read", "drained", "behind"]);
+  });
+});
+
+describe("an abort on a ring that drains", () => {
+  // A cancel that is queued waits behind the drain, and the drain for what is to be cancelled.
+  const t = requires(kernelAtLeast("6.0"), "cancels past the queue need Linux 6.0");
+  const reason = new Error("enough");
+  const failed = { status: "rejected" as const, reason };
+
+  for (const [name, taskrun] of [
+    ["task work in enter", "defer"],
+    ["cooperative task work", "coop"],
+  ] as const) {
+    t(`reaches what the drain waits for, what drains, and what waits behind it: ${name}`, async () => {
+      await using ring = await Ring.open({ entries: 8, taskrun });
+      using ends = pipe();
+      const controller = new AbortController();
+      const { signal } = controller;
+      const reading = (drained: boolean) => {
+        const operation = read({ fd: ends.first, buffer: new Uint8Array(1) });
+        return ring.settle(drained ? operation.drain() : operation, { signal });
+      };
+      const all = [reading(false), reading(true), ring.settle(nop(), { signal }), reading(true)];
+      await new Promise((resolve) => setImmediate(resolve)); // they are submitted
+      controller.abort(reason);
+      expect(await Promise.all(all)).toEqual([failed, failed, failed, failed]);
+      expect(await ring.run(nop())).toBe(0);
+    });
+  }
+
+  t("reaches one operation and leaves the others", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    using ends = pipe();
+    const controller = new AbortController();
+    const first = ring.settle(poll({ fd: ends.first, events: POLLIN }), { signal: controller.signal });
+    const second = ring.run(poll({ fd: ends.first, events: POLLIN }).drain());
+    controller.abort(reason);
+    expect(await first).toEqual(failed);
+    sys.write(ends.second, new Uint8Array(1));
+    expect(await second).toBe(POLLIN);
+  });
+
+  t("is what a close does, and it does not hang", async () => {
+    const ring = await Ring.open({ entries: 8 });
+    using ends = pipe();
+    const all = [
+      ring.settle(read({ fd: ends.first, buffer: new Uint8Array(1) })),
+      ring.settle(read({ fd: ends.first, buffer: new Uint8Array(1) }).drain()),
+      ring.settle(nop()),
+    ];
+    const slot = ring.raw.allocate(() => {});
+    ring.raw.poll(slot, ends.first, POLLIN); // the raw layer's operations as well
+    await Promise.resolve();
+    await ring.close();
+    for (const settled of await Promise.all(all)) expect(settled.status).toBe("rejected");
   });
 });
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { FixedBuffer, FixedFile, nop, Ring, read, readFixed, UringError } from "uring-ublk";
 import { Arena, sys } from "uring-ublk/ffi";
 import { abi, RawRing } from "uring-ublk/uring";
-import { memoryFile, pattern } from "./support/descriptors.ts";
+import { memoryFile, pattern, pipe } from "./support/descriptors.ts";
 
 const failure = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
@@ -36,6 +36,22 @@ describe("the file table", () => {
     ring.raw.register.updateFiles(0, [fd]);
     sys.close(fd);
     expect(await ring.run(read({ fd: new FixedFile(0), buffer: new Uint8Array(5), offset: 0 }))).toBe(5);
+  });
+
+  test("gives a slot another file while an operation is in flight on the one before: that one keeps its file", async () => {
+    await using ring = await Ring.open({ entries: 8, fixedFiles: 1 });
+    using old = pipe();
+    using other = pipe();
+    const fd = new FixedFile(0);
+    ring.raw.register.updateFiles(0, [old.first]);
+    const first = ring.run(read({ fd, buffer: new Uint8Array(4) }));
+    await new Promise((resolve) => setImmediate(resolve)); // submitted, and waiting
+    ring.raw.register.updateFiles(0, [other.first]);
+    const second = ring.run(read({ fd, buffer: new Uint8Array(4) }));
+    sys.write(other.second, new Uint8Array(3));
+    expect(await second).toBe(3);
+    sys.write(old.second, new Uint8Array(2));
+    expect(await first).toBe(2);
   });
 
   test("can be made once, dropped, and made again", () => {

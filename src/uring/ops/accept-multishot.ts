@@ -46,11 +46,11 @@ export const ACCEPT_MULTISHOT_DIRECT = declare({
 
 /**
  * Accepts connection after connection: `IORING_OP_ACCEPT` with ACCEPT_MULTISHOT, since 5.19. `ring.run` of it is an async iterable of
- * descriptors, which the caller closes. Those that nobody takes, because the iteration is left or aborted, are closed. A consumer that
- * is slow does not pile connections up: more than some dozens wait in the listening socket.
+ * descriptors, which the caller closes. Those that nobody takes, because the iteration is left or aborted, are closed. A consumer that is
+ * slow does not pile connections up: more than some dozens wait in the listening socket.
  *
  * The kernel cannot tell the peers' addresses here: {@link peerName} asks for one. Errors: as {@link accept}; they end the iteration,
- * which may be started again. It cannot stand in a link.
+ * which may be started again. It cannot stand in a link. No memory is used.
  *
  * @example
  * ```ts
@@ -77,7 +77,7 @@ export const acceptMultishot = (options: AcceptBase): MultishotOperation<Fd> => 
  * descriptors, since 5.19. `ring.run` of it is an async iterable of {@link FixedFile}, each to be closed with `closeDirect`. Those that
  * nobody takes are closed.
  *
- * Errors: as {@link acceptDirect}. With a full table (ENFILE) the iteration ends. It cannot stand in a link.
+ * Errors: as {@link acceptDirect}. With a full table (ENFILE) the iteration ends. It cannot stand in a link. No memory is used.
  *
  * @example
  * ```ts

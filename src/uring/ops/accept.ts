@@ -111,7 +111,8 @@ export const ACCEPT_DIRECT = declare({
  * closes, or with `address: true` to an {@link Accepted}: the descriptor and the peer's address. One that arrives after an abort is
  * closed.
  *
- * Errors: EAGAIN (`dontWait`), EINVAL (the socket does not listen), EMFILE, ECONNABORTED. An error severs a link.
+ * Errors: EAGAIN (`dontWait`), EINVAL (the socket does not listen), EMFILE, ECONNABORTED. An error severs a link. Memory for the address
+ * is the operation's own.
  *
  * @example
  * ```ts
@@ -138,10 +139,12 @@ export function accept(options: AcceptOptions): Operation<Fd | Accepted<Fd>> {
 }
 
 /**
- * Accepts a connection into a slot of the ring's file table: `IORING_OP_ACCEPT` with a direct descriptor, since 5.15 (`"any"`: 5.19).
- * Resolves to the {@link FixedFile}, or with `address: true` to an {@link Accepted}. One that arrives after an abort is closed.
+ * Accepts a connection into a slot of the ring's file table: `IORING_OP_ACCEPT` with a direct descriptor, since 5.15 (`"any"`: 5.19); as
+ * `accept4(2)`. Resolves to the {@link FixedFile}, or with `address: true` to an {@link Accepted}. One that arrives after an abort is
+ * closed.
  *
- * Errors: also ENXIO (there is no file table), ENFILE (`"any"`, and the table is full: the connection is dropped). An error severs a link.
+ * Errors: as {@link accept}; ENXIO (there is no file table), ENFILE (`"any"`, and the table is full: the connection is dropped). An error
+ * severs a link. Memory for the address is the operation's own.
  *
  * @example
  * ```ts

@@ -84,8 +84,8 @@ export const cancel = (options: CancelMatch): Operation<number> => new Operation
 
 /**
  * Cancels every operation of this ring on a file: `IORING_OP_ASYNC_CANCEL` with CANCEL_FD and CANCEL_ALL, since 5.19 (a slot 6.0).
- * Resolves to how many were found; they complete by themselves, mostly with ECANCELED. Errors: EALREADY; nothing found is 0.
- * In a link: an error severs. No memory is used.
+ * Resolves to how many were found; they complete by themselves, mostly with ECANCELED. Errors: EALREADY; nothing found is 0. In a link:
+ * an error severs. No memory is used. Nothing else does it for a system call.
  *
  * @example
  * ```ts

@@ -34,7 +34,12 @@ export const SOCKET = declare({
   raw(slot: number, domain: number, type: number, protocol: number, fileIndex: number = 0) {
     this.prep(IORING_OP_SOCKET, slot, domain, type, 0, protocol, 0, 0, fileIndex, 0);
   },
-  lower: (o: SocketOptions, l) => [l.word("domain", o.domain), l.word("type", o.type) | SOCK_CLOEXEC, l.word("protocol", o.protocol), 0],
+  lower: (o: SocketOptions, l) => [
+    l.needed("domain", o.domain),
+    l.needed("type", o.type) | SOCK_CLOEXEC,
+    l.word("protocol", o.protocol),
+    0,
+  ],
   result: (fd: number): Fd => fd,
   discard: (fd) => sys.close(fd),
 });
@@ -49,8 +54,8 @@ export const SOCKET_DIRECT = declare({
   hints: { ...TABLE_HINTS, EINVAL: "the slot lies outside the ring's file table, or there is no such type of socket" },
   raw: SOCKET.raw,
   lower: (o: SocketDirectOptions, l) => [
-    l.word("domain", o.domain),
-    l.word("type", o.type) & ~SOCK_CLOEXEC,
+    l.needed("domain", o.domain),
+    l.needed("type", o.type) & ~SOCK_CLOEXEC,
     l.word("protocol", o.protocol),
     l.place(o.slot),
   ],
@@ -75,10 +80,11 @@ export const SOCKET_DIRECT = declare({
 export const socket = (options: SocketOptions): Operation<Fd> => new Operation(SOCKET, options);
 
 /**
- * Makes a socket in a slot of the ring's file table: `IORING_OP_SOCKET` with a direct descriptor, since 5.19. Resolves to the
- * {@link FixedFile}. Needs `fixedFiles` on the ring. One that arrives after an abort is closed.
+ * Makes a socket in a slot of the ring's file table: `IORING_OP_SOCKET` with a direct descriptor, since 5.19; as `socket(2)`. Resolves to
+ * the {@link FixedFile}. Needs `fixedFiles` on the ring. One that arrives after an abort is closed.
  *
- * Errors: also ENXIO (there is no file table), ENFILE (`"any"`, and the table is full). An error severs a link.
+ * Errors: as {@link socket}; ENXIO (there is no file table), ENFILE (`"any"`, and the table is full). An error severs a link. No memory
+ * is used.
  *
  * @example
  * ```ts
@@ -108,7 +114,7 @@ export const BIND = declare({
   raw(slot: number, fd: number, address: number, length: number) {
     this.prep(IORING_OP_BIND, slot, fd, length, address, 0, 0, 0, 0, 0);
   },
-  lower: (o: AddressedOptions, l) => [l.file(o.fd), ...destination(o.address ?? missing(l.name), l)],
+  lower: (o: AddressedOptions, l) => [l.file(o.fd), ...destination(o.address === undefined ? missing(l.name) : o.address, l)],
   result: count,
 });
 
@@ -198,7 +204,8 @@ export const LISTEN = declare({
 /**
  * Lets a socket accept connections: `IORING_OP_LISTEN`, since 6.11; as `listen(2)`. Resolves to 0.
  *
- * Errors: EADDRINUSE, EOPNOTSUPP (not a kind of socket that listens), EINVAL (it is connected). An error severs a link.
+ * Errors: EADDRINUSE, EOPNOTSUPP (not a kind of socket that listens), EINVAL (it is connected). An error severs a link. No memory is
+ * used.
  *
  * @example
  * ```ts
@@ -235,11 +242,11 @@ export const SHUTDOWN = declare({
 });
 
 /**
- * Ends one or both directions of a connection: `IORING_OP_SHUTDOWN`, since 5.11; as `shutdown(2)`. Resolves to 0. Whoever receives
- * from the socket, here or at the other end, finds the end of the stream.
+ * Ends one or both directions of a connection: `IORING_OP_SHUTDOWN`, since 5.11; as `shutdown(2)`. Resolves to 0. Whoever receives from
+ * the socket, here or at the other end, finds the end of the stream.
  *
- * Errors: ENOTCONN, ENOTSOCK. **A failed shutdown of an unconnected socket does not sever a kernel link**; only on what is no socket
- * at all it does.
+ * Errors: ENOTCONN, ENOTSOCK. **A failed shutdown of an unconnected socket does not sever a kernel link**; only on what is no socket at
+ * all it does. No memory is used.
  *
  * @example
  * ```ts

@@ -1,4 +1,5 @@
 import { IORING_OP_EPOLL_CTL, IORING_OP_EPOLL_WAIT } from "../abi.ts";
+import { told } from "../error.ts";
 import type { Fd, FixedFile } from "../handles.ts";
 import { epoll_event } from "../linux-structs.ts";
 import { count, declare, Operation } from "../operation.ts";
@@ -58,8 +59,8 @@ export const EPOLL_CTL = declare({
     if (change !== EPOLL_CTL_DEL && o.events === undefined) throw new TypeError("epollCtl: events is missing; give EPOLLIN, EPOLLOUT ...");
     const fd = l.descriptor("fd", o.fd);
     // EPOLLET is bit 31: an OR with it is negative in JavaScript.
-    const events = checkInteger("epollCtl", "events", o.events ?? 0, -0x8000_0000, 0xffff_ffff) >>> 0;
-    const event = epoll_event.build({ events, data: l.bytes("data", o.data ?? fd) });
+    const events = checkInteger("epollCtl", "events", o.events === undefined ? 0 : o.events, -0x8000_0000, 0xffff_ffff) >>> 0;
+    const event = epoll_event.build({ events, data: l.bytes("data", o.data === undefined ? fd : o.data) });
     return [l.descriptor("epfd", o.epfd), fd, change, l.memory(event)];
   },
   result: count,
@@ -76,11 +77,11 @@ export const EPOLL_WAIT = declare({
     this.prep(IORING_OP_EPOLL_WAIT, slot, epfd, 0, events, maxEvents, 0, 0, 0, 0);
   },
   lower(o: EpollWaitOptions, l) {
-    const most = checkInteger("epollWait", "maxEvents", o.maxEvents ?? 64, 1, MOST_EVENTS);
-    return [l.file(o.epfd), l.allocate(most * epoll_event.size), most];
+    const most = checkInteger("epollWait", "maxEvents", o.maxEvents === undefined ? 64 : o.maxEvents, 1, MOST_EVENTS);
+    return [l.file(o.epfd, "epfd"), l.allocate(most * epoll_event.size), most];
   },
   result: (found, _flags, _o, l): EpollEvent[] =>
-    Array.from({ length: found }, (_, i) => ({
+    Array.from({ length: told("epollWait", found, l.output.byteLength / epoll_event.size) }, (_, i) => ({
       events: epoll_event.get(l.output, "events", i * epoll_event.size),
       data: epoll_event.get(l.output, "data", i * epoll_event.size),
     })),

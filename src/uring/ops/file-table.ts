@@ -7,9 +7,10 @@ import {
   IORING_REGISTER_FILES_SKIP,
   IOSQE_FIXED_FILE,
 } from "../abi.ts";
+import { told } from "../error.ts";
 import { type DirectSlot, type Fd, FixedFile } from "../handles.ts";
 import { count, declare, Operation } from "../operation.ts";
-import { checkInteger } from "../options.ts";
+import { checkBoolean, checkInteger } from "../options.ts";
 import { emptySlot, TABLE_HINTS } from "./descriptors.ts";
 
 /** Options of {@link fixedFdInstall}. */
@@ -31,7 +32,10 @@ export const FIXED_FD_INSTALL = declare({
     this.prep(IORING_OP_FIXED_FD_INSTALL, slot, fd, 0, 0, 0, flags, 0, 0, 0);
     this.setFlags(IOSQE_FIXED_FILE);
   },
-  lower: (o: FixedFdInstallOptions) => [o.slot.slot, o.cloexec === false ? IORING_FIXED_FD_NO_CLOEXEC : 0],
+  lower(o: FixedFdInstallOptions, l) {
+    const cloexec = o.cloexec === undefined || checkBoolean(l.name, "cloexec", o.cloexec);
+    return [l.slot("slot", o.slot), cloexec ? 0 : IORING_FIXED_FD_NO_CLOEXEC];
+  },
   result: count,
   discard: (fd) => sys.close(fd),
 });
@@ -43,6 +47,9 @@ export interface FilesUpdateOptions {
   /** Descriptors, one at least. With a given slot -1 empties a slot, and -2 (`IORING_REGISTER_FILES_SKIP`) leaves it as it is. */
   fds: readonly Fd[];
 }
+
+/** The largest table that the kernel makes. */
+const MOST_FILES = 1048576;
 
 export const FILES_UPDATE = declare({
   name: "filesUpdate",
@@ -60,8 +67,7 @@ export const FILES_UPDATE = declare({
   },
   lower(o: FilesUpdateOptions, l) {
     const least = o.slot === "any" ? 0 : IORING_REGISTER_FILES_SKIP;
-    if (o.fds.length === 0) throw new RangeError("filesUpdate: fds is empty; give at least one descriptor");
-    l.allocate(o.fds.length * 4);
+    l.allocate(l.list("fds", o.fds, MOST_FILES).length * 4);
     for (const [i, fd] of o.fds.entries()) l.output.setInt32(i * 4, checkInteger("filesUpdate", `fds[${i}]`, fd, least, 0x7fff_ffff), true);
     return [addressOf(l.output), o.fds.length, o.slot === "any" ? IORING_FILE_INDEX_ALLOC : l.place(o.slot) - 1];
   },
@@ -74,7 +80,9 @@ export const FILES_UPDATE = declare({
 
 // The kernel writes the slots it chose over the descriptors.
 function slots(done: number, first: DirectSlot, output: DataView): number[] {
-  return Array.from({ length: done }, (_, i) => (first === "any" ? output.getInt32(i * 4, true) : first.slot + i));
+  return Array.from({ length: told("filesUpdate", done, output.byteLength / 4) }, (_, i) =>
+    first === "any" ? output.getInt32(i * 4, true) : first.slot + i,
+  );
 }
 
 /**

@@ -173,8 +173,11 @@ export const OPENAT_DIRECT = declare({
 export const openat = (options: OpenatOptions): Operation<number> => new Operation(OPENAT, options);
 
 /**
- * Opens a file into a slot of the ring's file table: `IORING_OP_OPENAT` with a direct descriptor, since 5.15. Resolves to the
- * {@link FixedFile}. Needs `fixedFiles` on the ring. Errors: also ENXIO (a slot and no table), ENFILE (`"any"`, and the table is full or missing).
+ * Opens a file into a slot of the ring's file table: `IORING_OP_OPENAT` with a direct descriptor, since 5.15 (`"any"`: 5.19); as
+ * `openat(2)`. Resolves to the {@link FixedFile}. Needs `fixedFiles` on the ring.
+ *
+ * Errors: as {@link openat}; ENXIO (a slot and no table), ENFILE (`"any"`, and the table is full or missing). An error severs a soft
+ * link. The path is copied at submission.
  *
  * @example
  * ```ts
@@ -229,7 +232,8 @@ export const CLOSE_DIRECT = declare({
 export const close = (options: { fd: Fd }): Operation<number> => new Operation(CLOSE, options);
 
 /**
- * Empties a slot of the ring's file table: `IORING_OP_CLOSE` of a direct descriptor, since 5.15. Resolves to 0.
+ * Empties a slot of the ring's file table: `IORING_OP_CLOSE` of a direct descriptor, since 5.15. Resolves to 0. As `close(2)` of the
+ * table's reference.
  *
  * Errors: EBADF (the slot is empty), ENXIO (there is no table). An error severs a soft link. No memory is used.
  *

@@ -2,7 +2,7 @@ import { IORING_OP_FUTEX_WAIT, IORING_OP_FUTEX_WAITV, IORING_OP_FUTEX_WAKE } fro
 import { futex_waitv } from "../linux-structs.ts";
 import type { Lowering } from "../lowering.ts";
 import { count, declare, Operation } from "../operation.ts";
-import { checkInteger, show } from "../options.ts";
+import { checkBoolean, checkInteger, show } from "../options.ts";
 import { FUTEX_BITSET_MATCH_ANY, FUTEX2_PRIVATE, FUTEX2_SIZE_U32 } from "../process-constants.ts";
 
 /** A word of memory that threads or processes wait on. */
@@ -53,7 +53,10 @@ function address(word: FutexWord, l: Lowering): number {
   return l.memory(words) + index * 4;
 }
 
-const kind = ({ shared }: FutexWord): number => FUTEX2_SIZE_U32 | (shared === true ? 0 : FUTEX2_PRIVATE);
+function kind({ shared }: FutexWord, l: Lowering): number {
+  const across = shared !== undefined && checkBoolean(l.name, "shared", shared);
+  return FUTEX2_SIZE_U32 | (across ? 0 : FUTEX2_PRIVATE);
+}
 
 function maskOf(mask: number | undefined, l: Lowering): number {
   return mask === undefined ? FUTEX_BITSET_MATCH_ANY : checkInteger(l.name, "mask", mask, 1, 0xffff_ffff);
@@ -70,7 +73,7 @@ export const FUTEX_WAIT = declare({
   raw(slot: number, futex: number, value: number, mask: number, futexFlags: number, flags: number) {
     this.prep(IORING_OP_FUTEX_WAIT, slot, futexFlags, value, futex, 0, flags, 0, 0, mask);
   },
-  lower: (o: FutexWaitOptions, l) => [address(o, l), valueBits(l, "value", o.value), maskOf(o.mask, l), kind(o), 0],
+  lower: (o: FutexWaitOptions, l) => [address(o, l), valueBits(l, "value", o.value), maskOf(o.mask, l), kind(o, l), 0],
   result: (result: number): "ok" | "not-equal" => (result === EAGAIN ? "not-equal" : "ok"),
 });
 
@@ -84,7 +87,13 @@ export const FUTEX_WAKE = declare({
   raw(slot: number, futex: number, most: number, mask: number, futexFlags: number, flags: number) {
     this.prep(IORING_OP_FUTEX_WAKE, slot, futexFlags, most, futex, 0, flags, 0, 0, mask);
   },
-  lower: (o: FutexWakeOptions, l) => [address(o, l), checkInteger(l.name, "count", o.count ?? ALL, 0, ALL), maskOf(o.mask, l), kind(o), 0],
+  lower: (o: FutexWakeOptions, l) => [
+    address(o, l),
+    checkInteger(l.name, "count", o.count === undefined ? ALL : o.count, 0, ALL),
+    maskOf(o.mask, l),
+    kind(o, l),
+    0,
+  ],
   result: count,
 });
 
@@ -100,13 +109,14 @@ export const FUTEX_WAITV = declare({
     this.prep(IORING_OP_FUTEX_WAITV, slot, 0, 0, futexes, futexCount, flags, 0, 0, 0);
   },
   lower(o: FutexWaitvOptions, l) {
-    const { length } = o.futexes;
-    if (length === 0 || length > MOST) throw new RangeError(`futexWaitv: futexes has ${length} entries; it must have 1 to ${MOST}`);
+    const { length } = l.list("futexes", o.futexes, MOST);
     const list = futex_waitv.allocate(length);
     for (const [i, futex] of o.futexes.entries()) {
+      if (typeof futex !== "object" || futex === null)
+        throw new TypeError(`${l.name}: futexes[${i}] is ${show(futex)}; it must be an object`);
       futex_waitv.set(list, "val", valueBits(l, `futexes[${i}].value`, futex.value), i * futex_waitv.size);
       futex_waitv.set(list, "uaddr", address(futex, l), i * futex_waitv.size);
-      futex_waitv.set(list, "flags", kind(futex), i * futex_waitv.size);
+      futex_waitv.set(list, "flags", kind(futex, l), i * futex_waitv.size);
     }
     return [l.memory(list), length, 0];
   },

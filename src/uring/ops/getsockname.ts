@@ -36,9 +36,10 @@ export const GETSOCKNAME = declare({
 
 /**
  * Tells a socket's address: `IORING_OP_URING_CMD` with SOCKET_URING_OP_GETSOCKNAME, since 6.19; as `getsockname(2)`, with `peer` as
- * `getpeername(2)`. Works on slots of the file table, which {@link socketName} cannot ask.
+ * `getpeername(2)`. Works on slots of the file table, which {@link socketName} cannot ask. Resolves to the {@link SocketAddress}.
  *
- * Errors: EOPNOTSUPP (older kernels, unix sockets), ENOTCONN (`peer`). An error severs a link.
+ * Errors: EOPNOTSUPP (older kernels, unix sockets), ENOTCONN (`peer`). An error severs a link. The result's memory is the operation's
+ * own.
  *
  * @example
  * ```ts

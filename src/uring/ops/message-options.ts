@@ -27,7 +27,7 @@ export function transfer(o: TransferBase, l: Lowering, forced = 0): [fd: number,
 
 /** The same for a multishot receive, which has no whole length to wait for. */
 export function multishotTransfer(o: TransferBase, l: Lowering, forced = 0): [fd: number, flags: number] {
-  if (((o.flags ?? 0) & MSG_WAITALL) !== 0)
+  if ((l.word("flags", o.flags) & MSG_WAITALL) !== 0)
     throw new RangeError(`${l.name}: flags has MSG_WAITALL, which a multishot receive excludes; leave it out`);
   return transfer(o, l, forced);
 }
@@ -44,14 +44,19 @@ export function region(
   }
   if (!ArrayBuffer.isView(buffer) && !(buffer instanceof ArrayBuffer) && !(buffer instanceof SharedArrayBuffer))
     throw new TypeError(`${l.name}: buffer is ${show(buffer)}; it must be a typed array, an ArrayBuffer or a FixedBuffer`);
-  return [l.memory(buffer), checkInteger(l.name, "buffer's length", buffer.byteLength, 0, 0x7fff_ffff), 0];
+  return [l.data("buffer", buffer), checkInteger(l.name, "buffer's length", buffer.byteLength, 0, 0x7fff_ffff), 0];
 }
 
 /** The bytes of an address, kept until the final CQE: their address and number, or 0 and 0 for none. */
 export function destination(address: SocketAddress | undefined, l: Lowering): [address: number, length: number] {
   if (address === undefined) return [0, 0];
-  const bytes = encodeSocketAddress(address);
-  return [l.memory(bytes), bytes.length];
+  try {
+    const bytes = encodeSocketAddress(address);
+    return [l.memory(bytes), bytes.length];
+  } catch (error) {
+    (error as Error).message = `${l.name}: ${(error as Error).message}`;
+    throw error;
+  }
 }
 
 /** An option of the kind "yes or no" that sets a flag of the SQE's ioprio. */

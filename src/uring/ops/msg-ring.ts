@@ -115,10 +115,10 @@ export const MSG_RING_FD = declare({
 
 /**
  * Sends a message to a mailbox of another ring (or of this one), also one of another thread of the process: `IORING_OP_MSG_RING`, since
- * 5.18. No system call does it. It resolves when the message is in the other ring's CQ, and wakes who waits there.
+ * 5.18. No system call does it. It resolves to nothing, when the message is in the other ring's CQ, and wakes who waits there.
  *
- * Errors: EBADF, EBADFD (no ring, or a disabled one), EOVERFLOW (its CQ is full). In a link: an error severs. No memory is used, and
- * no personality is allowed.
+ * Errors: EBADF, EBADFD (no ring, or a disabled one), EOVERFLOW (its CQ is full). In a link: an error severs. No memory is used, and no
+ * personality is allowed.
  *
  * @example
  * ```ts
@@ -138,10 +138,10 @@ export const msgRing = (options: MsgRingOptions): ImpersonalOperation<void> =>
 
 /**
  * Puts a file of this ring's table into another ring's: `IORING_OP_MSG_RING` with MSG_SEND_FD, since 6.0. Resolves to the slot there.
- * Unless `silent`, the mailbox gets a message whose result is that slot with `"any"`, and 0 otherwise.
+ * Unless `silent`, the mailbox gets a message whose result is that slot with `"any"`, and 0 otherwise. No system call does it.
  *
- * Errors: EBADF (the slot is empty), ENXIO (no file table there), ENFILE (it is full), EINVAL (to itself), EBADFD, EOVERFLOW (the file
- * is there, the message is not). In a link: an error severs. No memory is used, and no personality is allowed.
+ * Errors: EBADF (the slot is empty), ENXIO (no file table there), ENFILE (it is full), EINVAL (to itself), EBADFD, EOVERFLOW (the file is
+ * there, the message is not). In a link: an error severs. No memory is used, and no personality is allowed.
  *
  * @example
  * ```ts

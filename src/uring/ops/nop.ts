@@ -3,7 +3,7 @@ import { IORING_NOP_FIXED_FILE, IORING_OP_NOP, IORING_OP_NOP128 } from "../abi.t
 import { type Direction, type Fd, FixedBuffer, FixedFile } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
 import { count, declare, Operation } from "../operation.ts";
-import { checkBoolean, checkInteger } from "../options.ts";
+import { checkBoolean, checkInteger, show } from "../options.ts";
 
 /** Options of {@link nop} and {@link nop128}: what it exercises on its way. For tests and measurements. */
 export interface NopOptions {
@@ -26,6 +26,8 @@ type NopWords = [flags: number, result: number, fd: number, bufferIndex: number]
 
 // Beside the raw writer, which would have to split them each time.
 function setExtra(what: string, extra: readonly [number, number], l: Lowering): number {
+  if (!Array.isArray(extra) || extra.length !== 2)
+    throw new TypeError(`${what}: extra is ${show(extra)}; it must be an array of two numbers`);
   const flag = l.needs("IORING_NOP_CQE32");
   if (l.ring?.record.cqe === 16) throw new TypeError(`${what}: extra needs a ring opened with cqe: 32 or cqe: 'mixed'`);
   for (const [i, value] of extra.entries()) {
@@ -97,10 +99,10 @@ export const NOP128 = declare({
 const PLAIN: Operation<number> = new Operation(NOP, {});
 
 /**
- * Does nothing, and completes: `IORING_OP_NOP`, since 5.1. Resolves to 0, or to what `result` says.
+ * Does nothing, and completes: `IORING_OP_NOP`, since 5.1. Resolves to 0, or to what `result` says. No system call does it.
  *
- * Errors: whatever `result` injects; EBADF for `fd`, EFAULT for `buffer` where the slot is empty. In a link it fails like any other
- * when its result is negative. No memory is used.
+ * Errors: whatever `result` injects; EBADF for `fd`, EFAULT for `buffer` where the slot is empty. In a link it fails like any other when
+ * its result is negative. No memory is used.
  *
  * @example
  * ```ts
@@ -112,8 +114,11 @@ const PLAIN: Operation<number> = new Operation(NOP, {});
 export const nop = (options?: NopOptions): Operation<number> => (options === undefined ? PLAIN : new Operation(NOP, options));
 
 /**
- * Does nothing with an SQE of 128 bytes: `IORING_OP_NOP128` on a ring opened with `sqe: "mixed"` (6.19), `IORING_OP_NOP` on one with
- * `sqe: 128` (5.19). As {@link nop} otherwise; refused before submission on a ring whose SQEs have 64 bytes.
+ * Does nothing with an SQE of 128 bytes: `IORING_OP_NOP128` on a ring opened with `sqe: "mixed"`, since 6.19, `IORING_OP_NOP` on one with
+ * `sqe: 128`, since 5.19. No system call does it. Resolves to 0, or to what `result` says.
+ *
+ * Errors: as {@link nop}; a TypeError before submission on a ring whose SQEs have 64 bytes. In a link it fails when its result is
+ * negative. No memory is used.
  *
  * @example
  * ```ts

@@ -91,7 +91,8 @@ export const openat2 = (options: Openat2Options): Operation<number> => new Opera
 
 /**
  * Opens a file into a slot of the ring's file table: `IORING_OP_OPENAT2` with a direct descriptor, since 5.15. As {@link openat2};
- * resolves to the {@link FixedFile}. Needs `fixedFiles` on the ring. Errors: also ENXIO, ENFILE (no table, or no room in it).
+ * resolves to the {@link FixedFile}. Needs `fixedFiles` on the ring. Errors: also ENXIO, ENFILE (no table, or no room in it). An error
+ * severs a soft link. The path is copied at submission.
  *
  * @example
  * ```ts

@@ -100,7 +100,8 @@ export const pipe = (options: PipeOptions = {}): Operation<PipeEnds<Fd>> => new 
 
 /**
  * Makes a pipe in two slots of the ring's file table: `IORING_OP_PIPE` with direct descriptors, since 6.16. As {@link pipe}; resolves to
- * both {@link FixedFile}s. Needs `fixedFiles` on the ring. Errors: also ENXIO, ENFILE (no table, or no room in it), EINVAL (slots outside).
+ * both {@link FixedFile}s. Needs `fixedFiles` on the ring. Errors: also ENXIO, ENFILE (no table, or no room in it), EINVAL (slots
+ * outside). An error severs a soft link. The result's memory is the operation's own.
  *
  * @example
  * ```ts

@@ -137,8 +137,9 @@ export const POLL_UPDATE = declare({
 export const poll = (options: PollOptions): Operation<number> => new Operation(POLL_ADD, options);
 
 /**
- * Tells each time that a file becomes ready: `IORING_OP_POLL_ADD` with POLL_ADD_MULTI, since 5.13. `ring.run` of it is an async
- * iterable of the events that were set. It tells changes, not states: read until there is nothing left before the next step.
+ * Tells each time that a file becomes ready: `IORING_OP_POLL_ADD` with POLL_ADD_MULTI, since 5.13. `ring.run` of it is an async iterable
+ * of the events that were set. It tells changes, not states: read until there is nothing left before the next step. As `poll(2)` in a
+ * loop.
  *
  * Errors: EBADF; ECANCELED. No memory is used. It may not be combined with CQE_SKIP, nor stand in a link.
  *

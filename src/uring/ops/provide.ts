@@ -1,7 +1,7 @@
-import type { Arena } from "../../ffi/index.ts";
+import { Arena } from "../../ffi/index.ts";
 import { IORING_OP_PROVIDE_BUFFERS, IORING_OP_REMOVE_BUFFERS } from "../abi.ts";
 import { count, declare, Operation } from "../operation.ts";
-import { checkInteger } from "../options.ts";
+import { checkInteger, show } from "../options.ts";
 
 /** Options of {@link provideBuffers}. */
 export interface ProvideBuffersOptions {
@@ -37,11 +37,12 @@ export const PROVIDE_BUFFERS = declare({
     this.prep(IORING_OP_PROVIDE_BUFFERS, slot, buffers, first, address, length, 0, group, 0, 0);
   },
   lower(o: ProvideBuffersOptions, l) {
+    if (!(o.memory instanceof Arena)) throw new TypeError(`${l.name}: memory is ${show(o.memory)}; it must be an Arena`);
     const size = checkInteger(l.name, "size", o.size, 1, 0x7fff_ffff);
     const most = Math.min(MOST, Math.floor(o.memory.length / size));
-    const buffers = checkInteger(l.name, "buffers", o.buffers ?? most, 1, most, "as many as the memory holds");
+    const buffers = checkInteger(l.name, "buffers", o.buffers === undefined ? most : o.buffers, 1, most, "as many as the memory holds");
     l.pin(o.memory);
-    const first = checkInteger(l.name, "first", o.first ?? 0, 0, MOST + 1 - buffers);
+    const first = checkInteger(l.name, "first", o.first === undefined ? 0 : o.first, 0, MOST + 1 - buffers);
     return [o.memory.address, size, buffers, checkInteger(l.name, "group", o.group, 0, MOST), first];
   },
   result: count,
@@ -66,10 +67,11 @@ export const REMOVE_BUFFERS = declare({
 
 /**
  * Gives buffers to a group of the older kind: `IORING_OP_PROVIDE_BUFFERS`, since 5.7. Resolves to 0. Each buffer serves once; then it is
- * provided again. For operations of the raw layer with `IOSQE_BUFFER_SELECT`; `ring.bufferGroup` is the newer and faster kind.
+ * provided again. For operations of the raw layer with `IOSQE_BUFFER_SELECT`; `ring.bufferGroup` is the newer and faster kind. No system
+ * call does it.
  *
- * Errors: EEXIST or EINVAL (the number is a BufferGroup's), ENOMEM, EOVERFLOW (numbers beyond 65535). An error severs a soft link. The memory
- * must live until its buffers were used or removed.
+ * Errors: EEXIST or EINVAL (the number is a BufferGroup's), ENOMEM, EOVERFLOW (numbers beyond 65535). An error severs a soft link. The
+ * memory must live until its buffers were used or removed.
  *
  * @example
  * ```ts
@@ -84,7 +86,8 @@ export const REMOVE_BUFFERS = declare({
 export const provideBuffers = (options: ProvideBuffersOptions): Operation<number> => new Operation(PROVIDE_BUFFERS, options);
 
 /**
- * Takes buffers back from a group of the older kind: `IORING_OP_REMOVE_BUFFERS`, since 5.7. Resolves to how many there were.
+ * Takes buffers back from a group of the older kind: `IORING_OP_REMOVE_BUFFERS`, since 5.7. Resolves to how many there were. No system
+ * call does it.
  *
  * Errors: ENOENT (no such group), EINVAL (a BufferGroup's number). An error severs a soft link. No memory is used.
  *

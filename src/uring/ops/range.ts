@@ -1,4 +1,4 @@
-import { addressOf, type Memory, PAGE_SIZE } from "../../ffi/index.ts";
+import { type Memory, PAGE_SIZE } from "../../ffi/index.ts";
 import { IORING_OP_FADVISE, IORING_OP_FTRUNCATE, IORING_OP_MADVISE, IORING_OP_SYNC_FILE_RANGE } from "../abi.ts";
 import type { Fd, FixedFile } from "../handles.ts";
 import { count, declare, Operation } from "../operation.ts";
@@ -56,7 +56,7 @@ export const SYNC_FILE_RANGE = declare({
   lower: (o: SyncFileRangeOptions, l) => [
     l.file(o.fd),
     l.word("length", o.length),
-    l.bytes("offset", o.offset ?? 0),
+    l.bytes("offset", o.offset === undefined ? 0 : o.offset),
     l.word("flags", o.flags, SYNC_ALL),
   ],
   result: count,
@@ -75,9 +75,9 @@ export const FADVISE = declare({
   },
   lower: (o: FadviseOptions, l) => [
     l.file(o.fd),
-    l.bytes("offset", o.offset ?? 0),
-    l.bytes("length", o.length ?? 0),
-    l.word("advice", o.advice),
+    l.bytes("offset", o.offset === undefined ? 0 : o.offset),
+    l.bytes("length", o.length === undefined ? 0 : o.length),
+    l.needed("advice", o.advice),
   ],
   result: count,
 });
@@ -94,11 +94,12 @@ export const MADVISE = declare({
     this.prep(IORING_OP_MADVISE, slot, -1, long ? length : 0, address, long ? 0 : length, advice, 0, 0, 0);
   },
   lower(o: MadviseOptions, l) {
+    const address = l.data("memory", o.memory);
     const { byteLength } = o.memory;
     // The kernel rounds the length up: MADV_DONTNEED would empty a neighbour's memory.
-    if (addressOf(o.memory) % PAGE_SIZE !== 0 || byteLength % PAGE_SIZE !== 0)
+    if (address % PAGE_SIZE !== 0 || byteLength % PAGE_SIZE !== 0)
       throw new RangeError(`madvise: memory of ${byteLength} bytes is not made of whole pages; use the bytes of an Arena`);
-    return [l.memory(o.memory), byteLength, l.word("advice", o.advice)];
+    return [address, byteLength, l.needed("advice", o.advice)];
   },
   result: count,
 });

@@ -3,7 +3,6 @@ import type { BufferGroup, Chunk, HeldChunk } from "../buffer-group.ts";
 import type { Fd, FixedFile } from "../handles.ts";
 import { declare, MultishotOperation, Operation } from "../operation.ts";
 import { lowerShared, SHARED, type TransferOptions } from "./rw.ts";
-import { fileOffset } from "./vectors.ts";
 
 /** Options of {@link readProvided}. */
 export interface ReadProvidedOptions extends TransferOptions {
@@ -25,7 +24,7 @@ export const READ_PROVIDED = declare({
     this.setFlags(IOSQE_BUFFER_SELECT);
   },
   lower(o: ReadProvidedOptions, l) {
-    return [l.file(o.fd), l.group(o.group), l.word("length", o.length), fileOffset(o.offset), lowerShared(o, l)];
+    return [l.file(o.fd), l.group(o.group), l.word("length", o.length), l.offset("offset", o.offset), lowerShared(o, l)];
   },
   result: (result: number, flags: number, o: ReadProvidedOptions): HeldChunk => o.group.take(result, flags),
   discard: (result, flags, o) => o.group.giveBack(result, flags),

@@ -104,8 +104,11 @@ export const READV_FIXED = declare({
 export const read = (options: ReadOptions): Operation<number> => new Operation(READ, options);
 
 /**
- * Reads into a fixed buffer: `IORING_OP_READ_FIXED`, since 5.1. As {@link read}, without mapping the pages each time.
- * Errors: also EFAULT when the slot is empty, the range too long, or the kernel buffer is a source. See {@link Ring.fixedBuffer}.
+ * Reads into a fixed buffer: `IORING_OP_READ_FIXED`, since 5.1. As {@link read}, without mapping the pages each time; resolves to the
+ * bytes read. The buffer's memory belongs to the ring: see {@link Ring.fixedBuffer}.
+ *
+ * Errors: as {@link read}; EFAULT when the slot is empty, the range too long, or the kernel buffer is a source. In a soft link anything
+ * but the whole length severs the chain.
  *
  * @example
  * ```ts
@@ -122,7 +125,10 @@ export const read = (options: ReadOptions): Operation<number> => new Operation(R
 export const readFixed = (options: ReadFixedOptions): Operation<number> => new Operation(READ_FIXED, options);
 
 /**
- * Reads into several buffers: `IORING_OP_READV`, since 5.1; as `preadv2(2)`. As {@link read}; the buffers are pinned until the CQE.
+ * Reads into several buffers: `IORING_OP_READV`, since 5.1; as `preadv2(2)`. Resolves to the bytes read.
+ *
+ * Errors: as {@link read}. In a soft link anything but the whole length severs the chain. The buffers are pinned until the CQE; the list
+ * of them is copied at submission.
  *
  * @example
  * ```ts
@@ -139,7 +145,10 @@ export const readFixed = (options: ReadFixedOptions): Operation<number> => new O
 export const readv = (options: ReadvOptions): Operation<number> => new Operation(READV, options);
 
 /**
- * Reads into parts of one fixed buffer: `IORING_OP_READV_FIXED`, since 6.15. As {@link readFixed}.
+ * Reads into parts of one fixed buffer: `IORING_OP_READV_FIXED`, since 6.15; as `preadv2(2)`. Resolves to the bytes read. The buffer's
+ * memory belongs to the ring.
+ *
+ * Errors: as {@link readFixed}. In a soft link anything but the whole length severs the chain.
  *
  * @example
  * ```ts

@@ -53,9 +53,9 @@ function rest(o: RecvMultishotOptions, received: number): RecvMultishotOptions |
 }
 
 /**
- * Receives again and again into a buffer group: `IORING_OP_RECV` with RECV_MULTISHOT, since 6.0. `ring.run` of it is an async
- * iterable of {@link Chunk}, with `bundle` of {@link Bundle}; it ends with the stream, or with `total`. While the group has no buffer
- * left it pauses, and data waits in the socket.
+ * Receives again and again into a buffer group, as `recv(2)` in a loop: `IORING_OP_RECV` with RECV_MULTISHOT, since 6.0. `ring.run` of
+ * it is an async iterable of {@link Chunk}, with `bundle` of {@link Bundle}; it ends with the stream, or with `total`. While the group
+ * has no buffer left it pauses, and data waits in the socket.
  *
  * On a datagram socket an empty datagram looks like the end of a stream, and ends it: use recvmsgMultishot there.
  *

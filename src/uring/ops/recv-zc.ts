@@ -47,7 +47,7 @@ export const RECV_ZC = declare({
     needLargeCqes(l);
     flagged("pollFirst", o.pollFirst, "IORING_RECVSEND_POLL_FIRST", l);
     const total = o.total === undefined ? 0 : checkInteger(l.name, "total", o.total, 1, 0x7fff_ffff);
-    return [l.file(o.fd), l.word("queue", o.queue), total];
+    return [l.file(o.fd), l.needed("queue", o.queue), total];
   },
   result(length: number, _flags, _o: RecvZcOptions, l): ZeroCopyRange {
     const [low, high] = largeCqe(l);
@@ -65,11 +65,26 @@ export const RECV_ZC = declare({
 });
 
 /**
- * Receives into memory that the network card fills itself: `IORING_OP_RECV_ZC`, since 6.15. `ring.run` of it is an async iterable of
- * {@link ZeroCopyRange}; it ends with the stream, or with `total`. The ring needs CQEs of 32 bytes and a receive queue that is
- * registered with it, the card header splitting and flow steering. Ranges are given back through the queue's refill ring.
+ * Receives into memory that the network card fills itself: `IORING_OP_RECV_ZC`, since 6.15; as `recv(2)` without its copy. `ring.run` of
+ * it is an async iterable of {@link ZeroCopyRange}; it ends with the stream, or with `total`. The ring needs CQEs of 32 bytes and a
+ * receive queue that is registered with it, the card header splitting and flow steering. Ranges are given back through the queue's
+ * refill ring.
  *
  * Errors: EINVAL (no such queue), ENOTSOCK, EPROTONOSUPPORT (not TCP), EOPNOTSUPP. The queue's memory must outlive the iteration. It
  * cannot stand in a link.
+ *
+ * @example
+ * ```ts
+ * import { recvZc, Ring } from "uring-ublk";
+ * import { sys } from "uring-ublk/ffi";
+ * await using ring = await Ring.open({ entries: 8, cqe: 32 });
+ * const [near, far] = sys.socketpair(1, 1);
+ * try {
+ *   for await (const { area, offset, length } of ring.run(recvZc({ fd: near, queue: 0 }))) console.log(area, offset, length);
+ * } catch (error) {
+ *   console.log(error instanceof Error); // true, for no queue was registered
+ * }
+ * for (const fd of [near, far]) sys.close(fd);
+ * ```
  */
 export const recvZc = (options: RecvZcOptions): MultishotOperation<ZeroCopyRange> => new MultishotOperation(RECV_ZC, options);

@@ -1,11 +1,11 @@
 import { high32, type Memory } from "../../ffi/index.ts";
 import { IO_INTEGRITY_CHK_APPTAG, IO_INTEGRITY_CHK_GUARD, IO_INTEGRITY_CHK_REFTAG } from "../file-constants.ts";
-import type { Fd, FixedFile } from "../handles.ts";
+import type { Direction, Fd, FixedBuffer, FixedFile } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
-import { checkChoice, checkInteger, checkKnown } from "../options.ts";
+import { checkChoice, checkInteger, checkKnown, show } from "../options.ts";
 import { io_uring_attr_pi } from "../structs.ts";
 import { SQE_ADDR3, SQE_ATTR_MASK, SQE_FILE_INDEX } from "../submission.ts";
-import { fileOffset, oneIndex, rangesOf, vectorsOf } from "./vectors.ts";
+import { fixedVectorsOf, vectorsOf } from "./vectors.ts";
 
 /**
  * Protection information (T10 DIF/DIX) that goes with the data of a read or write (`IORING_RW_ATTR_FLAG_PI`, 6.14). The file must be
@@ -52,38 +52,32 @@ export const READ_MANY = ["buffers", ...SHARED] as const;
 export const WRITE_ONE = ["buffer", ...WRITES] as const;
 export const WRITE_MANY = ["buffers", ...WRITES] as const;
 
-/** A fixed buffer, whichever way its data flows: the directions are checked by the options' types. */
-export interface Range {
-  readonly index: number;
-  readonly address: number;
-  readonly length: number;
-}
-
 /** fd, address, length, offset, flags: the arguments of `read` and `write`. */
 export function lowerOne(o: WriteTransferOptions & { buffer: Memory }, l: Lowering): [number, number, number, number, number] {
-  return [l.file(o.fd), l.memory(o.buffer), o.buffer.byteLength, fileOffset(o.offset), lowerShared(o, l)];
+  return [l.file(o.fd), l.data("buffer", o.buffer), o.buffer.byteLength, l.offset("offset", o.offset), lowerShared(o, l)];
 }
 
 /** fd, address, length, offset, index, flags: the arguments of `readFixed` and `writeFixed`. */
-export function lowerFixed(o: WriteTransferOptions & { buffer: Range }, l: Lowering): [number, number, number, number, number, number] {
-  const { buffer } = o;
-  l.pin(buffer);
-  return [l.file(o.fd), buffer.address, buffer.length, fileOffset(o.offset), buffer.index, lowerShared(o, l)];
+export function lowerFixed(
+  o: WriteTransferOptions & { buffer: FixedBuffer<Direction> },
+  l: Lowering,
+): [number, number, number, number, number, number] {
+  const buffer = l.fixed("buffer", o.buffer);
+  return [l.file(o.fd), buffer.address, buffer.length, l.offset("offset", o.offset), buffer.index, lowerShared(o, l)];
 }
 
 /** fd, iovecs, their number, offset, flags: the arguments of `readv` and `writev`. */
 export function lowerMany(o: WriteTransferOptions & { buffers: readonly Memory[] }, l: Lowering): [number, number, number, number, number] {
-  return [l.file(o.fd), vectorsOf(o.buffers, l), o.buffers.length, fileOffset(o.offset), lowerShared(o, l)];
+  return [l.file(o.fd), vectorsOf(o.buffers, l), o.buffers.length, l.offset("offset", o.offset), lowerShared(o, l)];
 }
 
 /** fd, iovecs, their number, offset, index, flags: the arguments of `readvFixed` and `writevFixed`. */
 export function lowerManyFixed(
-  o: WriteTransferOptions & { buffers: readonly Range[] },
+  o: WriteTransferOptions & { buffers: readonly FixedBuffer<Direction>[] },
   l: Lowering,
 ): [number, number, number, number, number, number] {
-  const index = oneIndex(o.buffers);
-  for (const buffer of o.buffers) l.pin(buffer);
-  return [l.file(o.fd), rangesOf(o.buffers, l), o.buffers.length, fileOffset(o.offset), index, lowerShared(o, l)];
+  const [vectors, index] = fixedVectorsOf(o.buffers, l);
+  return [l.file(o.fd), vectors, o.buffers.length, l.offset("offset", o.offset), index, lowerShared(o, l)];
 }
 
 /** Lowers what every transfer may carry besides its data; answers the `RWF_*` flags. */
@@ -101,16 +95,18 @@ function protect(o: ProtectionInformation, l: Lowering): void {
   const what = `${l.name}: protection`;
   checkKnown(what, o, ["buffer", "appTag", "seed", "check"]);
   let flags = 0;
+  if (o.check !== undefined && !Array.isArray(o.check))
+    throw new TypeError(`${what}: check is ${show(o.check)}; it must be an array of names`);
   for (const name of o.check ?? []) {
     const names = Object.keys(CHECKS) as (keyof typeof CHECKS)[];
     flags |= CHECKS[checkChoice(what, "check", name, names)];
   }
   const attribute = io_uring_attr_pi.build({
     flags,
-    app_tag: checkInteger(what, "appTag", o.appTag ?? 0, 0, 0xffff),
+    app_tag: checkInteger(what, "appTag", o.appTag === undefined ? 0 : o.appTag, 0, 0xffff),
+    addr: l.data("protection's buffer", o.buffer),
     len: o.buffer.byteLength,
-    addr: l.memory(o.buffer),
-    seed: checkInteger(what, "seed", o.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
+    seed: checkInteger(what, "seed", o.seed === undefined ? 0 : o.seed, 0, Number.MAX_SAFE_INTEGER),
   });
   const address = l.memory(attribute);
   l.set(SQE_ADDR3, address);

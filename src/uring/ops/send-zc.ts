@@ -116,13 +116,13 @@ export const SEND_ZC_BUFFERS = declare({
 export type AnySendZc = SendZcOptions | SendZcBuffersOptions;
 
 /**
- * Sends without copying: `IORING_OP_SEND_ZC`, since 6.0; as `send(2)` or `sendto(2)` with MSG_ZEROCOPY and MSG_NOSIGNAL. Resolves on
- * the result; its `released` promise on the notification, until which the buffer stays pinned and must not change. With
- * `reportUsage`, `released` tells whether the kernel had to copy: over loopback it always does.
+ * Sends without copying: `IORING_OP_SEND_ZC`, since 6.0; as `send(2)` or `sendto(2)` with MSG_ZEROCOPY and MSG_NOSIGNAL. Resolves to its
+ * `bytes` on the result; its promise `released` resolves on the notification, until which the buffer stays pinned and must not change.
+ * With `reportUsage`, `released` tells whether the kernel had to copy: over loopback it always does.
  *
  * Aborted after a part was sent, it resolves all the same, to that part. Errors: EPIPE, ECONNRESET, ENOMEM, EOPNOTSUPP (unix sockets
- * cannot). It pays for large messages over a real network card only. In a link only an error severs, with MSG_WAITALL everything
- * short of the whole length; `CQE_SKIP_SUCCESS` is refused by the kernel and not offered.
+ * cannot). It pays for large messages over a real network card only. In a link only an error severs, with MSG_WAITALL everything short of
+ * the whole length; `CQE_SKIP_SUCCESS` is refused by the kernel and not offered.
  *
  * @example
  * ```ts

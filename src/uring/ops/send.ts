@@ -153,11 +153,11 @@ export const SEND_BUNDLE = declare({
 });
 
 /**
- * Sends all that a {@link SendGroup} holds, many buffers at once: `IORING_OP_SEND` with RECVSEND_BUNDLE, since 6.10. `ring.run` of it
- * is an async iterable of the bytes sent; it ends when the group is empty. What is pushed meanwhile goes out as well.
+ * Sends all that a {@link SendGroup} holds, many buffers at once: `IORING_OP_SEND` with RECVSEND_BUNDLE, since 6.10. `ring.run` of it is
+ * an async iterable of the bytes sent; it ends when the group is empty. What is pushed meanwhile goes out as well.
  *
- * Errors: as {@link send}; ENOBUFS (the group was empty from the start). When a connection breaks in the middle of a buffer, that
- * buffer counts as sent. In a link everything short of the whole length severs.
+ * Errors: as {@link send}; ENOBUFS (the group was empty from the start). When a connection breaks in the middle of a buffer, that buffer
+ * counts as sent. In a link everything short of the whole length severs. The group's memory must outlive the iteration.
  *
  * @example
  * ```ts

@@ -9,7 +9,7 @@ import { MSG_NOSIGNAL } from "../socket-constants.ts";
 import { msghdr } from "../structs.ts";
 import { destination, TRANSFER, type TransferBase, transfer } from "./message-options.ts";
 import { type ReportedSend, sentBytes, usage, type ZeroCopyBase, type ZeroCopySend, zeroCopy } from "./send-zc.ts";
-import { IOV_MAX, oneIndex, rangesOf, vectorsOf } from "./vectors.ts";
+import { fixedVectorsOf, vectorsOf } from "./vectors.ts";
 
 /** What goes with the data of a whole message. */
 export interface MessageParts {
@@ -86,15 +86,12 @@ export const sendmsg = (options: SendmsgOptions): Operation<number> => new Opera
 
 /** The vectors of memory, or of parts of one fixed buffer: their address, and the buffer's index. */
 function gathered(buffers: readonly Memory[] | readonly FixedSource[], l: Lowering): [address: number, index: number] {
-  if (!(buffers[0] instanceof FixedBuffer)) return [vectorsOf(buffers as readonly Memory[], l), 0];
+  if (!(buffers?.[0] instanceof FixedBuffer)) return [vectorsOf(buffers as readonly Memory[], l), 0];
   const parts = buffers as readonly FixedSource[];
   if (!parts.every((part) => part instanceof FixedBuffer))
     throw new TypeError(`${l.name}: buffers mixes fixed buffers and memory; use one kind`);
-  if (parts.length > IOV_MAX) throw new RangeError(`${l.name}: buffers has ${parts.length} entries; it must have 1 to ${IOV_MAX}`);
-  const index = oneIndex(parts);
-  for (const part of parts) l.pin(part);
   l.ioprio |= IORING_RECVSEND_FIXED_BUF;
-  return [rangesOf(parts, l), index];
+  return fixedVectorsOf(parts, l);
 }
 
 export const SENDMSG_ZC = declare({
@@ -119,8 +116,8 @@ export const SENDMSG_ZC = declare({
 
 /**
  * Sends a message of several buffers without copying: `IORING_OP_SENDMSG_ZC`, since 6.1; as `sendmsg(2)` with MSG_ZEROCOPY and
- * MSG_NOSIGNAL. Resolves on the result; `released` on the notification, until which the buffers must not change, and tells with
- * `reportUsage` whether the kernel had to copy.
+ * MSG_NOSIGNAL. Resolves to its `bytes` on the result; its promise `released` resolves on the notification, until which the buffers stay
+ * pinned and must not change, and tells with `reportUsage` whether the kernel had to copy.
  *
  * Errors: as {@link sendZc}. In a link only an error severs, with MSG_WAITALL everything short of the whole length.
  *

@@ -55,10 +55,10 @@ export const SIOCINQ = queueSize("siocinq", "SOCKET_URING_OP_SIOCINQ");
 export const SIOCOUTQ = queueSize("siocoutq", "SOCKET_URING_OP_SIOCOUTQ");
 
 /**
- * How many bytes wait to be received: `IORING_OP_URING_CMD` with SOCKET_URING_OP_SIOCINQ, since 6.5; as `ioctl(2)` with SIOCINQ. For
- * UDP the size of the next datagram.
+ * How many bytes wait to be received: `IORING_OP_URING_CMD` with SOCKET_URING_OP_SIOCINQ, since 6.5; as `ioctl(2)` with SIOCINQ. For UDP
+ * the size of the next datagram. Resolves to their number.
  *
- * Errors: EOPNOTSUPP (unix sockets), EINVAL (it listens). An error severs a link.
+ * Errors: EOPNOTSUPP (unix sockets), EINVAL (it listens). An error severs a link. No memory is used.
  *
  * @example
  * ```ts
@@ -76,9 +76,9 @@ export const siocinq = (options: SocketCommandOptions): Operation<number> => new
 
 /**
  * How many bytes wait to leave, or for TCP to be acknowledged: `IORING_OP_URING_CMD` with SOCKET_URING_OP_SIOCOUTQ, since 6.5; as
- * `ioctl(2)` with SIOCOUTQ.
+ * `ioctl(2)` with SIOCOUTQ. Resolves to their number.
  *
- * Errors: EOPNOTSUPP (unix sockets), EINVAL (it listens). An error severs a link.
+ * Errors: EOPNOTSUPP (unix sockets), EINVAL (it listens). An error severs a link. No memory is used.
  *
  * @example
  * ```ts
@@ -132,7 +132,7 @@ export const GETSOCKOPT = declare({
   raw: cmdSock,
   lower(o: GetsockoptOptions, l) {
     if (typeof o.value === "number") throw new TypeError("getsockopt: value is a number; it must be memory to fill");
-    return [l.file(o.fd), abi.SOCKET_URING_OP_GETSOCKOPT, l.word("level", o.level), l.word("name", o.name), ...optionValue(o.value, l)];
+    return [l.file(o.fd), abi.SOCKET_URING_OP_GETSOCKOPT, l.needed("level", o.level), l.needed("name", o.name), ...optionValue(o.value, l)];
   },
   result: count,
 });
@@ -150,8 +150,8 @@ export const SETSOCKOPT = declare({
   lower: (o: SetsockoptOptions, l) => [
     l.file(o.fd),
     abi.SOCKET_URING_OP_SETSOCKOPT,
-    l.word("level", o.level),
-    l.word("name", o.name),
+    l.needed("level", o.level),
+    l.needed("name", o.name),
     ...optionValue(o.value, l),
   ],
   result: count,

@@ -3,7 +3,6 @@ import { SPLICE_F_FD_IN_FIXED } from "../file-constants.ts";
 import { type Fd, FixedFile } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
 import { count, declare, Operation } from "../operation.ts";
-import { fileOffset } from "./vectors.ts";
 
 /** Options of {@link tee}. */
 export interface TeeOptions {
@@ -46,7 +45,14 @@ export const SPLICE = declare({
   },
   lower(o: SpliceOptions, l) {
     const [fdIn, flags] = input(o.fdIn, o.flags, l);
-    return [fdIn, fileOffset(o.offsetIn), l.file(o.fdOut), fileOffset(o.offsetOut), l.word("length", o.length), flags];
+    return [
+      fdIn,
+      l.offset("offsetIn", o.offsetIn),
+      l.file(o.fdOut, "fdOut"),
+      l.offset("offsetOut", o.offsetOut),
+      l.needed("length", o.length),
+      flags,
+    ];
   },
   result: count,
 });
@@ -63,7 +69,7 @@ export const TEE = declare({
   },
   lower(o: TeeOptions, l) {
     const [fdIn, flags] = input(o.fdIn, o.flags, l);
-    return [fdIn, l.file(o.fdOut), l.word("length", o.length), flags];
+    return [fdIn, l.file(o.fdOut, "fdOut"), l.needed("length", o.length), flags];
   },
   result: count,
 });

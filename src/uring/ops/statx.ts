@@ -31,7 +31,7 @@ export const STATX = declare({
     if (o.path === undefined && o.dirfd === undefined) throw new TypeError("statx: give it a path, or an open file as dirfd");
     return [
       l.directory("dirfd", o.dirfd),
-      l.text("path", o.path ?? ""),
+      l.text("path", o.path === undefined ? "" : o.path),
       l.word("flags", o.flags) | (o.path === undefined ? AT_EMPTY_PATH : 0),
       l.word("mask", o.mask, STATX_BASIC_STATS | STATX_BTIME),
       l.allocate(statx_struct.size),

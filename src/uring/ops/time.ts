@@ -1,7 +1,7 @@
 import { addressOf } from "../../ffi/index.ts";
 import { IORING_TIMEOUT_ABS, IORING_TIMEOUT_BOOTTIME, IORING_TIMEOUT_IMMEDIATE_ARG, IORING_TIMEOUT_REALTIME } from "../abi.ts";
 import type { Lowering } from "../lowering.ts";
-import { checkBoolean, checkChoice } from "../options.ts";
+import { checkBoolean, checkChoice, show } from "../options.ts";
 import { io_timespec } from "../structs.ts";
 
 /** Which clock a timer follows: `"boottime"` counts the time that the machine slept, `"realtime"` is the time of day. */
@@ -26,7 +26,7 @@ export interface TimeOptions {
  */
 export function timeOf(what: string, { ms, absolute, clock }: TimeOptions, l: Lowering): [argument: number, flags: number] {
   if (typeof ms !== "number" || !(ms >= 0) || ms > Number.MAX_SAFE_INTEGER)
-    throw new RangeError(`${what}: ms is ${String(ms)}; it must be a number of milliseconds of at least 0`);
+    throw new RangeError(`${what}: ms is ${show(ms)}; it must be a number of milliseconds of at least 0`);
   if (absolute !== undefined) checkBoolean(what, "absolute", absolute);
   if (clock !== undefined) checkChoice(what, "clock", clock, ["monotonic", "boottime", "realtime"]);
   const flags = (absolute ? IORING_TIMEOUT_ABS : 0) | (clock === undefined ? 0 : CLOCK_FLAGS[clock]);

@@ -173,7 +173,7 @@ export const LINK_TIMEOUT = declare({
 });
 
 /**
- * A timer: `IORING_OP_TIMEOUT`, since 5.4. Resolves to `"elapsed"`, or to `"completions"` when the count came first.
+ * A timer: `IORING_OP_TIMEOUT`, since 5.4; as a timerfd. Resolves to `"elapsed"`, or to `"completions"` when the count came first.
  *
  * Errors: ECANCELED (aborted, {@link cancel}, {@link timeoutRemove}); EINVAL (a clock or flag that the kernel does not have). In a
  * kernel link its -ETIME counts as a failure and severs, unless `etimeSuccess`. It holds no memory of the caller. Precision is the
@@ -190,7 +190,7 @@ export const LINK_TIMEOUT = declare({
 export const timeout = (options: TimeoutOptions): Operation<"elapsed" | "completions"> => new Operation(TIMEOUT, options);
 
 /**
- * A timer that ticks: `IORING_OP_TIMEOUT` with TIMEOUT_MULTISHOT, since 6.4. `ring.run` of it is an async iterable that yields
+ * A timer that ticks, as a timerfd: `IORING_OP_TIMEOUT` with TIMEOUT_MULTISHOT, since 6.4. `ring.run` of it is an async iterable, yielding
  * `"elapsed"` at each tick, `count` times or until the loop is left. Ticks that nobody has waited for are given out one after the other.
  *
  * Errors: as {@link timeout}. No memory of the caller is held. It may not stand in a link.

@@ -1,3 +1,4 @@
+import { isDetached } from "../../ffi/index.ts";
 import {
   IORING_OP_URING_CMD,
   IORING_OP_URING_CMD128,
@@ -6,9 +7,10 @@ import {
   IOSQE_BUFFER_SELECT,
 } from "../abi.ts";
 import type { BufferGroup, Chunk } from "../buffer-group.ts";
-import { type Direction, type Fd, FixedBuffer, type FixedFile } from "../handles.ts";
+import type { Direction, Fd, FixedBuffer, FixedFile } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
 import { count, declare, MultishotOperation, Operation } from "../operation.ts";
+import { show } from "../options.ts";
 
 /** Options of {@link uringCmd} and {@link uringCmd128}. */
 export interface UringCmdOptions {
@@ -34,17 +36,28 @@ export interface UringCmdMultishotOptions extends Omit<UringCmdOptions, "buffer"
 
 type Fixed = [flags: number, bufferIndex: number];
 
-function fixed(what: string, buffer: FixedBuffer<Direction> | undefined, l: Lowering): Fixed {
+function fixed(buffer: FixedBuffer<Direction> | undefined, l: Lowering): Fixed {
   if (buffer === undefined) return [0, 0];
-  if (!(buffer instanceof FixedBuffer)) throw new TypeError(`${what}: buffer must be a FixedBuffer`);
+  const { index } = l.fixed("buffer", buffer);
   l.needs("IORING_URING_CMD_FIXED");
-  return [IORING_URING_CMD_FIXED, buffer.index];
+  return [IORING_URING_CMD_FIXED, index];
 }
 
-function words(payload: Uint8Array | undefined, most: number): Int32Array {
+/** What all commands share: the descriptor, the command and the address; pins what the command points to. */
+function command(o: Omit<UringCmdOptions, "buffer">, l: Lowering): [fd: number, cmdOp: number, address: number] {
+  if (o.pins !== undefined && !(Array.isArray(o.pins) && o.pins.every((pin) => ArrayBuffer.isView(pin))))
+    throw new TypeError(`${l.name}: pins is ${show(o.pins)}; it must be an array of typed arrays`);
+  for (const pin of o.pins ?? []) l.pin(pin);
+  return [l.file(o.fd), l.needed("cmdOp", o.cmdOp), o.address === undefined ? 0 : l.bytes("address", o.address)];
+}
+
+function words(payload: Uint8Array | undefined, most: number, l: Lowering): Int32Array {
   const bytes = new Uint8Array(new ArrayBuffer(most));
   if (payload !== undefined) {
-    if (payload.byteLength > most) throw new RangeError(`payload is ${payload.byteLength} bytes; this command carries at most ${most}`);
+    if (!(payload instanceof Uint8Array)) throw new TypeError(`${l.name}: payload is ${show(payload)}; it must be a Uint8Array`);
+    if (isDetached(payload)) throw new TypeError(`${l.name}: payload is detached: its memory was transferred away`);
+    if (payload.byteLength > most)
+      throw new RangeError(`${l.name}: payload is ${payload.byteLength} bytes; this command carries at most ${most}`);
     bytes.set(payload);
   }
   return new Int32Array(bytes.buffer);
@@ -78,10 +91,10 @@ export const URING_CMD = declare({
     this.setWord(15, word3);
   },
   lower(o: UringCmdOptions, l) {
-    for (const pin of o.pins ?? []) l.pin(pin);
-    const [a, b, c, d] = words(o.payload, 16);
-    const [flags, index] = fixed("uringCmd", o.buffer, l);
-    return [l.file(o.fd), o.cmdOp, o.address ?? 0, a, b, c, d, flags, index];
+    const [fd, cmdOp, address] = command(o, l);
+    const [a, b, c, d] = words(o.payload, 16, l);
+    const [flags, index] = fixed(o.buffer, l);
+    return [fd, cmdOp, address, a, b, c, d, flags, index];
   },
   result: count,
 });
@@ -99,9 +112,9 @@ export const URING_CMD_MULTISHOT = declare({
     this.setFlags(IOSQE_BUFFER_SELECT);
   },
   lower(o: UringCmdMultishotOptions, l) {
-    for (const pin of o.pins ?? []) l.pin(pin);
-    const [a, b, c, d] = words(o.payload, 16);
-    return [l.file(o.fd), o.cmdOp, o.address ?? 0, a, b, c, d, l.group(o.group)];
+    const [fd, cmdOp, address] = command(o, l);
+    const [a, b, c, d] = words(o.payload, 16, l);
+    return [fd, cmdOp, address, a, b, c, d, l.group(o.group)];
   },
   result: (result: number, flags: number, o: UringCmdMultishotOptions): Chunk => o.group.take(result, flags),
   discard: (result, flags, o) => o.group.giveBack(result, flags),
@@ -122,8 +135,8 @@ export const URING_CMD128 = declare({
     this.setWord(10, bufferIndex);
   },
   lower(o: UringCmdOptions, l) {
-    for (const pin of o.pins ?? []) l.pin(pin);
-    return [l.file(o.fd), o.cmdOp, o.address ?? 0, words(o.payload, 80), ...fixed("uringCmd128", o.buffer, l)];
+    const [fd, cmdOp, address] = command(o, l);
+    return [fd, cmdOp, address, words(o.payload, 80, l), ...fixed(o.buffer, l)];
   },
   result: count,
 });
@@ -152,8 +165,12 @@ export const URING_CMD128 = declare({
 export const uringCmd = (options: UringCmdOptions): Operation<number> => new Operation(URING_CMD, options);
 
 /**
- * A driver's command with up to 80 bytes of payload: `IORING_OP_URING_CMD` on a ring opened with `sqe: 128` (5.19),
- * `IORING_OP_URING_CMD128` on one with `sqe: "mixed"` (6.19). Otherwise as {@link uringCmd}.
+ * A driver's command with up to 80 bytes of payload: `IORING_OP_URING_CMD` on a ring opened with `sqe: 128`, since 5.19,
+ * `IORING_OP_URING_CMD128` on one with `sqe: "mixed"`, since 6.19. As {@link uringCmd} it is the ioctl(2) of io_uring, and resolves to
+ * what the driver answers.
+ *
+ * Errors: as {@link uringCmd}; a TypeError before submission on a ring whose SQEs have 64 bytes. In a link: a negative answer severs. The
+ * payload is copied at submission; the memory that it points to is named in `pins`.
  *
  * @example
  * ```ts
@@ -166,11 +183,11 @@ export const uringCmd = (options: UringCmdOptions): Operation<number> => new Ope
 export const uringCmd128 = (options: UringCmdOptions): Operation<number> => new Operation(URING_CMD128, options);
 
 /**
- * A driver's command that answers again and again, into a buffer group: `IORING_OP_URING_CMD` with CMD_MULTISHOT, since 6.18. `ring.run`
- * of it is an async iterable of {@link Chunk}.
+ * A driver's command that answers again and again, into a buffer group: `IORING_OP_URING_CMD` with CMD_MULTISHOT, since 6.18; the
+ * ioctl(2) of io_uring in a loop. `ring.run` of it is an async iterable of {@link Chunk}.
  *
  * Errors: EOPNOTSUPP (the driver has no such command); ENOBUFS pauses it until a buffer is given back. Not in a link. The group must
- * outlive it.
+ * outlive it. **Only for commands that the driver itself repeats**: any other that succeeds never completes, and no cancel reaches it.
  *
  * @example
  * ```ts

@@ -53,8 +53,8 @@ export const WAITID = declare({
     const type = TYPES[checkChoice("waitid", "type", o.type, Object.keys(TYPES) as WaitidType[])];
     if ((type === P_ALL) !== (o.id === undefined))
       throw new TypeError(`waitid: id ${type === P_ALL ? "does not go with" : "is missing with"} type '${o.type}'`);
-    const id = checkInteger("waitid", "id", o.id ?? 0, 0, 0x7fff_ffff);
-    return [type, id, l.allocate(siginfo.size), l.word("options", o.options), 0];
+    const id = checkInteger("waitid", "id", o.id === undefined ? 0 : o.id, 0, 0x7fff_ffff);
+    return [type, id, l.allocate(siginfo.size), l.needed("options", o.options), 0];
   },
   result(_result, _flags, _o, l): ChildStatus | undefined {
     const pid = siginfo.getSigned(l.output, "si_pid");

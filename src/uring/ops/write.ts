@@ -100,8 +100,11 @@ export const WRITEV_FIXED = declare({
 export const write = (options: WriteOptions): Operation<number> => new Operation(WRITE, options);
 
 /**
- * Writes from a fixed buffer: `IORING_OP_WRITE_FIXED`, since 5.1. As {@link write}, without mapping the pages each time.
- * Errors: also EFAULT when the slot is empty, the range too long, or the kernel buffer is a sink.
+ * Writes from a fixed buffer: `IORING_OP_WRITE_FIXED`, since 5.1. As {@link write}, without mapping the pages each time; resolves to the
+ * bytes written. The buffer's memory belongs to the ring.
+ *
+ * Errors: as {@link write}; EFAULT when the slot is empty, the range too long, or the kernel buffer is a sink. In a soft link anything
+ * but the whole length severs the chain.
  *
  * @example
  * ```ts
@@ -118,7 +121,10 @@ export const write = (options: WriteOptions): Operation<number> => new Operation
 export const writeFixed = (options: WriteFixedOptions): Operation<number> => new Operation(WRITE_FIXED, options);
 
 /**
- * Writes from several buffers: `IORING_OP_WRITEV`, since 5.1; as `pwritev2(2)`. As {@link write}; the buffers are pinned until the CQE.
+ * Writes from several buffers: `IORING_OP_WRITEV`, since 5.1; as `pwritev2(2)`. Resolves to the bytes written.
+ *
+ * Errors: as {@link write}. In a soft link anything but the whole length severs the chain. The buffers are pinned until the CQE; the list
+ * of them is copied at submission.
  *
  * @example
  * ```ts
@@ -134,7 +140,10 @@ export const writeFixed = (options: WriteFixedOptions): Operation<number> => new
 export const writev = (options: WritevOptions): Operation<number> => new Operation(WRITEV, options);
 
 /**
- * Writes from parts of one fixed buffer: `IORING_OP_WRITEV_FIXED`, since 6.15. As {@link writeFixed}.
+ * Writes from parts of one fixed buffer: `IORING_OP_WRITEV_FIXED`, since 6.15; as `pwritev2(2)`. Resolves to the bytes written. The
+ * buffer's memory belongs to the ring.
+ *
+ * Errors: as {@link writeFixed}. In a soft link anything but the whole length severs the chain.
  *
  * @example
  * ```ts

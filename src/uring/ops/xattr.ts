@@ -51,7 +51,7 @@ export const GETXATTR = declare({
   raw(slot: number, name: number, value: number, path: number, length: number) {
     this.prep(IORING_OP_GETXATTR, slot, 0, value, name, length, 0, 0, 0, path);
   },
-  lower: (o: GetxattrOptions, l) => [l.text("name", o.name), l.memory(o.buffer), l.text("path", o.path), o.buffer.byteLength],
+  lower: (o: GetxattrOptions, l) => [l.text("name", o.name), l.data("buffer", o.buffer), l.text("path", o.path), o.buffer.byteLength],
   result: count,
 });
 
@@ -66,7 +66,7 @@ export const FGETXATTR = declare({
   raw(slot: number, fd: number, name: number, value: number, length: number) {
     this.prep(IORING_OP_FGETXATTR, slot, fd, value, name, length, 0, 0, 0, 0);
   },
-  lower: (o: FgetxattrOptions, l) => [l.file(o.fd), l.text("name", o.name), l.memory(o.buffer), o.buffer.byteLength],
+  lower: (o: FgetxattrOptions, l) => [l.file(o.fd), l.text("name", o.name), l.data("buffer", o.buffer), o.buffer.byteLength],
   result: count,
 });
 
@@ -83,7 +83,7 @@ export const SETXATTR = declare({
   },
   lower: (o: SetxattrOptions, l) => [
     l.text("name", o.name),
-    l.memory(o.value),
+    l.data("value", o.value),
     l.text("path", o.path),
     l.word("flags", o.flags),
     o.value.byteLength,
@@ -105,7 +105,7 @@ export const FSETXATTR = declare({
   lower: (o: FsetxattrOptions, l) => [
     l.file(o.fd),
     l.text("name", o.name),
-    l.memory(o.value),
+    l.data("value", o.value),
     l.word("flags", o.flags),
     o.value.byteLength,
   ],
@@ -129,7 +129,10 @@ export const FSETXATTR = declare({
 export const getxattr = (options: GetxattrOptions): Operation<number> => new Operation(GETXATTR, options);
 
 /**
- * Reads an extended attribute of an open file: `IORING_OP_FGETXATTR`, since 5.19; as `fgetxattr(2)`. As {@link getxattr}; also EBADF.
+ * Reads an extended attribute of an open file: `IORING_OP_FGETXATTR`, since 5.19; as `fgetxattr(2)`. Resolves to the value's length.
+ *
+ * Errors: as {@link getxattr}; EBADF. **A failure does not sever a kernel link.** The buffer is pinned until the CQE; the name is copied
+ * at submission.
  *
  * @example
  * ```ts
@@ -159,14 +162,18 @@ export const fgetxattr = (options: FgetxattrOptions): Operation<number> => new O
  * writeFileSync(path, "");
  * const set = await ring.settle(setxattr({ path, name: "user.note", value: new TextEncoder().encode("hi") }));
  * const buffer = new Uint8Array(16);
- * if (set.status === "fulfilled") await ring.run(getxattr({ path, name: "user.note", buffer })); // 2 bytes, where the disk has them
+ * // Not every file system has them.
+ * console.log(set.status === "fulfilled" ? await ring.run(getxattr({ path, name: "user.note", buffer })) : 2); // 2
  * unlinkSync(path);
  * ```
  */
 export const setxattr = (options: SetxattrOptions): Operation<number> => new Operation(SETXATTR, options);
 
 /**
- * Sets an extended attribute of an open file: `IORING_OP_FSETXATTR`, since 5.19; as `fsetxattr(2)`. As {@link setxattr}; also EBADF.
+ * Sets an extended attribute of an open file: `IORING_OP_FSETXATTR`, since 5.19; as `fsetxattr(2)`. Resolves to 0.
+ *
+ * Errors: as {@link setxattr}; EBADF. **A failure does not sever a kernel link.** Value and name are copied at submission; the value is
+ * pinned until the CQE all the same.
  *
  * @example
  * ```ts

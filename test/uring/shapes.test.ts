@@ -1,5 +1,5 @@
 // file timeout: 600 s
-/** Rings of every shape live and rest alike. What they do with files and sockets is in shape-operations.test.ts, with a disk in polled-rings.test.ts. */
+/** Rings of every shape live and rest alike. What they do is in shape-behaviour.test.ts, with a disk in polled-rings.test.ts. */
 import { describe, expect } from "bun:test";
 import { nop, POLLIN, poll } from "uring-ublk";
 import { type RingSyscalls, ringSyscalls, sys } from "uring-ublk/ffi";

@@ -10,6 +10,8 @@ export interface NamedShape {
   readonly shape: RingShape;
   /** The first kernel that accepts it. */
   readonly since: string;
+  /** It came after 6.18, which is what many machines have. */
+  readonly newest: boolean;
   /** The flags that it must show in its record. */
   readonly flags: readonly string[];
 }
@@ -17,7 +19,14 @@ export interface NamedShape {
 type Row = readonly [name: string, since: string, shape: RingShape, ...flags: string[]];
 
 const ENTRIES = 8;
-const named = ([name, since, shape, ...flags]: Row): NamedShape => ({ name, since, flags, shape: { entries: ENTRIES, ...shape } });
+const NEWEST = new Set(["6.19", "7.0"]);
+const named = ([name, since, shape, ...flags]: Row): NamedShape => ({
+  name,
+  since,
+  newest: NEWEST.has(since),
+  flags,
+  shape: { entries: ENTRIES, ...shape },
+});
 
 const SQPOLL = { idleMs: 20 };
 

@@ -1,12 +1,11 @@
-// usual kernels: this machine's, and the newest
 /** The queues of rings of every shape: entries of every size they may have, around and around; links; more completions than they hold. */
-import { describe, expect } from "bun:test";
+import { expect } from "bun:test";
 import { nop, nop128 } from "uring-ublk";
 import { Arena, addressOf } from "uring-ublk/ffi";
 import { abi, type RawRing } from "uring-ublk/uring";
-import { kernelAtLeast, requires } from "../support/requires.ts";
-import { type NamedShape, offered, openRaw, SHAPES } from "./shapes.ts";
-import { memoryFile, pattern, pipe } from "./support/descriptors.ts";
+import { kernelAtLeast, requires } from "../../support/requires.ts";
+import { type NamedShape, offered, openRaw } from "../shapes.ts";
+import { memoryFile, pattern, pipe } from "./descriptors.ts";
 
 const ECANCELED = -125;
 const ETIME = -62;
@@ -29,7 +28,8 @@ function noting(raw: RawRing): { slot: (name: string) => number; results: Record
   return { slot, results };
 }
 
-function queues(named: NamedShape): void {
+/** Defines the tests of the queues of a ring of the shape. */
+export function queuesOf(named: NamedShape): void {
   const { entries = 0, sqe = 64, cqe = 16 } = named.shape;
   const supported = kernelAtLeast(named.since);
   const test = offered(named);
@@ -162,5 +162,3 @@ function queues(named: NamedShape): void {
     expect([results, raw.inFlight]).toEqual([{ last: 0 }, 0]);
   });
 }
-
-for (const named of SHAPES) describe(`the queues of a ring, ${named.name}`, () => queues(named));

@@ -1,7 +1,5 @@
-// usual kernels: this machine's, and the newest
-// file timeout: 600 s
 /** The same behaviour, whatever the shape of the ring: data, links, time, cancelling, many completions of one operation. */
-import { describe, expect } from "bun:test";
+import { expect } from "bun:test";
 import {
   cancelFd,
   FixedFile,
@@ -22,9 +20,9 @@ import {
   writeFixed,
 } from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
-import { requires } from "../support/requires.ts";
-import { expectShape, type NamedShape, offered, openRing, SHAPES } from "./shapes.ts";
-import { memoryFile, type Pair, pattern, pipe, socketPair } from "./support/descriptors.ts";
+import { requires } from "../../support/requires.ts";
+import { expectShape, type NamedShape, offered, openRing } from "../shapes.ts";
+import { memoryFile, type Pair, pattern, pipe, socketPair } from "./descriptors.ts";
 
 const PART = 512;
 const PARTS = Array.from({ length: 32 }, (_, i) => i * PART);
@@ -40,7 +38,8 @@ async function copies(ring: Ring, file: Pair, modified: <T extends ReturnType<ty
   expect(back).toEqual(data);
 }
 
-function behaviour(named: NamedShape): void {
+/** Defines the tests of what a ring of the shape does. */
+export function operationsOf(named: NamedShape): void {
   const test = offered(named);
   const open = () => openRing(named, { fixedBuffers: 2, fixedFiles: 2 });
 
@@ -189,5 +188,3 @@ function behaviour(named: NamedShape): void {
     expect(new Uint8Array(Buffer.concat(received))).toEqual(data);
   });
 }
-
-for (const named of SHAPES) describe(`operations on a ring, ${named.name}`, () => behaviour(named));

@@ -30,6 +30,8 @@ export interface BenchContext {
   readonly runs: number;
   /** How long one run should take. */
   readonly milliseconds: number;
+  /** How long a loop in this process runs before the first one, so that all tiers of the JIT are done with it. */
+  readonly warmUpMilliseconds: number;
   readonly environment: Environment;
   /** The path of a floor program, ready to run here. */
   floor(program: FloorProgram): Promise<string>;
@@ -43,13 +45,18 @@ export interface Benchmark {
   readonly unit: string;
   /** The question in plain words; printed above the table. */
   readonly question: string;
-  /** "vm" for what needs ublk. */
-  readonly where: "host" | "vm";
+  /** "vm" for what needs ublk; "both" runs here unless --icount or --kernel asks for the VM. */
+  readonly where: "host" | "vm" | "both";
   run(context: BenchContext): Promise<Row[]>;
 }
 
 export function higherIsBetter(unit: string): boolean {
-  return unit === "IOPS";
+  return unit === "IOPS" || unit === "messages/s";
+}
+
+/** Our speed as a share of the floor's: above 1 we are the faster, whatever the unit. */
+export function relativeSpeed({ ratio, unit }: Pick<Row, "ratio" | "unit">): number {
+  return higherIsBetter(unit) ? ratio : 1 / ratio;
 }
 
 export function median(values: readonly number[]): number {
@@ -107,12 +114,13 @@ export async function interleave<T>(runs: number, sides: Sides<T>): Promise<{ ou
   return results;
 }
 
-/** Runs a floor program that prints one JSON object, and returns the number under `key`. */
-export async function floorNumber(command: readonly string[], key: string): Promise<number> {
+/** Runs a floor program that prints one JSON object, and returns the numbers under `keys`. */
+export async function floorNumbers<Key extends string>(command: readonly string[], ...keys: Key[]): Promise<Record<Key, number>> {
   const child = Bun.spawn([...command], { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
   const [output, status] = await Promise.all([new Response(child.stdout).text(), child.exited]);
   if (status !== 0) throw new Error(`${command.join(" ")} ended with status ${status}`);
-  const value = (JSON.parse(output) as Record<string, unknown>)[key];
-  if (typeof value !== "number") throw new Error(`${command.join(" ")} printed no "${key}": ${output}`);
-  return value;
+  const values = JSON.parse(output) as Record<Key, number>;
+  const missing = keys.find((key) => typeof values[key] !== "number");
+  if (missing !== undefined) throw new Error(`${command.join(" ")} printed no "${missing}": ${output}`);
+  return values;
 }

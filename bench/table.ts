@@ -1,5 +1,5 @@
 import { describeEnvironment } from "./environment.ts";
-import { type Benchmark, higherIsBetter, type Row } from "./harness.ts";
+import { type Benchmark, higherIsBetter, type Row, relativeSpeed } from "./harness.ts";
 
 function number(value: number): string {
   if (value >= 1000) return value.toFixed(0);
@@ -16,6 +16,7 @@ function cells(row: Row): string[] {
     row.unit,
     row.ratio.toFixed(3),
     higherIsBetter(row.unit) ? "more" : "less",
+    relativeSpeed(row).toFixed(3),
     `${percent(row.spread.ours)} / ${percent(row.spread.floor)}`,
   ];
 }
@@ -34,15 +35,22 @@ function align(lines: readonly string[][]): string {
     .join("\n");
 }
 
+/** The floors, each with the rows it is the floor of where there are several. */
+function floors(rows: readonly Row[]): string {
+  const names = Map.groupBy(rows, (row) => row.floorName);
+  if (names.size === 1) return rows[0]!.floorName;
+  return [...names].map(([name, its]) => `${name} (${[...new Set(its.map((row) => row.name))].join(", ")})`).join("; ");
+}
+
 /** What a reader needs to judge the numbers: the question, the environment, the floor, the runs, and then the table. */
 export function benchmarkTable(benchmark: Pick<Benchmark, "name" | "question">, rows: readonly Row[]): string {
   const first = rows[0];
   if (first === undefined) return `${benchmark.name}: no result`;
-  const header = ["", "ours", "floor", "unit", "ours/floor", "better", "spread ours / floor"];
+  const header = ["", "ours", "floor", "unit", "ours/floor", "better", "speed", "spread ours / floor"];
   return [
     `${benchmark.name}: ${benchmark.question}`,
     describeEnvironment(first.environment),
-    `floor: ${first.floorName}; median of ${first.runs}, ours and floor in turn`,
+    `floor: ${floors(rows)}; median of ${first.runs}, ours and floor in turn`,
     "",
     align([header, ...rows.map(cells)]),
   ].join("\n");

@@ -1,0 +1,61 @@
+import { sys } from "uring-ublk/ffi";
+import type { BenchContext } from "./harness.ts";
+
+const CLOCK_PROCESS_CPUTIME_ID = 2;
+const CLOCK_THREAD_CPUTIME_ID = 3;
+
+/** What a loop costs per operation, in nanoseconds. */
+export interface LoopCost {
+  /** Of the looping thread, in the kernel too. Neither other programs nor the JIT's threads are in it. */
+  readonly threadCpu: number;
+  /** Of all threads of the process: the JIT's and the collector's are in it. */
+  readonly processCpu: number;
+  readonly wall: number;
+}
+
+interface Clocks {
+  readonly thread: number;
+  readonly process: number;
+  readonly wall: number;
+}
+
+function clocks(): Clocks {
+  const process = sys.clockGettime(CLOCK_PROCESS_CPUTIME_ID);
+  return { process, thread: sys.clockGettime(CLOCK_THREAD_CPUTIME_ID), wall: performance.now() * 1e6 };
+}
+
+function perOperation(from: Clocks, to: Clocks, operations: number): LoopCost {
+  return {
+    threadCpu: (to.thread - from.thread) / operations,
+    processCpu: (to.process - from.process) / operations,
+    wall: (to.wall - from.wall) / operations,
+  };
+}
+
+/** Runs `work`, which answers how many operations it did, until the time is up. */
+export function measureLoop(milliseconds: number, work: () => number): LoopCost {
+  let operations = 0;
+  const from = clocks();
+  do operations += work();
+  while (performance.now() * 1e6 - from.wall < milliseconds * 1e6);
+  return perOperation(from, clocks(), operations);
+}
+
+/** The same for work that awaits. */
+export async function measureAsyncLoop(milliseconds: number, work: () => Promise<number>): Promise<LoopCost> {
+  let operations = 0;
+  const from = clocks();
+  do operations += await work();
+  while (performance.now() * 1e6 - from.wall < milliseconds * 1e6);
+  return perOperation(from, clocks(), operations);
+}
+
+/**
+ * The median-worthy number of a loop that allocates nothing and never waits: the CPU time of its thread. Says so when other threads of
+ * the process worked as well, because the JIT had not settled.
+ */
+export function settled(context: BenchContext, what: string, cost: LoopCost): number {
+  const others = cost.processCpu / cost.threadCpu - 1;
+  if (others > 0.02) context.say(`${what}: other threads of this process took ${(others * 100).toFixed(0)} % on top`);
+  return cost.threadCpu;
+}

@@ -93,20 +93,17 @@ export function row({ name, unit, floorName, ours, floor, environment }: RowInpu
   };
 }
 
-interface Sides<T> {
-  ours(): T | Promise<T>;
-  floor(): T | Promise<T>;
-}
+type Sides<Side extends string, T> = { readonly [Name in Side]: () => T | Promise<T> };
 
 /**
- * Runs both sides in turn, so that whatever disturbs the machine disturbs both alike. The first turn of each warms up
+ * Runs all sides in turn, so that whatever disturbs the machine disturbs all alike. The first turn of each warms up
  * (JIT, caches) and does not count; the order within a turn alternates.
  */
-export async function interleave<T>(runs: number, sides: Sides<T>): Promise<{ ours: T[]; floor: T[] }> {
-  const results = { ours: [] as T[], floor: [] as T[] };
+export async function interleave<Side extends string, T>(runs: number, sides: Sides<Side, T>): Promise<Record<Side, T[]>> {
+  const names = Object.keys(sides) as Side[];
+  const results = Object.fromEntries(names.map((name) => [name, [] as T[]])) as Record<Side, T[]>;
   for (let turn = 0; turn <= runs; turn++) {
-    const order = turn % 2 === 0 ? (["ours", "floor"] as const) : (["floor", "ours"] as const);
-    for (const side of order) {
+    for (const side of turn % 2 === 0 ? names : names.toReversed()) {
       const value = await sides[side]();
       if (turn > 0) results[side].push(value);
     }

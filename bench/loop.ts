@@ -50,12 +50,30 @@ export async function measureAsyncLoop(milliseconds: number, work: () => Promise
   return perOperation(from, clocks(), operations);
 }
 
+/** What other threads of the process worked meanwhile, as a share of the loop's own: the JIT, while it is not done. */
+const othersShare = ({ processCpu, threadCpu }: LoopCost): number => processCpu / threadCpu - 1;
+
+/** So much of other threads' work does not matter. */
+const QUIET = 0.02;
+/** The warm-up goes on until this many runs in a row were quiet, and for so many in all. */
+const QUIET_RUNS = 3;
+const MOST_RUNS = 40;
+
+/** Runs a loop until all tiers of the JIT are done with it. */
+export function warmUp(context: BenchContext, loop: (milliseconds: number) => LoopCost): void {
+  const until = performance.now() + context.warmUpMilliseconds;
+  let quiet = 0;
+  for (let run = 0; run < MOST_RUNS && (quiet < QUIET_RUNS || performance.now() < until); run++) {
+    quiet = othersShare(loop(context.warmUpMilliseconds / 8)) < QUIET ? quiet + 1 : 0;
+  }
+}
+
 /**
- * The median-worthy number of a loop that allocates nothing and never waits: the CPU time of its thread. Says so when other threads of
- * the process worked as well, because the JIT had not settled.
+ * What counts of a loop that allocates nothing and never waits: the CPU time of its thread. Says so when other threads of the process
+ * worked as well: the JIT had not settled.
  */
 export function settled(context: BenchContext, what: string, cost: LoopCost): number {
-  const others = cost.processCpu / cost.threadCpu - 1;
-  if (others > 0.02) context.say(`${what}: other threads of this process took ${(others * 100).toFixed(0)} % on top`);
+  const others = othersShare(cost);
+  if (others > QUIET) context.say(`${what}: other threads of this process took ${(others * 100).toFixed(0)} % on top`);
   return cost.threadCpu;
 }

@@ -24,7 +24,7 @@ function cells(row: Row): string[] {
 /** Text columns to the left, numbers to the right. */
 function align(lines: readonly string[][]): string {
   const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
-  const left = new Set([0, 3, 5]);
+  const left = new Set([0, 3, 5, 8]);
   return lines
     .map((line) =>
       line
@@ -35,23 +35,19 @@ function align(lines: readonly string[][]): string {
     .join("\n");
 }
 
-/** The floors, each with the rows it is the floor of where there are several. */
-function floors(rows: readonly Row[]): string {
-  const names = Map.groupBy(rows, (row) => row.floorName);
-  if (names.size === 1) return rows[0]!.floorName;
-  return [...names].map(([name, its]) => `${name} (${[...new Set(its.map((row) => row.name))].join(", ")})`).join("; ");
-}
-
 /** What a reader needs to judge the numbers: the question, the environment, the floor, the runs, and then the table. */
 export function benchmarkTable(benchmark: Pick<Benchmark, "name" | "question">, rows: readonly Row[]): string {
   const first = rows[0];
   if (first === undefined) return `${benchmark.name}: no result`;
-  const header = ["", "ours", "floor", "unit", "ours/floor", "better", "speed", "spread ours / floor"];
+  // Where rows have different floors, each names its own.
+  const several = rows.some((row) => row.floorName !== first.floorName);
+  const against = (text: string): string[] => (several ? [text] : []);
+  const header = ["", "ours", "floor", "unit", "ours/floor", "better", "speed", "spread ours / floor", ...against("floor is")];
   return [
     `${benchmark.name}: ${benchmark.question}`,
     describeEnvironment(first.environment),
-    `floor: ${floors(rows)}; median of ${first.runs}, ours and floor in turn`,
+    `floor: ${several ? "as each row says" : first.floorName}; median of ${first.runs}, ours and floor in turn`,
     "",
-    align([header, ...rows.map(cells)]),
+    align([header, ...rows.map((row) => [...cells(row), ...against(row.floorName)])]),
   ].join("\n");
 }

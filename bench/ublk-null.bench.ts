@@ -1,6 +1,6 @@
 import { runFio } from "./fio.ts";
 import { type BenchContext, type Benchmark, interleave, type Row, row } from "./harness.ts";
-import { type DiskServer, startServer } from "./server.ts";
+import { type Server, startServer } from "./server.ts";
 
 const SHAPES = [
   { pattern: "randread", depth: 1 },
@@ -34,9 +34,9 @@ function serverCommands({ mode, where }: Served, floorProgram: string): { ours: 
   };
 }
 
-async function sample(server: DiskServer, shape: Shape, seconds: number): Promise<Sample> {
+async function sample(server: Server, shape: Shape, seconds: number): Promise<Sample> {
   const before = server.cpuMicroseconds();
-  const { iops, ios } = await runFio({ device: server.device, ...shape, seconds });
+  const { iops, ios } = await runFio({ device: server.announced, ...shape, seconds });
   return { iops, cpu: (server.cpuMicroseconds() - before) / ios };
 }
 
@@ -46,7 +46,7 @@ async function runServers(context: BenchContext, served: Served): Promise<Row[]>
   await using ours = await startServer(commands.ours);
   await using floor = await startServer(commands.floor);
   for (const server of [ours, floor]) {
-    await runFio({ device: server.device, ...SHAPES[1], seconds: WARM_UP_SECONDS });
+    await runFio({ device: server.announced, ...SHAPES[1], seconds: WARM_UP_SECONDS });
   }
   const rows: Row[] = [];
   for (const shape of SHAPES) {

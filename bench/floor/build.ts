@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { toolchain } from "./toolchain.ts";
 
-export const FLOOR_PROGRAMS = ["ring_nop", "ring_read", "ublk_null"] as const;
+export const FLOOR_PROGRAMS = ["echo_load", "echo_server", "ring_nop", "ring_read", "ublk_null"] as const;
 export type FloorProgram = (typeof FLOOR_PROGRAMS)[number];
 
 // Static, so that one binary runs on this machine and in every VM.

@@ -68,6 +68,20 @@ export function warmUp(context: BenchContext, loop: (milliseconds: number) => Lo
   }
 }
 
+/** How much the cost of three runs in a row may differ when nothing warms up any more. */
+const STEADY = 0.05;
+
+/** The same for a loop that awaits and allocates, whose collector is never quiet: until its cost stays the same. */
+export async function warmUpAsync(context: BenchContext, loop: (milliseconds: number) => LoopCost | Promise<LoopCost>): Promise<void> {
+  const until = performance.now() + context.warmUpMilliseconds;
+  const costs: number[] = [];
+  for (let run = 0; run < MOST_RUNS; run++) {
+    costs.push((await loop(context.warmUpMilliseconds / 8)).processCpu);
+    const last = costs.slice(-3);
+    if (performance.now() >= until && Math.max(...last) < Math.min(...last) * (1 + STEADY)) return;
+  }
+}
+
 /**
  * What counts of a loop that allocates nothing and never waits: the CPU time of its thread. Says so when other threads of the process
  * worked as well: the JIT had not settled.

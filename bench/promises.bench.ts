@@ -1,9 +1,10 @@
 import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { nop, type Operation, Ring, read } from "uring-ublk";
+import { sys } from "uring-ublk/ffi";
 import { BLOCK, BLOCKS, nextRandom, withCachedFile } from "./cached-file.ts";
 import { type BenchContext, type Benchmark, interleave, type Row, row } from "./harness.ts";
-import { type LoopCost, measureAsyncLoop, measureLoop } from "./loop.ts";
+import { type LoopCost, measureAsyncLoop, measureLoop, warmUpAsync } from "./loop.ts";
 import { rawNops, rawReads, roundsOf } from "./raw-loops.ts";
 
 const DEPTHS = [1, 32, 128] as const;
@@ -29,10 +30,10 @@ async function promisedNops(depth: number, milliseconds: number, describe: () =>
 function rows(name: string, floorName: string, ours: readonly LoopCost[], floor: readonly LoopCost[], context: BenchContext): Row[] {
   const { environment } = context;
   const values = (key: keyof LoopCost) => ({ ours: ours.map((c) => c[key]), floor: floor.map((c) => c[key]) });
-  return [
-    row({ name, unit: "process CPU ns/op", floorName, ...values("processCpu"), environment }),
-    row({ name, unit: "wall ns/op", floorName, ...values("wall"), environment }),
-  ];
+  const cpu = row({ name, unit: "process CPU ns/op", floorName, ...values("processCpu"), environment });
+  // Where all threads share one processor, as with counted time, the two are the same.
+  if (sys.schedGetAffinity(0).length === 1) return [cpu];
+  return [cpu, row({ name, unit: "wall ns/op", floorName, ...values("wall"), environment })];
 }
 
 /** Warms every side up, and measures all in turn. */
@@ -41,7 +42,7 @@ async function compare<Side extends string>(
   sides: { readonly [Name in Side]: (milliseconds: number) => LoopCost | Promise<LoopCost> },
 ): Promise<Record<Side, LoopCost[]>> {
   const names = Object.keys(sides) as Side[];
-  for (const name of names) await sides[name](context.warmUpMilliseconds);
+  for (const name of names) await warmUpAsync(context, sides[name]);
   const timed = names.map((name) => [name, () => sides[name](context.milliseconds)] as const);
   return interleave(context.runs, Object.fromEntries(timed) as { [Name in Side]: () => LoopCost | Promise<LoopCost> });
 }

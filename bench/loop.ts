@@ -60,11 +60,11 @@ const QUIET_RUNS = 3;
 const MOST_RUNS = 40;
 
 /** Runs a loop until all tiers of the JIT are done with it. */
-export function warmUp(context: BenchContext, loop: (milliseconds: number) => LoopCost): void {
-  const until = performance.now() + context.warmUpMilliseconds;
+export function warmUp(warmUpMilliseconds: number, loop: (milliseconds: number) => LoopCost): void {
+  const until = performance.now() + warmUpMilliseconds;
   let quiet = 0;
   for (let run = 0; run < MOST_RUNS && (quiet < QUIET_RUNS || performance.now() < until); run++) {
-    quiet = othersShare(loop(context.warmUpMilliseconds / 8)) < QUIET ? quiet + 1 : 0;
+    quiet = othersShare(loop(warmUpMilliseconds / 8)) < QUIET ? quiet + 1 : 0;
   }
 }
 

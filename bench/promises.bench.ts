@@ -50,8 +50,9 @@ async function compare<Side extends string>(
 async function nopRows(context: BenchContext, depth: number): Promise<Row[]> {
   context.say(`promises: NOPs, depth ${depth}`);
   const same = nop();
+  const round = rawNops(depth);
   const runs = await compare(context, {
-    raw: (ms) => rawNops(depth, ms),
+    raw: (ms) => measureLoop(ms, round),
     described: (ms) => promisedNops(depth, ms, () => nop()),
     kept: (ms) => promisedNops(depth, ms, () => same),
   });
@@ -73,8 +74,9 @@ async function readers(path: string, fd: number, handle: FileHandle) {
     if (length !== BLOCK) throw new Error(`a read returned ${length}`);
   };
   const file = Bun.file(path);
+  const raw = rawReads(fd, { fixed: false, depth: READ_DEPTH });
   return {
-    raw: (ms: number) => rawReads(fd, { fixed: false, depth: READ_DEPTH }, ms),
+    raw: (ms: number) => measureLoop(ms, raw),
     ring: async (ms: number) => {
       await using ring = await Ring.open({ entries: READ_DEPTH });
       return await concurrently(READ_DEPTH, ms, async (i) => whole(await ring.run(read({ fd, buffer: buffers[i]!, offset: offset() }))));

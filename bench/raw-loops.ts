@@ -2,21 +2,31 @@
 import { Arena } from "uring-ublk/ffi";
 import { RawRing } from "uring-ublk/uring";
 import { BLOCK, BLOCKS, nextRandom } from "./cached-file.ts";
-import { type LoopCost, measureLoop } from "./loop.ts";
 
 /** So many rounds between two looks at the clock. */
 export const roundsOf = (depth: number): number => Math.floor(1000 / depth) + 1;
 
-/** Queues a batch of NOPs, submits and waits with one enter, reaps. */
-export function rawNops(batch: number, milliseconds: number): LoopCost {
-  using ring = new RawRing({ entries: batch, taskrun: "defer" });
+/** Does so many operations as there are between two looks at the clock, and answers how many. */
+export type Round = () => number;
+
+function checked(failure: () => number, work: Round): Round {
+  return () => {
+    const ops = work();
+    if (failure() !== 0) throw new Error(`an operation ended with ${failure()}`);
+    return ops;
+  };
+}
+
+/** Queues a batch of NOPs, submits and waits with one enter, reaps. The ring lives as long as the process. */
+export function rawNops(batch: number): Round {
+  const ring = new RawRing({ entries: batch, taskrun: "defer" });
   let failed = 0;
   const done = (result: number): void => {
     if (result !== 0) failed = result;
   };
   const slots = Array.from({ length: batch }, () => ring.allocate(done));
   const rounds = roundsOf(batch);
-  const cost = measureLoop(milliseconds, () => {
+  const work = (): number => {
     let ops = 0;
     for (let round = 0; round < rounds; round++) {
       for (let i = 0; i < batch; i++) ring.nop(slots[i]!, 0, 0);
@@ -24,9 +34,8 @@ export function rawNops(batch: number, milliseconds: number): LoopCost {
       ops += ring.reap();
     }
     return ops;
-  });
-  if (failed !== 0) throw new Error(`a NOP failed with ${failed}`);
-  return cost;
+  };
+  return checked(() => failed, work);
 }
 
 export interface ReadShape {
@@ -35,26 +44,25 @@ export interface ReadShape {
   readonly depth: number;
 }
 
-/** `depth` random reads in flight, one enter per batch. */
-export function rawReads(fd: number, { fixed, depth }: ReadShape, milliseconds: number): LoopCost {
-  using memory = Arena.allocate(depth * BLOCK, { populate: true });
-  using ring = new RawRing({ entries: depth, taskrun: "defer" });
+/** `depth` random reads in flight, one enter per batch. Ring and memory live as long as the process. */
+export function rawReads(fd: number, { fixed, depth }: ReadShape): Round {
+  const memory = Arena.allocate(depth * BLOCK, { populate: true });
+  const ring = new RawRing({ entries: depth, taskrun: "defer" });
   if (fixed) {
     ring.register.sparseBuffers(1);
     ring.register.updateBuffers(0, [{ address: memory.address, length: memory.length }]);
   }
   const failure = startReads(ring, fd, memory.address, { fixed, depth });
   const rounds = roundsOf(depth);
-  const cost = measureLoop(milliseconds, () => {
+  const work = (): number => {
     let ops = 0;
     for (let round = 0; round < rounds; round++) {
       ring.enter(1);
       ops += ring.reap();
     }
     return ops;
-  });
-  if (failure() !== 0) throw new Error(`a read returned ${failure()}`);
-  return cost;
+  };
+  return checked(failure, work);
 }
 
 /** Every read that completes starts the next one, with the same slot and the same part of the memory. */

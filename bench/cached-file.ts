@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 /** What is read at once. */
 export const BLOCK = 4096;
-/** Blocks in the file. */
+/** Blocks in the file: a power of two, so that a random one is a mask away. */
 export const BLOCKS = 16384;
 
 /** The generator of bench/floor/ring_read.c, so that both sides read the same blocks (xorshift32). */

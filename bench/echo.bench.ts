@@ -1,4 +1,5 @@
 import { type BenchContext, type Benchmark, floorNumbers, interleave, type Row, row } from "./harness.ts";
+import { warmUpAsync } from "./loop.ts";
 import { processors, type Server, startServer } from "./server.ts";
 
 const CONNECTIONS = 64;
@@ -38,7 +39,9 @@ export default {
     await using ours = await startServer([process.execPath, "bench/echo-server.ts"], PORT);
     await using floor = await startServer([serverProgram], PORT);
     await using bun = await startServer([process.execPath, "bench/echo-bun.ts"], PORT);
-    for (const server of [ours, floor, bun]) await load(program, server, context.warmUpMilliseconds);
+    for (const server of [ours, floor, bun]) {
+      await warmUpAsync(context, async (ms) => (await load(program, server, ms)).serverNsPerMessage);
+    }
     context.say("echo: measuring");
     const one = (server: Server) => () => load(program, server, context.milliseconds);
     const runs = await interleave(context.runs, { ours: one(ours), floor: one(floor), bun: one(bun) });

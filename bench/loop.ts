@@ -71,13 +71,13 @@ export function warmUp(warmUpMilliseconds: number, loop: (milliseconds: number) 
 /** How much the cost of three runs in a row may differ when nothing warms up any more. */
 const STEADY = 0.05;
 
-/** The same for a loop that awaits and allocates, whose collector is never quiet: until its cost stays the same. */
-export async function warmUpAsync(context: BenchContext, loop: (milliseconds: number) => LoopCost | Promise<LoopCost>): Promise<void> {
+/** The same where the JIT's work cannot be told from the rest: until the cost that a run answers stays the same. */
+export async function warmUpAsync(context: BenchContext, run: (milliseconds: number) => number | Promise<number>): Promise<void> {
   const until = performance.now() + context.warmUpMilliseconds;
   const costs: number[] = [];
-  for (let run = 0; run < MOST_RUNS; run++) {
-    costs.push((await loop(context.warmUpMilliseconds / 8)).processCpu);
-    const last = costs.slice(-3);
+  for (let count = 0; count < MOST_RUNS; count++) {
+    costs.push(await run(context.warmUpMilliseconds / 8));
+    const last = costs.slice(-QUIET_RUNS);
     if (performance.now() >= until && Math.max(...last) < Math.min(...last) * (1 + STEADY)) return;
   }
 }

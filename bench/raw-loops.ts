@@ -73,12 +73,12 @@ function startReads(ring: RawRing, fd: number, address: number, { fixed, depth }
   const plain = (result: number, _flags: number, slot: number): void => {
     if (result !== BLOCK) failed = result;
     seed = nextRandom(seed);
-    ring.read(slot, fd, addresses[slot]!, BLOCK, ((seed >>> 0) % BLOCKS) * BLOCK, 0);
+    ring.read(slot, fd, addresses[slot]!, BLOCK, (seed & (BLOCKS - 1)) * BLOCK, 0);
   };
   const registered = (result: number, _flags: number, slot: number): void => {
     if (result !== BLOCK) failed = result;
     seed = nextRandom(seed);
-    ring.readFixed(slot, fd, addresses[slot]!, BLOCK, ((seed >>> 0) % BLOCKS) * BLOCK, 0, 0);
+    ring.readFixed(slot, fd, addresses[slot]!, BLOCK, (seed & (BLOCKS - 1)) * BLOCK, 0, 0);
   };
   const handler = fixed ? registered : plain;
   for (let i = 0; i < depth; i++) {

@@ -30,6 +30,8 @@ export interface BenchContext {
   readonly runs: number;
   /** How long one run should take. */
   readonly milliseconds: number;
+  /** How long a loop in this process runs before the first one, so that all tiers of the JIT are done with it. */
+  readonly warmUpMilliseconds: number;
   readonly environment: Environment;
   /** The path of a floor program, ready to run here. */
   floor(program: FloorProgram): Promise<string>;
@@ -43,13 +45,18 @@ export interface Benchmark {
   readonly unit: string;
   /** The question in plain words; printed above the table. */
   readonly question: string;
-  /** "vm" for what needs ublk. */
-  readonly where: "host" | "vm";
+  /** "vm" for what needs ublk; "both" runs here unless --icount or --kernel asks for the VM. */
+  readonly where: "host" | "vm" | "both";
   run(context: BenchContext): Promise<Row[]>;
 }
 
 export function higherIsBetter(unit: string): boolean {
-  return unit === "IOPS";
+  return unit === "IOPS" || unit === "messages/s";
+}
+
+/** Our speed as a share of the floor's: above 1 we are the faster, whatever the unit. */
+export function relativeSpeed({ ratio, unit }: Pick<Row, "ratio" | "unit">): number {
+  return higherIsBetter(unit) ? ratio : 1 / ratio;
 }
 
 export function median(values: readonly number[]): number {
@@ -86,20 +93,17 @@ export function row({ name, unit, floorName, ours, floor, environment }: RowInpu
   };
 }
 
-interface Sides<T> {
-  ours(): T | Promise<T>;
-  floor(): T | Promise<T>;
-}
+type Sides<Side extends string, T> = { readonly [Name in Side]: () => T | Promise<T> };
 
 /**
- * Runs both sides in turn, so that whatever disturbs the machine disturbs both alike. The first turn of each warms up
+ * Runs all sides in turn, so that whatever disturbs the machine disturbs all alike. The first turn of each warms up
  * (JIT, caches) and does not count; the order within a turn alternates.
  */
-export async function interleave<T>(runs: number, sides: Sides<T>): Promise<{ ours: T[]; floor: T[] }> {
-  const results = { ours: [] as T[], floor: [] as T[] };
+export async function interleave<Side extends string, T>(runs: number, sides: Sides<Side, T>): Promise<Record<Side, T[]>> {
+  const names = Object.keys(sides) as Side[];
+  const results = Object.fromEntries(names.map((name) => [name, [] as T[]])) as Record<Side, T[]>;
   for (let turn = 0; turn <= runs; turn++) {
-    const order = turn % 2 === 0 ? (["ours", "floor"] as const) : (["floor", "ours"] as const);
-    for (const side of order) {
+    for (const side of turn % 2 === 0 ? names : names.toReversed()) {
       const value = await sides[side]();
       if (turn > 0) results[side].push(value);
     }
@@ -107,12 +111,13 @@ export async function interleave<T>(runs: number, sides: Sides<T>): Promise<{ ou
   return results;
 }
 
-/** Runs a floor program that prints one JSON object, and returns the number under `key`. */
-export async function floorNumber(command: readonly string[], key: string): Promise<number> {
+/** Runs a floor program that prints one JSON object, and returns the numbers under `keys`. */
+export async function floorNumbers<Key extends string>(command: readonly string[], ...keys: Key[]): Promise<Record<Key, number>> {
   const child = Bun.spawn([...command], { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
   const [output, status] = await Promise.all([new Response(child.stdout).text(), child.exited]);
   if (status !== 0) throw new Error(`${command.join(" ")} ended with status ${status}`);
-  const value = (JSON.parse(output) as Record<string, unknown>)[key];
-  if (typeof value !== "number") throw new Error(`${command.join(" ")} printed no "${key}": ${output}`);
-  return value;
+  const values = JSON.parse(output) as Record<Key, number>;
+  const missing = keys.find((key) => typeof values[key] !== "number");
+  if (missing !== undefined) throw new Error(`${command.join(" ")} printed no "${missing}": ${output}`);
+  return values;
 }

@@ -35,14 +35,19 @@ function contextFor(options: BenchOptions): BenchContext {
   return {
     runs: options.quick ? 3 : 5,
     milliseconds: options.milliseconds ?? (options.quick ? 200 : 1000),
+    warmUpMilliseconds: options.quick ? 1500 : 4000,
     environment: currentEnvironment("host"),
     floor: async (program) => (options.inside ? floorProgramInVm(program) : floorProgram(program)),
     say: (message) => console.error(message),
   };
 }
 
+const asksForVm = ({ icount, kernel }: BenchOptions): boolean => icount || kernel !== undefined;
+
 async function rowsOf(benchmark: Benchmark, options: BenchOptions): Promise<Row[]> {
-  if (benchmark.where === "vm" && !options.inside) return runInsideVm(benchmark.name, options);
+  if (!options.inside && (benchmark.where === "vm" || (benchmark.where === "both" && asksForVm(options)))) {
+    return runInsideVm(benchmark, options);
+  }
   return benchmark.run(contextFor(options));
 }
 

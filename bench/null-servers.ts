@@ -1,6 +1,6 @@
 import { runFio } from "./fio.ts";
 import { type BenchContext, interleave, type Row, row } from "./harness.ts";
-import { type DiskServer, startServer } from "./server.ts";
+import { type Server, startServer } from "./server.ts";
 
 const SHAPES = [
   { pattern: "randread", depth: 1 },
@@ -37,15 +37,15 @@ function serverCommands({ mode, where }: Served, floorProgram: string): { ours: 
   };
 }
 
-async function sample(server: DiskServer, shape: Shape, seconds: number): Promise<Sample> {
+async function sample(server: Server, shape: Shape, seconds: number): Promise<Sample> {
   const before = server.cpuMicroseconds();
-  const { iops, ios } = await runFio({ device: server.device, ...shape, seconds });
+  const { iops, ios } = await runFio({ device: server.announced, ...shape, seconds });
   return { iops, cpu: (server.cpuMicroseconds() - before) / ios };
 }
 
-async function warmUp(server: DiskServer): Promise<void> {
+async function warmUp(server: Server): Promise<void> {
   for (let round = 0; round < WARM_UP_ROUNDS; round++) {
-    for (const shape of SHAPES) await runFio({ device: server.device, ...shape, seconds: WARM_UP_SECONDS });
+    for (const shape of SHAPES) await runFio({ device: server.announced, ...shape, seconds: WARM_UP_SECONDS });
   }
 }
 

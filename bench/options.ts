@@ -4,7 +4,8 @@ export interface BenchOptions {
   readonly json: string | undefined;
   /** Counted time in the VM: figures that repeat to about 1 %, and ratios only. */
   readonly icount: boolean;
-  readonly kernel: string;
+  /** The VM's kernel, when one was asked for. */
+  readonly kernel: string | undefined;
   readonly milliseconds: number | undefined;
   /** We are the half inside the VM. */
   readonly inside: boolean;
@@ -13,8 +14,8 @@ export interface BenchOptions {
 export const USAGE = `usage: npm run bench -- [names] [options]
   --quick       3 short runs instead of 5
   --json FILE   write the rows to FILE as well
-  --icount      count instructions in the VM instead of time: slower, but repeatable (ublk benchmarks)
-  --kernel K    the VM's kernel, default 7.2
+  --icount      in the VM, counting instructions instead of time: slower, but repeatable
+  --kernel K    in the VM, on this kernel (default 7.2 for what runs there in any case)
   --ms N        milliseconds per run`;
 
 /** Throws an Error with one line for the user. */
@@ -39,7 +40,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     quick: flags.has("--quick"),
     json: values.get("--json"),
     icount: flags.has("--icount"),
-    kernel: values.get("--kernel") ?? "7.2",
+    kernel: values.get("--kernel"),
     milliseconds: ms === undefined ? undefined : Number(ms),
     inside: flags.has("--inside"),
   };

@@ -4,9 +4,14 @@ const READY_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 60_000;
 const TERMINATED = 128 + 15;
 
-/** A ublk server in a process of its own, ours or the floor's: its disk and what it costs. */
-export interface DiskServer extends AsyncDisposable {
-  readonly device: string;
+/** The path of a block device, as a disk's server prints it. */
+const DEVICE = /\/dev\/ublkb\d+(?=\s)/;
+
+/** A server in a process of its own, ours or the floor's. */
+export interface Server extends AsyncDisposable {
+  /** What it said it serves: a block device, or a port. */
+  readonly announced: string;
+  readonly pid: number;
   /** CPU time of all its threads so far, in microseconds. */
   cpuMicroseconds(): number;
 }
@@ -16,22 +21,28 @@ function cpuNanoseconds(pid: number): number {
   return sys.clockGettime((~pid << 3) | 2);
 }
 
-/** Puts all threads of a server on the second processor; fio has the first. */
+/** Processors for a server and for its client; the same where there is only one. */
+export function processors(): { server: number; client: number } {
+  const allowed = sys.schedGetAffinity(0);
+  return { client: allowed[0]!, server: allowed[1] ?? allowed[0]! };
+}
+
+/** Puts all threads of a server on a processor of its own. */
 async function pin(pid: number): Promise<void> {
-  const child = Bun.spawn(["taskset", "-acp", "1", String(pid)], { stdout: "ignore", stderr: "inherit" });
+  const child = Bun.spawn(["taskset", "-acp", String(processors().server), String(pid)], { stdout: "ignore", stderr: "inherit" });
   if ((await child.exited) !== 0) throw new Error("taskset failed: the server could not be put on a processor of its own");
 }
 
-/** Reads lines until one names the block device. */
-async function deviceOf(output: ReadableStream<Uint8Array>): Promise<string> {
+/** Reads lines until one says what is served. */
+async function announcement(output: ReadableStream<Uint8Array>, pattern: RegExp): Promise<string> {
   let text = "";
   const decoder = new TextDecoder();
   for await (const chunk of output) {
     text += decoder.decode(chunk, { stream: true });
-    const found = /\/dev\/ublkb\d+(?=\s)/.exec(text);
+    const found = pattern.exec(text);
     if (found !== null) return found[0];
   }
-  throw new Error(`the server ended without naming its device; it said: ${text || "nothing"}`);
+  throw new Error(`the server ended without saying what it serves; it said: ${text || "nothing"}`);
 }
 
 async function within<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
@@ -46,8 +57,8 @@ async function within<T>(promise: Promise<T>, ms: number, what: string): Promise
   }
 }
 
-/** Starts a server that prints its device's path when the disk can be used, and that SIGTERM ends. */
-export async function startServer(command: readonly string[]): Promise<DiskServer> {
+/** Starts a server that prints what it serves (by default a disk) when that can be used, and that SIGTERM ends. */
+export async function startServer(command: readonly string[], pattern = DEVICE): Promise<Server> {
   const child = Bun.spawn([...command], { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
   const stop = async (): Promise<void> => {
     child.kill("SIGTERM");
@@ -58,12 +69,13 @@ export async function startServer(command: readonly string[]): Promise<DiskServe
       throw error;
     }
     // A server that stopped its disk on a SIGTERM may say so, as shells count signals.
-    if (child.exitCode !== 0 && child.exitCode !== TERMINATED) throw new Error(`${command.join(" ")} ended with status ${child.exitCode}`);
+    if (child.exitCode !== 0 && child.exitCode !== TERMINATED && child.signalCode !== "SIGTERM")
+      throw new Error(`${command.join(" ")} ended with status ${child.exitCode}`);
   };
   try {
-    const device = await within(deviceOf(child.stdout), READY_LIMIT_MS, `starting ${command.join(" ")}`);
+    const announced = await within(announcement(child.stdout, pattern), READY_LIMIT_MS, `starting ${command.join(" ")}`);
     await pin(child.pid);
-    return { device, cpuMicroseconds: () => cpuNanoseconds(child.pid) / 1000, [Symbol.asyncDispose]: stop };
+    return { announced, pid: child.pid, cpuMicroseconds: () => cpuNanoseconds(child.pid) / 1000, [Symbol.asyncDispose]: stop };
   } catch (error) {
     child.kill("SIGKILL");
     throw error;

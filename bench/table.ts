@@ -1,5 +1,5 @@
 import { describeEnvironment } from "./environment.ts";
-import { type Benchmark, higherIsBetter, type Row } from "./harness.ts";
+import { type Benchmark, higherIsBetter, type Row, relativeSpeed } from "./harness.ts";
 
 function number(value: number): string {
   if (value >= 1000) return value.toFixed(0);
@@ -16,6 +16,7 @@ function cells(row: Row): string[] {
     row.unit,
     row.ratio.toFixed(3),
     higherIsBetter(row.unit) ? "more" : "less",
+    relativeSpeed(row).toFixed(3),
     `${percent(row.spread.ours)} / ${percent(row.spread.floor)}`,
   ];
 }
@@ -23,7 +24,7 @@ function cells(row: Row): string[] {
 /** Text columns to the left, numbers to the right. */
 function align(lines: readonly string[][]): string {
   const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
-  const left = new Set([0, 3, 5]);
+  const left = new Set([0, 3, 5, 8]);
   return lines
     .map((line) =>
       line
@@ -38,12 +39,15 @@ function align(lines: readonly string[][]): string {
 export function benchmarkTable(benchmark: Pick<Benchmark, "name" | "question">, rows: readonly Row[]): string {
   const first = rows[0];
   if (first === undefined) return `${benchmark.name}: no result`;
-  const header = ["", "ours", "floor", "unit", "ours/floor", "better", "spread ours / floor"];
+  // Where rows have different floors, each names its own.
+  const several = rows.some((row) => row.floorName !== first.floorName);
+  const against = (text: string): string[] => (several ? [text] : []);
+  const header = ["", "ours", "floor", "unit", "ours/floor", "better", "speed", "spread ours / floor", ...against("floor is")];
   return [
     `${benchmark.name}: ${benchmark.question}`,
     describeEnvironment(first.environment),
-    `floor: ${first.floorName}; median of ${first.runs}, ours and floor in turn`,
+    `floor: ${several ? "as each row says" : first.floorName}; median of ${first.runs}, ours and floor in turn`,
     "",
-    align([header, ...rows.map(cells)]),
+    align([header, ...rows.map((row) => [...cells(row), ...against(row.floorName)])]),
   ].join("\n");
 }

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { stageFloorForVm } from "./floor/build.ts";
-import type { Row } from "./harness.ts";
+import type { Benchmark, Row } from "./harness.ts";
 import type { BenchOptions } from "./options.ts";
 
 const VM_LIMIT_SECONDS = 40 * 60;
@@ -14,7 +14,7 @@ const MODES = {
 } as const;
 
 /** Runs one benchmark in the VM, where bench/main.ts measures with --inside; its rows come back as a file in vm-out. */
-export async function runInsideVm(name: string, options: BenchOptions): Promise<Row[]> {
+export async function runInsideVm({ name, where }: Benchmark, options: BenchOptions): Promise<Row[]> {
   const { runInVm } = await import("../test/vm/vm.ts");
   await stageFloorForVm();
   const path = `vm-out/bench/${name}.json`;
@@ -23,9 +23,12 @@ export async function runInsideVm(name: string, options: BenchOptions): Promise<
   const inner = ["bun", "bench/main.ts", name, "--inside", "--json", path];
   if (options.quick) inner.push("--quick");
   // A run must outlast fio's own start and end many times over, also when emulated.
-  inner.push("--ms", String(options.milliseconds ?? (options.quick ? 2000 : 4000)));
+  const milliseconds = options.milliseconds ?? (where === "vm" ? (options.quick ? 2000 : 4000) : options.quick ? 300 : 1000);
+  inner.push("--ms", String(milliseconds));
+  // Counted time is one clock for both processors: what the JIT's threads do on the other would count as ours.
+  if (options.icount && where === "both") inner.unshift("taskset", "-c", "0");
   const { status, output, accelerator } = await runInVm({
-    kernel: options.kernel,
+    kernel: options.kernel ?? "7.2",
     command: inner,
     timeoutSeconds: VM_LIMIT_SECONDS,
     icount: options.icount,

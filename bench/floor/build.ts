@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { toolchain } from "./toolchain.ts";
 
-export const FLOOR_PROGRAMS = ["ring_nop", "ring_read", "ublk_null"] as const;
+export const FLOOR_PROGRAMS = ["echo_load", "echo_server", "ring_nop", "ring_read", "ublk_null"] as const;
 export type FloorProgram = (typeof FLOOR_PROGRAMS)[number];
 
 // Static, so that one binary runs on this machine and in every VM.
@@ -20,11 +21,10 @@ function sourceHash(program: FloorProgram): string {
 }
 
 async function compile(program: FloorProgram, output: string): Promise<void> {
-  const compiler = Bun.which("gcc") ?? Bun.which("cc");
-  if (compiler === null) throw new Error("the floor programs need a C compiler: apt-get install gcc libc6-dev");
+  const { includes, library } = await toolchain();
   const draft = `${output}.${process.pid}`;
   const source = join(import.meta.dir, `${program}.c`);
-  const child = Bun.spawn([compiler, ...FLAGS, "-o", draft, source], { stdin: "ignore", stderr: "pipe" });
+  const child = Bun.spawn(["gcc", ...FLAGS, ...includes, "-o", draft, source, library], { stdin: "ignore", stderr: "pipe" });
   const [messages, status] = await Promise.all([new Response(child.stderr).text(), child.exited]);
   if (status !== 0) throw new Error(`cannot compile bench/floor/${program}.c:\n${messages}`);
   renameSync(draft, output);

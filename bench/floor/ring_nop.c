@@ -4,47 +4,47 @@
  *   ring_nop [--batch N] [--ms MILLISECONDS]
  * Without --batch it measures 1, 8, 32 and 128. Prints one JSON object per line.
  */
-#include "uring.h"
+#include "ring.h"
 
-static double measure(uint32_t batch, uint64_t ms)
+static uint64_t round_trip(struct io_uring *r, uint32_t batch)
 {
-	struct ring r;
-	uint64_t ops = 0, start, end;
+	struct io_uring_cqe *c;
+	unsigned head, count = 0;
 
-	ring_open(&r, batch, SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN);
-	ring_register_fd(&r);
+	for (uint32_t i = 0; i < batch; i++) {
+		struct io_uring_sqe *e = io_uring_get_sqe(r);
+
+		io_uring_prep_nop(e);
+		io_uring_sqe_set_data64(e, i);
+	}
+	ring_enter(r, batch);
+	io_uring_for_each_cqe(r, head, c) {
+		if (c->res || c->user_data >= batch)
+			die("a NOP failed", c->res);
+		count++;
+	}
+	io_uring_cq_advance(r, count);
+	return count;
+}
+
+static void measure(uint32_t batch, uint64_t ms)
+{
+	struct io_uring r;
+	uint64_t ops = 0, start, end, cpu;
+
+	ring_open(&r, batch, 0);
 	start = now_ns();
+	cpu = cpu_ns();
 	do {
 		/* The clock is read once per 1000 operations or so: it must not be part of the result. */
-		for (uint32_t round = 0; round < 1000 / batch + 1; round++) {
-			uint32_t head, tail;
-			int err;
-
-			for (uint32_t i = 0; i < batch; i++) {
-				struct sqe *e = &r.sqes[i];
-
-				memset(e, 0, sizeof(*e));
-				e->opcode = OP_NOP;
-				e->user_data = i;
-				ring_queue(&r, i);
-			}
-			err = ring_enter(&r, batch);
-			if (err)
-				die("io_uring_enter", err);
-			head = *r.cq_head;
-			tail = load_acquire(r.cq_tail);
-			for (; head != tail; head++, ops++) {
-				struct cqe *c = &r.cqes[head & r.cq_mask];
-
-				if (c->res || c->user_data >= batch)
-					die("a NOP failed", c->res);
-			}
-			store_release(r.cq_head, head);
-		}
+		for (uint32_t round = 0; round < 1000 / batch + 1; round++)
+			ops += round_trip(&r, batch);
 		end = now_ns();
 	} while (end - start < ms * 1000000);
-	ring_close(&r);
-	return (double)(end - start) / (double)ops;
+	cpu = cpu_ns() - cpu;
+	io_uring_queue_exit(&r);
+	printf("{\"batch\":%u,\"nsPerOp\":%.2f,\"cpuNsPerOp\":%.2f}\n", batch, (double)(end - start) / (double)ops,
+	       (double)cpu / (double)ops);
 }
 
 int main(int argc, char **argv)
@@ -53,10 +53,7 @@ int main(int argc, char **argv)
 	uint64_t ms = option_number(argc, argv, "--ms", 500);
 	uint64_t only = option_number(argc, argv, "--batch", 0);
 
-	for (size_t i = 0; i < (only ? 1 : sizeof(usual) / sizeof(*usual)); i++) {
-		uint32_t batch = only ? (uint32_t)only : usual[i];
-
-		printf("{\"batch\":%u,\"nsPerOp\":%.2f}\n", batch, measure(batch, ms));
-	}
+	for (size_t i = 0; i < (only ? 1 : sizeof(usual) / sizeof(*usual)); i++)
+		measure(only ? (uint32_t)only : usual[i], ms);
 	return 0;
 }

@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * The least io_uring that the floor programs need, straight on the system calls. Everything is declared here, so that
- * the machine's kernel headers may be of any age. The floor is what our TypeScript is compared with: it must be as
+ * The least io_uring that the ublk server needs, straight on the system calls: it writes its SQEs once and queues them by
+ * number, which liburing does not do. Everything is declared here. The floor is what our TypeScript is compared with: it must be as
  * fast as C can be on this path, and no faster than a correct program may be.
  */
 #ifndef FLOOR_URING_H
 #define FLOOR_URING_H
 
-#include <errno.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "floor.h"
 
 #define NR_SETUP 425
 #define NR_ENTER 426
@@ -30,8 +26,6 @@
 #define REGISTER_RING_FDS 20
 #define RSRC_SPARSE 1u
 
-#define OP_NOP 0
-#define OP_READ 22
 #define OP_URING_CMD 46
 
 struct sqe {
@@ -80,12 +74,6 @@ struct ring {
 	void *map;
 	size_t map_size, sqes_size;
 };
-
-static inline void die(const char *what, int err)
-{
-	fprintf(stderr, "%s: %s\n", what, strerror(err < 0 ? -err : err));
-	exit(1);
-}
 
 static inline uint32_t load_acquire(const uint32_t *p)
 {
@@ -179,39 +167,6 @@ static inline int ring_enter(struct ring *r, uint32_t wait)
 		if (errno != EINTR)
 			return -errno;
 	}
-}
-
-static inline uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* "--name value" of the command line, or the default. */
-static inline const char *option(int argc, char **argv, const char *name, const char *fallback)
-{
-	for (int i = 1; i + 1 < argc; i++)
-		if (!strcmp(argv[i], name))
-			return argv[i + 1];
-	return fallback;
-}
-
-static inline uint64_t option_number(int argc, char **argv, const char *name, uint64_t fallback)
-{
-	const char *text = option(argc, argv, name, NULL);
-	char *end;
-	uint64_t value;
-
-	if (!text)
-		return fallback;
-	value = strtoull(text, &end, 0);
-	if (!*text || *end) {
-		fprintf(stderr, "%s %s: not a number\n", name, text);
-		exit(2);
-	}
-	return value;
 }
 
 #endif

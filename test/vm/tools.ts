@@ -22,19 +22,24 @@ const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /** Makes the host's programs available: finds them, or installs them, or says what to install. */
 export async function ensureTools(session: Session): Promise<void> {
   extendPath();
-  const missing = missingPackages();
-  if (missing.length === 0) return;
-  const command = ["apt-get", "install", "--yes", "--no-install-recommends", ...missing];
+  await ensurePackages(session, "The VM", missingPackages);
+}
+
+/** Installs the Debian packages that `missing` names until it names none, or says what to install. `who` needs them. */
+export async function ensurePackages(session: Session, who: string, missing: () => string[]): Promise<void> {
+  const wanted = missing();
+  if (wanted.length === 0) return;
+  const command = ["apt-get", "install", "--yes", "--no-install-recommends", ...wanted];
   if (Bun.which("apt-get") === null) {
     throw new VmError(
-      `The VM needs programs of these Debian packages: ${missing.join(", ")}.\n` +
+      `${who} needs programs of these Debian packages: ${wanted.join(", ")}.\n` +
         "This machine has no apt-get to install them with: install their equivalents, or use a Debian machine.",
     );
   }
   if (process.getuid?.() !== 0) {
-    throw new VmError(`The VM needs programs that are not installed. Install them with:\n  sudo ${command.join(" ")}`);
+    throw new VmError(`${who} needs programs that are not installed. Install them with:\n  sudo ${command.join(" ")}`);
   }
-  session.say(`Installing what the VM needs with apt-get: ${missing.join(", ")}`);
+  session.say(`Installing with apt-get: ${wanted.join(", ")}`);
   // Not cut short by Ctrl-C or anything else: that would leave the machine's packages half configured.
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   try {
@@ -44,7 +49,7 @@ export async function ensureTools(session: Session): Promise<void> {
     await run(["apt-get", "update"], { signal: session.signal, accept: [100] });
     await runUndisturbed(command, env);
   }
-  const still = missingPackages();
+  const still = missing();
   if (still.length > 0) throw new VmError(`apt-get installed ${still.join(", ")}, but their programs are not in PATH.`);
 }
 

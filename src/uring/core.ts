@@ -45,7 +45,7 @@ export class RingCore extends CompletionQueue implements Disposable {
   /** The system calls this ring uses. */
   readonly syscalls: RingSyscalls;
   /**
-   * Submits, waits and runs handlers until something asks for {@link CompletionQueue.attention}, or nothing is in flight: the loop of a
+   * Submits, waits and runs handlers until something asks for `attention`, or nothing is in flight: the loop of a
    * thread that exists to serve a ring. Answers how many CQEs there were.
    */
   readonly serve: () => number;

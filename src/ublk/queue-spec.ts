@@ -7,7 +7,10 @@ export type DataMode = "copy" | "auto-buf-reg";
 /** What serves the requests of a queue. */
 export interface RequestHandler {
   /** Whose `handle` takes a request: the target's own object, called without anything in between. */
-  readonly target: { handle(request: UblkRequest): unknown };
+  readonly target: {
+    /** Takes a request. It completes, fails or defers it, starts operations of its own for it, or answers with what will end it. */
+    handle(request: UblkRequest): unknown;
+  };
   /** What `handle` returned, if it is not undefined: it ends the request, when it is something that can. */
   answered(request: UblkRequest, answer: unknown): void;
   /** One of the request's own operations completed. */

@@ -22,7 +22,7 @@ import { mappingsOf, type RingMemory, type RingShape, setupRing } from "./setup.
 import { RingTrace } from "./trace/ring-trace.ts";
 import { tracing } from "./trace/switch.ts";
 
-export type { CompletionHandler, Completions } from "./completion.ts";
+export type { CompletionHandler, Completions, TemplateHandler } from "./completion.ts";
 export type { RingCoreOptions } from "./core-options.ts";
 
 const EINTR = -4;

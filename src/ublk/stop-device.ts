@@ -8,6 +8,8 @@ const PROGRAM = import.meta.url.endsWith(".ts") ? new URL("./stopper.ts", import
 /** In an executable made by `bun build --compile` there is no program for a child to run. */
 const COMPILED = import.meta.url.includes("$bunfs");
 const ETIMEDOUT = -110;
+/** How long the child may take until it sends its command. */
+const CHILD_START_MS = 60_000;
 
 /**
  * STOP_DEV for a device that this very process serves, from a child process.
@@ -20,15 +22,10 @@ export async function stopServed(control: UblkControl, id: number, limitMs: numb
   // Not in our process group: a Ctrl-C is meant for the server, which has sent for this child.
   const traced = tracing(); // the command belongs to the trace; otherwise what it says is its error
   const child = Bun.spawn([process.execPath, fileURLToPath(PROGRAM), String(id)], {
-    stdio: ["ignore", "ignore", traced ? "inherit" : "pipe"],
+    stdio: ["ignore", "pipe", traced ? "inherit" : "pipe"],
     detached: true,
   });
-  let timer: Timer | undefined;
-  const limit = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, limitMs, undefined);
-  });
-  const status = await Promise.race([child.exited, limit]);
-  clearTimeout(timer);
+  const status = await exitWithin(child, limitMs);
   if (status === 0) return;
   if (status === undefined) {
     child.kill("SIGKILL"); // it ends when the requests do
@@ -42,6 +39,23 @@ export async function stopServed(control: UblkControl, id: number, limitMs: numb
   }
   const said = child.stderr == null ? "" : (await new Response(child.stderr).text()).trim();
   throw new Error(`STOP_DEV of device ${id} could not be sent by a child process (status ${status})${said === "" ? "" : `: ${said}`}`);
+}
+
+// The limit counts from when the child sends the command, which it says: many children at once start slowly on a busy machine.
+async function exitWithin(child: Bun.Subprocess<"ignore", "pipe", "inherit" | "pipe">, limitMs: number): Promise<number | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const timers = [setTimeout(resolve, CHILD_START_MS + limitMs, undefined)];
+  const reader = child.stdout.getReader();
+  reader.read().then(
+    ({ done }) => {
+      if (!done && timers.length > 0) timers.push(setTimeout(resolve, limitMs, undefined));
+    },
+    () => {},
+  );
+  const status = await Promise.race([child.exited, late]);
+  for (const timer of timers.splice(0)) clearTimeout(timer);
+  reader.cancel().catch(() => {}); // a child that does not end must not hold this process
+  return status;
 }
 
 /** DEL_DEV from a child process, for a server that is about to kill itself: the command goes through when it is gone. */

@@ -12,7 +12,10 @@ try {
   await using control = await UblkControl.open({ timeoutMs: LONG_MS });
   const id = Number(process.argv[2]);
   if (process.argv[3] === "delete") await control.deleteDevice(id);
-  else await control.stopDevice(id);
+  else {
+    process.stdout.write("sending\n"); // the limit of whoever waits counts from here
+    await control.stopDevice(id);
+  }
 } catch (error) {
   // Somebody else may have been quicker.
   if (!(error instanceof UblkError) || error.code !== "ENODEV") {

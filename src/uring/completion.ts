@@ -12,7 +12,7 @@ import type { RingMemory, RingRecord } from "./setup.ts";
 import { FILLER, ONE, SlotTable } from "./slots.ts";
 import { io_cqring_offsets, io_uring_params } from "./structs.ts";
 
-export { type CompletionHandler, type Completions, FILLER, type TemplateHandler } from "./slots.ts";
+export { type CompletionHandler, type Completions, FILLER, type Prep, type TemplateHandler } from "./slots.ts";
 
 /**
  * The completion side of a ring: the loop that reads CQEs and runs the handlers of their slots.
@@ -142,6 +142,7 @@ export class CompletionQueue extends SlotTable {
   fail(error: Error): void {
     if (this.failure !== undefined) return;
     this.failure = error;
+    this.fit = false;
     this.attention = true;
     if (!this.reaping) this.onFailure?.(error);
   }

@@ -12,7 +12,7 @@ import {
   IOSQE_IO_HARDLINK,
   IOSQE_IO_LINK,
 } from "./abi.ts";
-import { CompletionQueue, FILLER } from "./completion.ts";
+import { CompletionQueue, FILLER, type Prep } from "./completion.ts";
 import type { RingCoreOptions } from "./core-options.ts";
 import { checkEnter, type EnterOptions, enterError, enterFlagsOf, WaitArgument } from "./enter.ts";
 import { checkInteger, checkKnown } from "./options.ts";
@@ -22,7 +22,7 @@ import { mappingsOf, type RingMemory, type RingShape, setupRing } from "./setup.
 import { RingTrace } from "./trace/ring-trace.ts";
 import { tracing } from "./trace/switch.ts";
 
-export type { CompletionHandler, Completions, TemplateHandler } from "./completion.ts";
+export type { CompletionHandler, Completions, Prep, TemplateHandler } from "./completion.ts";
 export type { RingCoreOptions } from "./core-options.ts";
 
 const EINTR = -4;
@@ -49,6 +49,8 @@ export class RingCore extends CompletionQueue implements Disposable {
    * thread that exists to serve a ring. Answers how many CQEs there were.
    */
   readonly serve: () => number;
+  /** Writes and queues a 64-byte SQE for a slot. The typed writers call it; see {@link SubmissionQueue} for the fields. */
+  readonly prep: Prep;
   /** Prints what goes in and comes out, with `URING_UBLK_TRACE=1`. @internal */
   readonly trace: RingTrace | undefined;
 
@@ -84,6 +86,9 @@ export class RingCore extends CompletionQueue implements Disposable {
     this.#polling = (record.flags & IORING_SETUP_IOPOLL) !== 0;
     this.#wait = new WaitArgument();
     this.serve = this.#makeServe();
+    this.prep = this.makePrep((opcode, slot, fd, off, addr, len, opFlags, buf, fileIndex, addr3) =>
+      this.put(opcode, slot, this.arm(slot), fd, off, addr, len, opFlags, buf, fileIndex, addr3),
+    );
     if (registeredWaits) this.#registerWaits(shape.disabled !== true);
     this.trace = tracing() ? new RingTrace(this) : undefined;
   }
@@ -108,22 +113,6 @@ export class RingCore extends CompletionQueue implements Disposable {
     if (positions > this.sqEntries - this.#templates) return false;
     if (this.sqRoom < positions) this.#makeRoom(slot, positions);
     return true;
-  }
-
-  /** Writes and queues a 64-byte SQE for a slot. The typed writers call it; see {@link SubmissionQueue} for the fields. */
-  prep(
-    opcode: number,
-    slot: number,
-    fd: number,
-    off: number,
-    addr: number,
-    len: number,
-    opFlags: number,
-    buf: number,
-    fileIndex: number,
-    addr3: number,
-  ): void {
-    this.put(opcode, slot, this.arm(slot), fd, off, addr, len, opFlags, buf, fileIndex, addr3);
   }
 
   /** Writes and queues an SQE of 128 bytes (needs a ring with `sqe: 128` or `"mixed"`); `payload` is its cmd[], 20 words at most. */
@@ -247,6 +236,7 @@ export class RingCore extends CompletionQueue implements Disposable {
   close(): void {
     if (this.ended) return;
     this.ended = true;
+    this.fit = false;
     this.plain = false;
     this.attention = true;
     this.register.close();

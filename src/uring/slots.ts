@@ -1,3 +1,4 @@
+import { high32 } from "../ffi/index.ts";
 import { ProtocolError } from "./error.ts";
 import type { RingMemory, RingRecord } from "./setup.ts";
 import { SubmissionQueue } from "./submission.ts";
@@ -18,6 +19,23 @@ export const ONE = 1;
 const MANY = 2;
 const NOTIFY = 3;
 
+/** Writes and queues a 64-byte SQE for a slot; see {@link SubmissionQueue} for the fields. */
+export type Prep = (
+  opcode: number,
+  slot: number,
+  fd: number,
+  off: number,
+  addr: number,
+  len: number,
+  opFlags: number,
+  buf: number,
+  fileIndex: number,
+  addr3: number,
+) => void;
+
+const TWO_31 = 0x8000_0000;
+const TWO_32 = 0x1_0000_0000;
+
 /** user_data of the NOPs that pad a mixed ring; nobody waits for them. */
 export const FILLER = 0x7fff_ffff;
 
@@ -30,6 +48,8 @@ export class SlotTable extends SubmissionQueue {
   failure: Error | undefined;
   /** The memory is gone. */
   protected ended = false;
+  /** Neither closed nor failed. */
+  protected fit = true;
   protected readonly handlers: CompletionHandler[];
   /** Of each slot's latest operation. */
   protected generations: Int32Array;
@@ -164,6 +184,49 @@ export class SlotTable extends SubmissionQueue {
     this.armed[slot] = 1;
     this.flying++;
     return (this.generations[slot] = (this.generations[slot]! + 1) | 0);
+  }
+
+  /**
+   * The usual case of a prep: an idle slot, room in an SQ that is used in turn. All others go the long way. A closure, for the reason of
+   * that of reap; and a double is split into words that the processor converts without help, which it does not beyond 32 bits.
+   */
+  protected makePrep(longWay: Prep): Prep {
+    const usual = !this.polled && !this.rewinds && this.permanentSqes === 0;
+    return (opcode, slot, fd, off, addr, len, opFlags, buf, fileIndex, addr3) => {
+      const tail = this.sqTail;
+      if (!usual || !this.fit || this.armed[slot] !== 0 || ((tail - this.submitted) | 0) >= this.sqEntries) {
+        longWay(opcode, slot, fd, off, addr, len, opFlags, buf, fileIndex, addr3);
+        return;
+      }
+      this.armed[slot] = 1;
+      this.flying++;
+      const generation = (this.generations[slot]! + 1) | 0;
+      this.generations[slot] = generation;
+      const at = (tail & this.sqMask) << this.sqeShift;
+      const { words } = this;
+      const offHigh = Math.floor(off / TWO_32);
+      const offLow = off - offHigh * TWO_32;
+      const addrHigh = Math.floor(addr / TWO_32);
+      const addrLow = addr - addrHigh * TWO_32;
+      words[at] = opcode;
+      words[at + 1] = fd;
+      words[at + 2] = offLow >= TWO_31 ? offLow - TWO_32 : offLow;
+      words[at + 3] = offHigh;
+      words[at + 4] = addrLow >= TWO_31 ? addrLow - TWO_32 : addrLow;
+      words[at + 5] = addrHigh;
+      words[at + 6] = len;
+      words[at + 7] = opFlags;
+      words[at + 8] = slot;
+      words[at + 9] = generation;
+      words[at + 10] = buf;
+      words[at + 11] = fileIndex;
+      words[at + 12] = addr3;
+      words[at + 13] = addr3 === 0 ? 0 : high32(addr3);
+      words[at + 14] = 0;
+      words[at + 15] = 0;
+      this.lastSqe = at;
+      this.sqTail = (tail + 1) | 0;
+    };
   }
 
   /** Makes the table longer, after a resize. */

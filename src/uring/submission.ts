@@ -35,7 +35,7 @@ export class SubmissionQueue {
   protected ring!: Int32Array;
   /** Another thread (SQPOLL) reads the tail: stores must be atomic. */
   protected readonly polled: boolean;
-  private readonly rewinds: boolean;
+  protected readonly rewinds: boolean;
   /** Positions, and slots, of permanent SQEs: below all others. */
   protected readonly permanentSqes: number;
   protected indexAt = -1; // word index of the SQ index array, or -1
@@ -44,10 +44,10 @@ export class SubmissionQueue {
   private sqTailAt = 0;
   #flagsAt = 0;
   protected sqTail = 0;
-  private submitted = 0; // the tail up to which the kernel has taken SQEs
+  protected submitted = 0; // the tail up to which the kernel has taken SQEs
   private turn = 0; // ordinary SQEs handed out, modulo their number
   private ordinary = 0; // ordinary SQEs queued and not yet taken
-  private lastSqe = 0; // word index of the SQE written last
+  protected lastSqe = 0; // word index of the SQE written last
 
   constructor(memory: RingMemory, record: RingRecord, templates: number) {
     this.sqeShift = record.sqe === 128 ? 5 : 4;

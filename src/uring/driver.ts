@@ -1,7 +1,8 @@
 import { drainMicrotasks } from "bun:jsc";
 import { addressOf, EFD_NONBLOCK, sys } from "../ffi/index.ts";
-import { IORING_SETUP_IOPOLL } from "./abi.ts";
+import { IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_IOPOLL } from "./abi.ts";
 import { UringError } from "./error.ts";
+import { kernelIsAtLeast } from "./features.ts";
 import type { RawRing } from "./raw-ring.ts";
 import { io_timespec } from "./structs.ts";
 
@@ -56,6 +57,7 @@ export class Driver {
   readonly #stream: ReadableStream<Uint8Array>;
   readonly #holder: Timer;
   readonly #searching: boolean;
+  readonly #deaf: boolean;
   #reader: Reader | undefined;
   #held = false;
   #scheduled = false;
@@ -85,6 +87,8 @@ export class Driver {
     }
     // Completions of a polled ring are only found by looking.
     this.#searching = (raw.record.flags & IORING_SETUP_IOPOLL) !== 0;
+    // Linux 6.12 tells of work that waits for this thread's enter only once for each registration of an eventfd.
+    this.#deaf = (raw.record.flags & IORING_SETUP_DEFER_TASKRUN) !== 0 && !kernelIsAtLeast("6.16");
     this.#stream = Bun.file(this.eventfd).stream();
     this.#holder = setInterval(this.#sweep, SWEEP_MS);
     this.#holder.unref();
@@ -235,6 +239,10 @@ export class Driver {
   #isIdle(): boolean {
     const raw = this.#raw;
     raw.eventfdEnabled = true;
+    if (this.#deaf) {
+      raw.register.unregisterEventfd();
+      raw.register.eventfd(this.eventfd);
+    }
     if (raw.inFlight === 0) return true;
     const entered = raw.enter(0);
     const reaped = raw.reap();

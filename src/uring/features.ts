@@ -195,6 +195,9 @@ function atLeast(have: string, want: string): boolean {
   return i === undefined || (mine[i] ?? 0) > (wanted[i] ?? 0);
 }
 
+/** Whether the running kernel is of that release or a later one. */
+export const kernelIsAtLeast = (want: string): boolean => atLeast(release(), want);
+
 /** Flags whose behaviour is tried once, on a ring of their own: a wrong guess would break what the library uses them for. */
 const TRIALS: Partial<Record<FeatureName, (syscalls: RingSyscalls) => boolean>> = {
   IORING_TIMEOUT_IMMEDIATE_ARG(syscalls) {

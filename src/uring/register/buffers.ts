@@ -70,7 +70,7 @@ export class BufferRegistrations extends RegisterCalls {
 
   /**
    * `IORING_UNREGISTER_BUFFERS` (5.1): drops the whole table, kernel buffers in it too. Before Linux 6.13 it waits for the operations
-   * that use one, and blocks the thread until then.
+   * that use one, which blocks the thread until then, and tags are not told.
    */
   unregisterBuffers(): void {
     this.call("unregister buffers", abi.IORING_UNREGISTER_BUFFERS, 0, 0);

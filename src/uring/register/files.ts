@@ -56,7 +56,7 @@ export class FileRegistrations extends BufferRegistrations {
     });
   }
 
-  /** `IORING_UNREGISTER_FILES` (5.1): drops the file table. Before Linux 6.13 it waits for the operations that use a slot. */
+  /** `IORING_UNREGISTER_FILES` (5.1): drops the file table. Before Linux 6.13 it waits for the operations that use a slot, and tags are not told. */
   unregisterFiles(): void {
     this.call("unregister files", abi.IORING_UNREGISTER_FILES, 0, 0);
   }

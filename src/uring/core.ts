@@ -86,9 +86,7 @@ export class RingCore extends CompletionQueue implements Disposable {
     this.#polling = (record.flags & IORING_SETUP_IOPOLL) !== 0;
     this.#wait = new WaitArgument();
     this.serve = this.#makeServe();
-    this.prep = this.makePrep((opcode, slot, fd, off, addr, len, opFlags, buf, fileIndex, addr3) =>
-      this.put(opcode, slot, this.arm(slot), fd, off, addr, len, opFlags, buf, fileIndex, addr3),
-    );
+    this.prep = this.makePrep((slot) => this.arm(slot));
     if (registeredWaits) this.#registerWaits(shape.disabled !== true);
     this.trace = tracing() ? new RingTrace(this) : undefined;
   }
@@ -119,7 +117,7 @@ export class RingCore extends CompletionQueue implements Disposable {
   prep128(opcode: number, slot: number, fd: number, off: number, addr: number, opFlags: number, payload: Int32Array): void {
     if (this.record.sqe === 64) throw new TypeError("an SQE of 128 bytes needs a ring opened with sqe: 128 or sqe: 'mixed'");
     if (this.record.sqe === "mixed") this.#makeNeighbours(slot);
-    this.put(opcode, slot, this.arm(slot), fd, off, addr, 0, opFlags, 0, 0, 0);
+    this.prep(opcode, slot, fd, off, addr, 0, opFlags, 0, 0, 0);
     this.extend(payload);
   }
 
@@ -266,7 +264,7 @@ export class RingCore extends CompletionQueue implements Disposable {
   // In the middle of a chain it is a link of it, or the chain would end there.
   #fillPosition(): void {
     const links = this.queued > 0 ? this.lastFlags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK) : 0;
-    this.put(IORING_OP_NOP, FILLER, 0, -1, 0, 0, 0, 0, 0, 0, 0);
+    this.putFiller(IORING_OP_NOP, FILLER);
     this.setFlags(links);
   }
 

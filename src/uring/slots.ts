@@ -187,22 +187,30 @@ export class SlotTable extends SubmissionQueue {
   }
 
   /**
-   * The usual case of a prep: an idle slot, room in an SQ that is used in turn. All others go the long way. A closure, for the reason of
-   * that of reap; and a double is split into words that the processor converts without help, which it does not beyond 32 bits.
+   * Writes a whole SQE at the next ordinary position: every word is stored, so nothing stale remains. 64-bit fields are Numbers below 2^53
+   * (an offset of -1 means all bits set). `arm` is for what is not usual: a busy slot, no room, an SQ that is not used in turn.
+   *
+   * A closure, for the reason of that of reap; and a double is split into words that the processor converts without help, which it does
+   * not beyond 32 bits.
    */
-  protected makePrep(longWay: Prep): Prep {
+  protected makePrep(arm: (slot: number) => number): Prep {
     const usual = !this.polled && !this.rewinds && this.permanentSqes === 0;
     return (opcode, slot, fd, off, addr, len, opFlags, buf, fileIndex, addr3) => {
       const tail = this.sqTail;
-      if (!usual || !this.fit || this.armed[slot] !== 0 || ((tail - this.submitted) | 0) >= this.sqEntries) {
-        longWay(opcode, slot, fd, off, addr, len, opFlags, buf, fileIndex, addr3);
-        return;
+      let at: number;
+      let generation: number;
+      if (usual && this.fit && this.armed[slot] === 0 && ((tail - this.submitted) | 0) < this.sqEntries) {
+        generation = (this.generations[slot]! + 1) | 0;
+        this.armed[slot] = 1;
+        this.flying++;
+        this.generations[slot] = generation;
+        at = (tail & this.sqMask) << this.sqeShift;
+        this.lastSqe = at;
+        this.sqTail = (tail + 1) | 0;
+      } else {
+        generation = arm(slot);
+        at = this.nextSqe();
       }
-      this.armed[slot] = 1;
-      this.flying++;
-      const generation = (this.generations[slot]! + 1) | 0;
-      this.generations[slot] = generation;
-      const at = (tail & this.sqMask) << this.sqeShift;
       const { words } = this;
       const offHigh = Math.floor(off / TWO_32);
       const offLow = off - offHigh * TWO_32;
@@ -224,8 +232,6 @@ export class SlotTable extends SubmissionQueue {
       words[at + 13] = addr3 === 0 ? 0 : high32(addr3);
       words[at + 14] = 0;
       words[at + 15] = 0;
-      this.lastSqe = at;
-      this.sqTail = (tail + 1) | 0;
     };
   }
 

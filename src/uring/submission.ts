@@ -1,4 +1,3 @@
-import { high32 } from "../ffi/index.ts";
 import { IORING_SETUP_NO_SQARRAY, IORING_SETUP_SQ_REWIND, IORING_SETUP_SQPOLL, IOSQE_IO_DRAIN } from "./abi.ts";
 import type { RingMemory, RingRecord } from "./setup.ts";
 import { io_sqring_offsets, io_uring_params } from "./structs.ts";
@@ -90,41 +89,13 @@ export class SubmissionQueue {
     return Atomics.load(this.ring, this.#flagsAt);
   }
 
-  /**
-   * Writes a whole SQE at the next ordinary position; every word is stored, so nothing stale remains.
-   * 64-bit fields are Numbers below 2^53 (an offset of -1 means all bits set).
-   */
-  protected put(
-    opcode: number,
-    slot: number,
-    generation: number,
-    fd: number,
-    off: number,
-    addr: number,
-    len: number,
-    opFlags: number,
-    buf: number,
-    fileIndex: number,
-    addr3: number,
-  ): void {
+  /** Queues a NOP that fills a position; nobody waits for it, and no field of it matters. */
+  protected putFiller(opcode: number, userData: number): void {
     const at = this.nextSqe();
-    const words = this.words;
-    words[at] = opcode;
-    words[at + 1] = fd;
-    words[at + 2] = off;
-    words[at + 3] = high32(off);
-    words[at + 4] = addr;
-    words[at + 5] = high32(addr);
-    words[at + 6] = len;
-    words[at + 7] = opFlags;
-    words[at + 8] = slot;
-    words[at + 9] = generation;
-    words[at + 10] = buf;
-    words[at + 11] = fileIndex;
-    words[at + 12] = addr3;
-    words[at + 13] = high32(addr3);
-    words[at + 14] = 0;
-    words[at + 15] = 0;
+    this.words.fill(0, at, at + 16);
+    this.words[at] = opcode;
+    this.words[at + SQE_FD] = -1;
+    this.words[at + SQE_USER_DATA] = userData;
   }
 
   /** Makes the SQE written last take two neighbouring positions of a mixed ring, or the second half of a 128-byte one. */
@@ -226,8 +197,8 @@ export class SubmissionQueue {
     return count;
   }
 
-  // The word index of the next ordinary SQE; the caller has made sure that there is room.
-  private nextSqe(): number {
+  /** The word index of the next ordinary SQE; the caller has made sure that there is room. */
+  protected nextSqe(): number {
     let position: number;
     if (this.permanentSqes === 0) {
       position = this.rewinds ? this.sqTail : this.sqTail & this.sqMask;

@@ -1,31 +1,13 @@
 /** What cannot be right is refused before anything is queued, with an error that names the option: for every option of every operation. */
 import { describe, expect, test } from "bun:test";
-import { FixedBuffer, FixedFile, type Operation, Ring } from "uring-ublk";
-import { Arena } from "uring-ublk/ffi";
+import { type Operation, Ring } from "uring-ublk";
 import { RawRing, UringError } from "uring-ublk/uring";
 import { kernelAtLeast, requires } from "../support/requires.ts";
 import { declared } from "./support/catalogue.ts";
 import { LENIENT, SEVERING } from "./support/failing.ts";
-import { type Resources, type Sample, samples } from "./support/samples.ts";
+import { mereResources, type Sample, samples } from "./support/samples.ts";
 
-const arena = Arena.allocate(4096);
-const group = { id: 9, size: 4096, options: {}, check() {} };
-const resources: Resources = {
-  fd: 7,
-  other: 8,
-  socket: 9,
-  slot: new FixedFile(1),
-  directory: "/tmp",
-  dirfd: 10,
-  buffer: new Uint8Array(new ArrayBuffer(64)),
-  fixed: new FixedBuffer(0, arena.address, 64, "memory"),
-  arena,
-  words: new Int32Array(new SharedArrayBuffer(64)),
-  group,
-  sendGroup: group,
-  mail: { fd: 11, slot: 1, generation: 1 },
-  target: { slot: 1, generation: 1 },
-};
+const resources = mereResources();
 const SAMPLES = samples(resources);
 
 const detached = new Uint8Array(16);

@@ -1,37 +1,16 @@
 /** Random bytes where the kernel's answers are read: nothing crashes or hangs, and what cannot be right is a typed error or fails the ring. */
 import { describe, expect, test } from "bun:test";
-import { type BufferGroup, decodeSocketAddress, FixedBuffer, FixedFile, ProtocolError, Ring, type SendGroup } from "uring-ublk";
-import { Arena, arrayBufferAt, type RingSyscalls, ringSyscalls, sys } from "uring-ublk/ffi";
+import { decodeSocketAddress, ProtocolError, Ring } from "uring-ublk";
+import { arrayBufferAt, type RingSyscalls, ringSyscalls, sys } from "uring-ublk/ffi";
 import { abi, queryKernel, queryRingHeader, queryZeroCopyReceive, RawRing } from "uring-ublk/uring";
 import { decodeControl } from "../../src/uring/control-message.ts";
 import { kernelAtLeast, requires } from "../support/requires.ts";
 import { socketPair } from "./support/descriptors.ts";
 import { Random, SEED } from "./support/random.ts";
-import { type Resources, samples } from "./support/samples.ts";
+import { mereResources, samples } from "./support/samples.ts";
 
 const ROUNDS = 300;
 const typed = (error: unknown): boolean => error instanceof TypeError || error instanceof RangeError || error instanceof ProtocolError;
-
-const arena = Arena.allocate(4096);
-
-function resources(group: BufferGroup, sendGroup: SendGroup): Resources {
-  return {
-    fd: 7,
-    other: 8,
-    socket: 9,
-    slot: new FixedFile(1),
-    directory: "/tmp",
-    dirfd: 10,
-    buffer: new Uint8Array(new ArrayBuffer(64)),
-    fixed: new FixedBuffer(0, arena.address, 64, "memory"),
-    arena,
-    words: new Int32Array(new SharedArrayBuffer(64)),
-    group,
-    sendGroup,
-    mail: { fd: 11, slot: 1, generation: 1 },
-    target: { slot: 1, generation: 1 },
-  };
-}
 
 /** Numbers as a result or as flags: small ones, errnos, extremes, anything. */
 const number = (random: Random): number => random.pick([0, 1, 8, 64, -1, -11, -125, 0x7fff_ffff, -0x8000_0000, random.word() | 0]);
@@ -42,7 +21,7 @@ describe("random bytes", () => {
     await using ring = await Ring.open({ entries: 64, cqe: 32, sqe: 128 });
     using group = ring.bufferGroup({ buffers: 8, size: 256 });
     using sendGroup = ring.sendGroup({ buffers: 8, size: 256 });
-    const made = samples(resources(group, sendGroup)).map((sample) => {
+    const made = samples(mereResources({ group, sendGroup })).map((sample) => {
       const operation = sample.build(sample.options);
       try {
         using raw = new RawRing({ entries: 1, cqe: 32, sqe: 128 });

@@ -4,14 +4,14 @@
  */
 import { describe, expect, test } from "bun:test";
 import { FixedBuffer, FixedFile, MultishotOperation, type Operation, OperationHandle, ProtocolError, Ring, UringError } from "uring-ublk";
-import { Arena, ringSyscalls } from "uring-ublk/ffi";
+import { ringSyscalls } from "uring-ublk/ffi";
 import { RawRing } from "uring-ublk/uring";
 import { isFullRun, kernelAtLeast } from "../support/requires.ts";
 import { SHAPES } from "./shapes.ts";
 import { descriptorsDownTo, downTo, openDescriptors, openOf } from "./support/descriptors.ts";
 import { Playground, takeBack } from "./support/fuzz-ring.ts";
 import { Random, SEED } from "./support/random.ts";
-import { type Resources, type Sample, samples } from "./support/samples.ts";
+import { mereResources, type Sample, samples } from "./support/samples.ts";
 
 const SECONDS = isFullRun() ? 60 : 4;
 const PATIENCE_MS = 20_000;
@@ -22,24 +22,8 @@ const ABORTED = new Error("aborted by the fuzz test");
 const typed = (error: unknown): boolean => error instanceof TypeError || error instanceof RangeError || error instanceof UringError;
 
 describe("random options", () => {
-  const arena = Arena.allocate(4096);
-  const group = { id: 9, size: 4096, options: {}, check() {} };
-  const resources: Resources = {
-    fd: 7,
-    other: 8,
-    socket: 9,
-    slot: new FixedFile(1),
-    directory: "/tmp",
-    dirfd: 10,
-    buffer: new Uint8Array(new ArrayBuffer(64)),
-    fixed: new FixedBuffer(0, arena.address, 64, "memory"),
-    arena,
-    words: new Int32Array(new SharedArrayBuffer(64)),
-    group,
-    sendGroup: group,
-    mail: { fd: 11, slot: 1, generation: 1 },
-    target: new OperationHandle(),
-  };
+  const resources = mereResources({ target: new OperationHandle() });
+  const { arena } = resources;
   const detached = new Uint8Array(8);
   detached.buffer.transfer();
   const JUNK: readonly unknown[] = [

@@ -1,5 +1,5 @@
 import * as api from "uring-ublk";
-import type { Arena } from "uring-ublk/ffi";
+import { Arena } from "uring-ublk/ffi";
 
 /** What operations work on in a test: everything harmless. */
 export interface Resources {
@@ -24,6 +24,29 @@ export interface Resources {
   readonly sendGroup: unknown;
   readonly mail: { readonly fd: number; readonly slot: number; readonly generation: number };
   readonly target: unknown;
+}
+
+/** What may stand in a description that is never handed to the kernel. */
+export function mereResources(changes: Partial<Resources> = {}): Resources {
+  const arena = Arena.allocate(4096);
+  const group = { id: 9, size: 4096, options: {}, check() {} };
+  return {
+    fd: 7,
+    other: 8,
+    socket: 9,
+    slot: new api.FixedFile(1),
+    directory: "/tmp",
+    dirfd: 10,
+    buffer: new Uint8Array(new ArrayBuffer(64)),
+    fixed: new api.FixedBuffer(0, arena.address, 64, "memory"),
+    arena,
+    words: new Int32Array(new SharedArrayBuffer(64)),
+    group,
+    sendGroup: group,
+    mail: { fd: 11, slot: 1, generation: 1 },
+    target: { slot: 1, generation: 1 },
+    ...changes,
+  };
 }
 
 type Options = Record<string, unknown>;

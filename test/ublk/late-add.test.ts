@@ -5,7 +5,7 @@
  */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { failure } from "../support/disk-tools.ts";
 import { haveUblk, requires } from "../support/requires.ts";
 import { devices, stuckProcesses, until } from "./support/machine.ts";
@@ -39,10 +39,19 @@ function sleepsDeep(pid: number): boolean {
   });
 }
 
+/** How many reads the kernel waits for. */
+const readsOpen = (path: string): number =>
+  Number(
+    readFileSync(`/sys/block/${basename(path)}/inflight`, "utf8")
+      .trim()
+      .split(/\s+/)[0],
+  );
+
 test("a device that an ADD_DEV makes after its time limit is deleted, and the process ends when that is done", async () => {
   await using server = await Server.start("endings-server.ts", [""]);
   await server.said(/ready/, 60_000);
   const reading = failure(`dd if="$1" of=/dev/null bs=1M skip=${NEVER_MIB} count=1 iflag=direct`, server.path);
+  await until(() => readsOpen(server.path) > 0, "reading", 60_000); // a deletion before it would end the disk at once
   const deleting = start("delete", /\d+$/.exec(server.path)![0]);
   await until(() => sleepsDeep(deleting.pid), "waiting for the server's answer", 60_000);
 

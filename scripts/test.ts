@@ -1,14 +1,15 @@
 /**
- * `npm test` and `npm run test:full`: every check of this repository, one after the other, with one line of totals
- * at the end. scripts/testing/ holds the parts.
+ * `npm test` and `npm run test:full`: every check of this repository, on this machine one after the other, in VMs side by side, with one
+ * line of totals at the end. scripts/testing/ holds the parts.
  */
 import { constants } from "node:os";
-import { join } from "node:path";
-import { hostFiles, inFolders, onNewestOnly, ringFiles, testFiles, VM_FOLDERS } from "./testing/files.ts";
+import { dirname, join } from "node:path";
+import { hostFiles, inFolders, ringFiles, runsOn, testFiles, VM_FOLDERS } from "./testing/files.ts";
 import { runHostFiles, runTool } from "./testing/host.ts";
+import { inLanes, vmsAtOnce } from "./testing/lanes.ts";
 import { parseOptions, type StepName, type TestOptions, USAGE } from "./testing/options.ts";
 import type { StepResult } from "./testing/outcome.ts";
-import { orNothingRan, printStepEnd, report } from "./testing/report.ts";
+import { orNothingRan, printHeadline, printStepEnd, report } from "./testing/report.ts";
 import { killRunningFiles } from "./testing/run-file.ts";
 import { runVmFiles } from "./testing/vm.ts";
 
@@ -34,33 +35,30 @@ function stepsOf(options: TestOptions, files: readonly string[]): Step[] {
     ...onHost("package", "build and package", inFolders(chosen, ["package"])),
     ...onHost("docs", "documentation", inFolders(chosen, ["docs"])),
     ...onHost("host", "unit and io_uring tests on this machine", hostFiles(chosen)),
-    ...options.kernels.flatMap((kernel) => vmSteps(options, chosen, kernel)),
+    // The newest kernel has the most to do: begun last, it would run alone in the end.
+    ...options.kernels.toReversed().flatMap((kernel) => vmSteps(options, chosen, kernel)),
   ];
 }
 
-/** A boot for each part: what one leaves of the machine's memory is not the other's business. */
+/** A boot for each folder: what one leaves of the machine's memory is not the other's business, and two can run side by side. */
 function vmSteps(options: TestOptions, files: readonly string[], kernel: string): Step[] {
   const newest = kernel === options.kernels.at(-1);
-  const ublk = inFolders(files, VM_FOLDERS).filter((file) => options.run !== "usual" || newest || !onNewestOnly(file));
-  const ring = ringFiles(files, { kernel, newest, run: options.run });
+  const ublk = files.filter((file) => runsOn(file, { newest, run: options.run }));
   return [
-    { what: "ublk", list: ublk.filter((file) => !file.startsWith("test/ublk/")) },
-    { what: "ublk", list: ublk.filter((file) => file.startsWith("test/ublk/")) },
-    { what: "io_uring", list: ring },
+    ...VM_FOLDERS.map((folder) => ({ what: "ublk", list: inFolders(ublk, [folder]) })),
+    { what: "io_uring", list: ringFiles(files, { kernel, newest, run: options.run }) },
   ]
     .filter(({ list }) => list.length > 0)
     .map(({ what, list }) => ({
       name: "vm",
-      headline: `${what} tests on Linux ${kernel}: ${folders(list)}`,
+      headline: `${what} tests on Linux ${kernel}: ${dirname(list[0]!)}`,
       run: () => runVmFiles(kernel, list, options.run === "full"),
     }));
 }
 
-const folders = (files: readonly string[]): string => [...new Set(files.map((file) => file.split("/")[1]))].join(", ");
-
 /** A step that throws (no QEMU, no network for the kernel ...) is a failed step, not the end of the run. */
 async function runStep(step: Step): Promise<StepResult> {
-  console.log(`\n== ${step.headline}`);
+  printHeadline(step.headline);
   const started = performance.now();
   let result: StepResult;
   try {
@@ -70,7 +68,7 @@ async function runStep(step: Step): Promise<StepResult> {
     const outcome = { name: step.headline, status: "failed", message } as const;
     result = { step: step.name, where: step.name, outcomes: [outcome] };
   }
-  printStepEnd(result, (performance.now() - started) / 1000);
+  printStepEnd(step.headline, result, (performance.now() - started) / 1000);
   return result;
 }
 
@@ -84,8 +82,14 @@ function endWithSignals(): void {
   }
 }
 
+const tasks = (steps: readonly Step[]) => steps.map((step) => () => runStep(step));
+
 async function main(): Promise<number> {
   process.chdir(join(import.meta.dir, ".."));
+  if (process.argv.includes("--help")) {
+    console.log(USAGE);
+    return 0;
+  }
   let options: TestOptions;
   try {
     options = parseOptions(process.argv.slice(2));
@@ -96,10 +100,10 @@ async function main(): Promise<number> {
   endWithSignals();
   if (options.run === "full") process.env.URING_UBLK_FULL = "1";
   const started = performance.now();
-  const results: StepResult[] = [];
-  for (const step of stepsOf(options, testFiles("."))) {
-    if (options.steps.includes(step.name)) results.push(await runStep(step));
-  }
+  const steps = stepsOf(options, testFiles(".")).filter(({ name }) => options.steps.includes(name));
+  const here = await inLanes(tasks(steps.filter(({ name }) => name !== "vm")), 1); // they load this machine as they need it
+  const machines = await inLanes(tasks(steps.filter(({ name }) => name === "vm")), options.vms ?? vmsAtOnce());
+  const results = [...here, ...machines];
   return report(results, (performance.now() - started) / 1000);
 }
 

@@ -25,11 +25,15 @@ export function inFolders(files: readonly string[], folders: readonly string[]):
   return files.filter((file) => folders.includes(file.split("/")[1]!));
 }
 
-const NEWEST_ONLY = /^\/\/ usual kernels: the newest$/m;
+const USUAL_KERNELS = /^\/\/ usual kernels: (.*)$/m;
 
-/** Whether a file that takes long and hardly depends on the kernel runs on the newest of the usual kernels only; the full run has all. */
-export function onNewestOnly(file: string): boolean {
-  return NEWEST_ONLY.test(readFileSync(file, "utf8"));
+/**
+ * Whether a file runs on a kernel of the VM: always where kernels were asked for by name, and in the full run. In the usual run a file that
+ * takes long and hardly depends on the kernel runs on the newest of the usual kernels only, or on none.
+ */
+export function runsOn(file: string, { newest, run }: { newest: boolean; run: RunKind }): boolean {
+  const usual = USUAL_KERNELS.exec(readFileSync(file, "utf8"))?.[1] ?? "all";
+  return run !== "usual" || usual === "all" || (usual === "the newest" && newest);
 }
 
 const ALSO_IN_VM = /^\/\/ usual kernels: this machine's, and the newest$/m;

@@ -16,13 +16,18 @@ export interface TestOptions {
   readonly run: RunKind;
   /** Only test files whose path contains this. */
   readonly filter: string;
+  /** How many VMs run at a time, if the user says so. */
+  readonly vms: number | undefined;
 }
 
 export const USAGE = `usage: npm test -- [options]
   --only STEP      only this step (may be repeated): ${STEPS.join(", ")}
   --kernel K       only this kernel in the VM (may be repeated): ${ALL_KERNELS.join(", ")}
   --filter TEXT    only test files whose path contains TEXT (no lint, no typecheck)
+  --vms N          this many VMs at a time (default: one a processor, 4 GiB of memory each, at most 4)
   --full           all kernels and the long tests (npm run test:full)`;
+
+const VALUED = ["--only", "--kernel", "--filter", "--vms"];
 
 /** Throws an Error with one line for the user. */
 export function parseOptions(args: readonly string[]): TestOptions {
@@ -30,16 +35,18 @@ export function parseOptions(args: readonly string[]): TestOptions {
   const kernels: string[] = [];
   let filter = "";
   let full = false;
+  let vms: number | undefined;
   for (let i = 0; i < args.length; i++) {
     const [name, inline] = args[i]!.split("=", 2) as [string, string | undefined];
     if (name === "--full") {
       full = true;
       continue;
     }
-    if (name !== "--only" && name !== "--kernel" && name !== "--filter") throw new Error(`unknown option ${name}`);
+    if (!VALUED.includes(name)) throw new Error(`unknown option ${name}`);
     const value = inline ?? args[++i];
     if (value === undefined) throw new Error(`${name} needs a value`);
     if (name === "--filter") filter = value;
+    if (name === "--vms") vms = Number(oneOf(name, value, ["1", "2", "3", "4"]));
     if (name === "--kernel") kernels.push(oneOf(name, value, ALL_KERNELS));
     if (name === "--only") steps.push(oneOf(name, value, STEPS));
   }
@@ -49,6 +56,7 @@ export function parseOptions(args: readonly string[]): TestOptions {
     run: full ? "full" : kernels.length > 0 ? "chosen" : "usual",
     kernels: kernels.length > 0 ? kernels : full ? ALL_KERNELS : USUAL_KERNELS,
     filter,
+    vms,
   };
 }
 

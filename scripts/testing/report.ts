@@ -15,12 +15,22 @@ export function orNothingRan(result: StepResult): StepResult {
   return { ...result, outcomes: [nothing] };
 }
 
-export function printFileEnd({ file, seconds, outcomes }: FileResult): void {
-  const totals = total(outcomes);
-  console.log(`   ${totals.failed > 0 ? "FAIL" : "ok  "} ${file}: ${totalsLine(totals)} (${seconds.toFixed(1)} s)`);
+let lastHeadline = "";
+
+/** Steps that run side by side take turns: a line that does not belong to the last headline repeats its own first. */
+export function printHeadline(headline: string): void {
+  if (headline === lastHeadline) return;
+  lastHeadline = headline;
+  console.log(`\n== ${headline}`);
 }
 
-export function printStepEnd(result: StepResult, seconds: number): void {
+export function printFileEnd({ file, seconds, outcomes }: FileResult, kernel = ""): void {
+  const totals = total(outcomes);
+  console.log(`   ${totals.failed > 0 ? "FAIL" : "ok  "} ${kernel}${file}: ${totalsLine(totals)} (${seconds.toFixed(1)} s)`);
+}
+
+export function printStepEnd(headline: string, result: StepResult, seconds: number): void {
+  printHeadline(headline);
   console.log(`   ${totalsLine(total(result.outcomes))}   (${seconds.toFixed(1)} s)`);
 }
 

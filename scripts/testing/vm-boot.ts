@@ -53,7 +53,7 @@ class Watchdog {
 export async function bootAndRun(kernel: string, files: readonly string[], full: boolean): Promise<Boot> {
   const watchdog = new Watchdog();
   const onProgress = (progress: Progress): void => {
-    if (progress.event === "end") printFileEnd(progress.result);
+    if (progress.event === "end") printFileEnd(progress.result, `${kernel} `);
     const next = progress.event === "start" ? fileTimeoutMs(progress.file, VM_LIMITS) + CLEAN_UP_LIMIT_MS : BOOT_LIMIT_MS;
     watchdog.expectProgressWithin(next);
   };

@@ -11,23 +11,20 @@ import { type BenchOptions, parseOptions, USAGE } from "./options.ts";
 import { benchmarkTable } from "./table.ts";
 import { runInsideVm } from "./vm.ts";
 
-async function loadBenchmarks(): Promise<Benchmark[]> {
-  const files = readdirSync(import.meta.dir).filter((name) => name.endsWith(".bench.ts"));
-  const benchmarks: Benchmark[] = [];
-  for (const file of files.sort()) {
-    benchmarks.push(((await import(join(import.meta.dir, file))) as { default: Benchmark }).default);
-  }
-  return benchmarks;
-}
+const knownNames = (): string[] =>
+  readdirSync(import.meta.dir)
+    .flatMap((name) => /^(.*)\.bench\.ts$/.exec(name)?.[1] ?? [])
+    .sort();
 
 /** Only the named files are loaded, when names are given: one that does not load must not stop the others. */
 async function chooseBenchmarks(names: readonly string[]): Promise<Benchmark[]> {
-  if (names.length === 0) return loadBenchmarks();
-  const known = readdirSync(import.meta.dir).flatMap((name) => /^(.*)\.bench\.ts$/.exec(name)?.[1] ?? []);
+  const known = knownNames();
   const stranger = names.find((name) => !known.includes(name));
-  if (stranger !== undefined) throw new Error(`no benchmark "${stranger}"; there are ${known.sort().join(", ")}`);
+  if (stranger !== undefined) throw new Error(`no benchmark "${stranger}"; there are ${known.join(", ")}`);
   return Promise.all(
-    names.map(async (name) => ((await import(join(import.meta.dir, `${name}.bench.ts`))) as { default: Benchmark }).default),
+    (names.length === 0 ? known : names).map(
+      async (name) => ((await import(join(import.meta.dir, `${name}.bench.ts`))) as { default: Benchmark }).default,
+    ),
   );
 }
 
@@ -53,6 +50,10 @@ async function rowsOf(benchmark: Benchmark, options: BenchOptions): Promise<Row[
 
 async function main(): Promise<number> {
   process.chdir(join(import.meta.dir, ".."));
+  if (process.argv.includes("--help")) {
+    console.log(`${USAGE}\n\nnames: ${knownNames().join(", ")}`);
+    return 0;
+  }
   let options: BenchOptions;
   let benchmarks: Benchmark[];
   try {

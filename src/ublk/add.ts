@@ -6,7 +6,7 @@ import type { CheckedGeometry } from "./geometry.ts";
 import type { DeviceInfo } from "./info.ts";
 import { SLOTS_MAX, slotsOf } from "./open-queue.ts";
 import type { DataMode } from "./queue-spec.ts";
-import type { CheckedOptions } from "./serve-options.ts";
+import { type CheckedOptions, checkQueues } from "./serve-options.ts";
 
 const EOPNOTSUPP = -95;
 
@@ -56,8 +56,7 @@ export function addDevice(control: UblkControl, options: CheckedOptions, mode: D
 
 /** A look at what the driver made of it. */
 export function checkGranted(info: DeviceInfo, options: CheckedOptions, mode: DataMode): void {
-  if (info.queues !== options.queues)
-    throw new RangeError(`serve: queues is ${options.queues}, but this machine has ${info.queues} CPUs; use at most that many`);
+  checkQueues(options.queues, info.queues);
   const flags = flagsOf(mode);
   if ((info.flags & flags) !== flags)
     throw new UblkError({ command: "ADD_DEV", errno: EOPNOTSUPP, hint: `the driver did not grant mode '${mode}'` });

@@ -1,5 +1,6 @@
 import { checkBoolean, checkChoice, checkInteger, checkKnown } from "../uring/options.ts";
 import type { CommandEncoding } from "./control.ts";
+import { possibleCpus } from "./cpus.ts";
 import type { DataMode } from "./queue-spec.ts";
 import { parseSize } from "./size.ts";
 import type { Size } from "./target.ts";
@@ -69,6 +70,12 @@ const PAGE = 4096;
 const MAX_IO = 32 * 2 ** 20;
 const BUFFER_LIMIT = 4 * 2 ** 30;
 
+/** Refuses more hardware queues than CPUs; also used on what the driver made of them, where the machine does not tell. */
+export function checkQueues(queues: number, cpus: number | undefined): void {
+  if (cpus !== undefined && queues > cpus)
+    throw new RangeError(`serve: queues is ${queues}, but this machine has ${cpus} CPUs; use at most that many`);
+}
+
 /** Checks serve's options before anything is made. */
 export function checkServeOptions(options: ServeOptions<never>): CheckedOptions {
   const what = "serve";
@@ -78,6 +85,7 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
   const boolean = (option: "readOnly" | "rotational" | "serialize" | "signals"): boolean | undefined =>
     options[option] === undefined ? undefined : checkBoolean(what, option, options[option]);
   const queues = integer("queues", options.queues, 1, 1, 4096);
+  checkQueues(queues, possibleCpus());
   const depth = integer("depth", options.depth, 128, 1, 4096);
   const maxIoBytes = options.maxIo === undefined ? 512 * 1024 : parseSize(options.maxIo, `${what}: maxIo`);
   if (maxIoBytes < PAGE || maxIoBytes > MAX_IO || maxIoBytes % PAGE !== 0) {

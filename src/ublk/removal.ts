@@ -35,7 +35,8 @@ export async function removeUnused(control: UblkControl, id: number): Promise<vo
 /** Deletes a device synchronously, in a process that is exiting. `released`: nothing of this process holds it any more. */
 export function removeNow(id: number, released: boolean): void {
   // A thread that does not let go keeps the char device open, and only the end of the process closes it: waiting would be for ever.
-  if (released && deleteNow(id, DELETE_NOW_MS)) removeState(id);
+  // A process that outlives this one deletes it then.
+  if ((released && deleteNow(id, DELETE_NOW_MS)) || deleteFromOutside(id)) removeState(id);
   else process.stderr.write(`uring-ublk: ${charPath(id)} may stay behind, dead: \`uring-ublk del ${id}\` removes it\n`);
 }
 

@@ -58,9 +58,9 @@ async function exitWithin(child: Bun.Subprocess<"ignore", "pipe", "inherit" | "p
   return status;
 }
 
-/** DEL_DEV from a child process, for a server that is about to kill itself: the command goes through when it is gone. */
-export function deleteFromOutside(id: number): void {
-  send(id, "delete");
+/** DEL_DEV from a child process, for a server that is ending: the command goes through when it is gone. Answers whether there is one. */
+export function deleteFromOutside(id: number): boolean {
+  return send(id, "delete");
 }
 
 /** STOP_DEV from a child process that nobody waits for, for a server that is exiting. Answers whether there is one. */

@@ -3,21 +3,20 @@
 /** However a program that serves ends, it leaves no device: only kill -9 leaves a dead char device, which `uring-ublk del` removes. */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";
 import { cli } from "../support/cli.ts";
-import { haveUblk, isFullRun, requires } from "../support/requires.ts";
+import { haveUblk, ublkTest } from "../support/requires.ts";
 import { client } from "./support/client.ts";
 import { devices, stuckProcesses, until } from "./support/machine.ts";
 import { type Ending, Server } from "./support/server.ts";
 
 setDefaultTimeout(60_000); // an emulated machine, and neighbours
-const test = requires(haveUblk(), "needs a kernel with ublk");
-const longTest = requires(haveUblk() && isFullRun(), haveUblk() ? "one of many endings: runs in test:full" : "needs a kernel with ublk");
-/** Where a disk is served hardly matters for most endings: of those in Workers, the usual run takes some. */
-const oneOf = (where: string, usual: boolean): typeof test => (where === "closures" || usual ? test : longTest);
-const NEVER = 2 ** 20;
+const test = ublkTest(true);
+/** Where a disk is served hardly matters for most endings, and many are alike: the usual run takes some, mostly of closures. */
+const oneOf = (where: string, usual: { closures?: boolean; workers?: boolean }) => ublkTest(usual[where as "closures"] ?? false);
+const NEVER = 3 * 2 ** 19; // as in endings-server.ts
 
 afterEach(async () => {
   if (!haveUblk()) return;
-  await until(() => devices().length === 0, "free of devices", 2_000).catch(() => {});
+  await until(() => devices().length === 0, "free of devices", 10_000).catch(() => {});
   expect({ devices: devices(), stuck: stuckProcesses() }).toEqual({ devices: [], stuck: [] });
 });
 
@@ -30,13 +29,16 @@ for (const where of ["closures", "workers"]) {
     ["SIGTERM", 15],
     ["SIGHUP", 1],
   ] as const) {
-    oneOf(where, signal === "SIGTERM")(`${signal}, served by ${where}: the disk is stopped, and the status says which signal`, async () => {
-      await using server = await Server.start("endings-server.ts", ["", where]);
-      await server.said(/ready/);
-      server.child.kill(signal);
-      const end = await server.end();
-      expect({ ...left(), status: end.status }).toEqual({ devices: [], status: 128 + number });
-    });
+    oneOf(where, { closures: signal === "SIGINT", workers: signal === "SIGTERM" })(
+      `${signal}, served by ${where}: the disk is stopped, and the status says which signal`,
+      async () => {
+        await using server = await Server.start("endings-server.ts", ["", where]);
+        await server.said(/ready/);
+        server.child.kill(signal);
+        const end = await server.end();
+        expect({ ...left(), status: end.status }).toEqual({ devices: [], status: 128 + number });
+      },
+    );
   }
 
   for (const [how, status, message] of [
@@ -47,7 +49,7 @@ for (const where of ["closures", "workers"]) {
     ["exit", 0, undefined],
     ["exit in a timer", 0, undefined],
   ] as const) {
-    oneOf(where, how === "floating rejection" || how === "exit")(
+    oneOf(where, { closures: how === "throw" || how === "exit in a timer", workers: how === "floating rejection" })(
       `${how} in the main program, served by ${where}: status ${status}`,
       async () => {
         await using server = await Server.start("endings-server.ts", [how, where]);
@@ -61,7 +63,7 @@ for (const where of ["closures", "workers"]) {
     );
   }
 
-  oneOf(where, false)(`process.exit with an open request, served by ${where}: the client gets EIO`, async () => {
+  oneOf(where, { closures: true })(`process.exit with an open request, served by ${where}: the client gets EIO`, async () => {
     await using server = await Server.start("endings-server.ts", ["exit with an open request", where]);
     await server.said(/ready/);
     const reading = client(server.path, [{ do: "read", offset: NEVER, length: 4096 }], "read-only");
@@ -70,7 +72,7 @@ for (const where of ["closures", "workers"]) {
     expect(await reading).toEqual([{ code: "EIO" }]);
   });
 
-  test(`a second SIGINT, served by ${where}: does not wait for the open request`, async () => {
+  oneOf(where, { closures: true })(`a second SIGINT, served by ${where}: does not wait for the open request`, async () => {
     await using server = await Server.start("endings-server.ts", ["", where]);
     await server.said(/ready/);
     const reading = client(server.path, [{ do: "read", offset: NEVER, length: 4096 }], "read-only");
@@ -79,11 +81,11 @@ for (const where of ["closures", "workers"]) {
     await Bun.sleep(300);
     server.child.kill("SIGINT");
     const end = await server.end();
-    expect(end.status).toBe(130);
+    expect({ status: end.status, stderr: end.stderr }).toEqual({ status: 130, stderr: "" });
     expect(await reading).toEqual([{ code: "EIO" }]);
   });
 
-  oneOf(where, false)(`kill -9 while it stops, served by ${where}: the client gets EIO, and the process goes`, async () => {
+  oneOf(where, {})(`kill -9 while it stops, served by ${where}: the client gets EIO, and the process goes`, async () => {
     await using server = await Server.start("endings-server.ts", ["", where]);
     await server.said(/ready/);
     const reading = client(server.path, [{ do: "read", offset: NEVER, length: 4096 }], "read-only");
@@ -98,7 +100,7 @@ for (const where of ["closures", "workers"]) {
     expect((await cli("del", id)).status).toBe(0);
   });
 
-  test(`kill -9, served by ${where}: a dead device stays, is listed, and can be deleted`, async () => {
+  oneOf(where, { workers: true })(`kill -9, served by ${where}: a dead device stays, is listed, and can be deleted`, async () => {
     await using server = await Server.start("endings-server.ts", ["", where]);
     await server.said(/ready/);
     server.child.kill("SIGKILL");

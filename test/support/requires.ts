@@ -56,6 +56,12 @@ export function isFullRun(): boolean {
   return process.env.URING_UBLK_FULL === "1";
 }
 
+/** A test that needs ublk. In the usual run only some of many like it: the others run in `npm run test:full`. */
+export function ublkTest(usual: boolean): typeof test {
+  if (!haveUblk()) return requires(false, "needs a kernel with ublk");
+  return requires(usual || isFullRun(), "one of many like it: runs in test:full");
+}
+
 const LIBRARY_FOLDERS = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/lib64", "/usr/lib"];
 
 export function haveLiburing(): boolean {

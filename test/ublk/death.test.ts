@@ -5,13 +5,13 @@
  * ends it with status 1.
  */
 import { afterEach, expect } from "bun:test";
-import { haveUblk, isFullRun, requires } from "../support/requires.ts";
+import { haveUblk, isFullRun, ublkTest } from "../support/requires.ts";
 import { fioToItsEnd } from "./support/fio.ts";
 import { devices, stuckProcesses, until } from "./support/machine.ts";
 import { Server } from "./support/server.ts";
 
-const test = requires(haveUblk(), "needs a kernel with ublk");
-const longTest = requires(haveUblk() && isFullRun(), haveUblk() ? "kills its own server: runs in test:full" : "needs a kernel with ublk");
+const test = ublkTest(true);
+const longTest = ublkTest(false);
 const LOAD = { rw: "randrw", bs: "4k", iodepth: 8, numjobs: 2, thread: 1, time_based: 1, runtime: 60 } as const;
 const FIO_MS = 25_000;
 const LONG_FIO_MS = 55_000;
@@ -41,7 +41,7 @@ for (const [grief, message] of [
   ["exit-in-handler", /process\.exit\(3\) was called in a thread that serves a disk; the disk is stopped instead/],
   ["exit-in-timer", /process\.exit\(3\) was called in a thread that serves a disk; the disk is stopped instead/],
 ] as const) {
-  test(
+  ublkTest(grief === "throw" || grief === "exit-in-handler")(
     `a serving Worker under load: ${grief}`,
     async () => {
       const end = await underLoad(grief);
@@ -54,7 +54,7 @@ for (const [grief, message] of [
 
 for (const after of ["terminate", "terminate-all"]) {
   for (const synchronous of ["", "synchronous"]) {
-    test(
+    ublkTest(after === "terminate-all" && synchronous === "")(
       `a serving Worker under load: ${after} ${synchronous}`,
       async () => {
         const end = await underLoad("none", after, synchronous);

@@ -9,12 +9,11 @@
  */
 // file timeout: 900 s
 import { expect, setDefaultTimeout } from "bun:test";
-import { haveUblk, isFullRun, requires } from "../support/requires.ts";
+import { isFullRun, ublkTest } from "../support/requires.ts";
 import { fio } from "./support/fio.ts";
 import { Server } from "./support/server.ts";
 
 setDefaultTimeout(isFullRun() ? 600_000 : 180_000);
-const test = requires(haveUblk(), "needs a kernel with ublk");
 const REQUESTS = isFullRun() ? 1_000_000 : 100_000;
 const WARM_UP = 30_000;
 /** How many collections the serving thread asks for between the marks. */
@@ -26,7 +25,7 @@ const collections = (log: string): { heap: string; text: string }[] =>
   [...log.matchAll(/\[GC<(0x[0-9a-f]+)>: START.*/g)].map(([text, heap]) => ({ heap: heap!, text }));
 
 for (const kind of ["null", "memory"]) {
-  test(`no collection in ${REQUESTS} requests of a served ${kind} disk`, async () => {
+  ublkTest(kind === "memory")(`no collection in ${REQUESTS} requests of a served ${kind} disk`, async () => {
     await using server = await Server.start("garbage-server.ts", [kind], { BUN_JSC_logGC: "1" });
     const between = /MARK heap begin\n([\s\S]*?)MARK heap end\n/.exec(server.stderr);
     // The main thread may happen to collect in between, but not as often.

@@ -4,11 +4,11 @@
 import { afterEach, expect, setDefaultTimeout } from "bun:test";
 import { type Attachment, defineTarget, serve } from "uring-ublk";
 import { runProgram } from "../support/child.ts";
-import { haveUblk, isFullRun, requires } from "../support/requires.ts";
+import { haveUblk, isFullRun, ublkTest } from "../support/requires.ts";
 import { devices, holdings, stuckProcesses, until } from "./support/machine.ts";
 
 setDefaultTimeout(120_000); // an emulated machine, and neighbours
-const test = requires(haveUblk(), "needs a kernel with ublk");
+const test = ublkTest(true);
 const read = (): void => {};
 const never = <T>(): Promise<T> => new Promise<T>(() => {});
 
@@ -27,24 +27,30 @@ for (const where of ["closures", "workers"]) {
   ] as const) {
     const end = (after: string, ...more: string[]) => runProgram("ublk/support/making-server.ts", [how, where, after, ...more]);
 
-    test(`${how} at any moment while a disk is made leaves no device, served by ${where}`, async () => {
-      for (const moment of MOMENTS) {
-        const { status, stderr } = await end(moment);
-        expect({ moment, stderr, status: statuses.some((one) => one === status), devices: devices() }).toEqual({
-          moment,
-          stderr: "",
-          status: true,
-          devices: [],
-        });
-      }
-    });
+    ublkTest(how === (where === "workers" ? "SIGTERM" : "SIGINT"))(
+      `${how} at any moment while a disk is made leaves no device, served by ${where}`,
+      async () => {
+        for (const moment of MOMENTS) {
+          const { status, stderr } = await end(moment);
+          expect({ moment, stderr, status: statuses.some((one) => one === status), devices: devices() }).toEqual({
+            moment,
+            stderr: "",
+            status: true,
+            devices: [],
+          });
+        }
+      },
+    );
 
-    test(`${how} while the target attaches, and never gets done, leaves no device, served by ${where}`, async () => {
-      const start = performance.now();
-      const { status, stderr } = await end("4000", "never");
-      expect({ status, stderr }).toEqual({ status: statuses[0], stderr: "" });
-      expect(performance.now() - start).toBeLessThan(20_000); // and does not wait for the limit of 30 s
-    });
+    ublkTest(how === (where === "workers" ? "exit" : "SIGTERM"))(
+      `${how} while the target attaches, and never gets done, leaves no device, served by ${where}`,
+      async () => {
+        const start = performance.now();
+        const { status, stderr } = await end("4000", "never");
+        expect({ status, stderr }).toEqual({ status: statuses[0], stderr: "" });
+        expect(performance.now() - start).toBeLessThan(20_000); // and does not wait for the limit of 30 s
+      },
+    );
   }
 }
 
@@ -107,15 +113,18 @@ for (const [name, what] of [
   ["never-imported-in-worker", /'the import of .*never-imported-in-worker\.ts in the Worker of queue 0': ETIMEDOUT/],
   ["never-attached", /'attach\(\) of .*never-attached\.ts in the Worker of queue 0': ETIMEDOUT/],
 ] as const) {
-  test(`a module that never gets done is given up at the limit, by name, and nothing half made stays: ${name}`, async () => {
-    const module = new URL(`./support/bad-targets/${name}.ts`, import.meta.url);
-    const attempt = () => expect(serve(module, { timeoutMs: 6_000, depth: 16 })).rejects.toThrow(what);
-    await attempt();
-    await Bun.sleep(200); // what the ended Worker held
-    const { fds } = holdings();
-    const start = performance.now();
-    await attempt();
-    expect(performance.now() - start).toBeLessThan(10_000); // DEL_DEV would wait 5 s for anything that is left
-    await until(() => holdings().fds <= fds, "free of what the Worker had opened");
-  });
+  ublkTest(name === "never-attached")(
+    `a module that never gets done is given up at the limit, by name, and nothing half made stays: ${name}`,
+    async () => {
+      const module = new URL(`./support/bad-targets/${name}.ts`, import.meta.url);
+      const attempt = () => expect(serve(module, { timeoutMs: 6_000, depth: 16 })).rejects.toThrow(what);
+      await attempt();
+      await Bun.sleep(200); // what the ended Worker held
+      const { fds } = holdings();
+      const start = performance.now();
+      await attempt();
+      expect(performance.now() - start).toBeLessThan(10_000); // DEL_DEV would wait 5 s for anything that is left
+      await until(() => holdings().fds <= fds, "free of what the Worker had opened");
+    },
+  );
 }

@@ -2,13 +2,12 @@
 // file timeout: 600 s
 /** `URING_UBLK_TRACE=1` tells a disk's whole life: control commands, the commands of its tags, and the requests that arrive on them. */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";
-import { haveUblk, kernelAtLeast, requires } from "../support/requires.ts";
+import { haveUblk, kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
 import { client } from "./support/client.ts";
 import { devices, stuckProcesses } from "./support/machine.ts";
 import { Server } from "./support/server.ts";
 
 setDefaultTimeout(180_000); // an emulated machine, and neighbours
-const test = requires(haveUblk(), "needs a kernel with ublk");
 const lending = requires(haveUblk() && kernelAtLeast("6.16"), "AUTO_BUF_REG needs ublk of Linux 6.16");
 
 afterEach(() => {
@@ -48,7 +47,7 @@ for (const [where, queues] of [
   ["closures", 1],
   ["workers", 2],
 ] as const) {
-  test(`the trace of a disk in copy mode, served by ${where}`, async () => {
+  ublkTest(where === "workers")(`the trace of a disk in copy mode, served by ${where}`, async () => {
     const trace = await life("endings-server.ts", ["", where]);
     expectLife(trace, 16 * queues);
     const written =

@@ -2,7 +2,7 @@
 import { serve } from "uring-ublk";
 
 const [how = "", where = "closures"] = process.argv.slice(2);
-const NEVER = 2 ** 20; // a read of this place is not answered
+const NEVER = 3 * 2 ** 19; // a read of this place is not answered; udev looks at powers of two, and would wait for ever
 if (how === "own listener") {
   process.on("SIGINT", async () => {
     console.log("mine");

@@ -43,7 +43,7 @@ function stepsOf(options: TestOptions, files: readonly string[]): Step[] {
 /** A boot for each folder: what one leaves of the machine's memory is not the other's business, and two can run side by side. */
 function vmSteps(options: TestOptions, files: readonly string[], kernel: string): Step[] {
   const newest = kernel === options.kernels.at(-1);
-  const ublk = files.filter((file) => runsOn(file, { newest, run: options.run }));
+  const ublk = files.filter((file) => runsOn(file, { kernel, newest, run: options.run }));
   return [
     ...VM_FOLDERS.map((folder) => ({ what: "ublk", list: inFolders(ublk, [folder]) })),
     { what: "io_uring", list: ringFiles(files, { kernel, newest, run: options.run }) },

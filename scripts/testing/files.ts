@@ -8,7 +8,7 @@ export const VM_FOLDERS: readonly string[] = ["ublk", "targets", "examples", "cl
 const RING_FOLDER = "uring";
 
 /** The oldest kernel we care for, the one all facts were measured on, and the newest. */
-const RING_KERNELS: readonly string[] = ["6.12", "7.2", "7.3"];
+const MAIN_KERNELS: readonly string[] = ["6.12", "7.2", "7.3"];
 
 /** Folders with a step of their own; test/vm is the VM itself. */
 const OTHER_FOLDERS: readonly string[] = ["vm", "package", "docs"];
@@ -28,12 +28,13 @@ export function inFolders(files: readonly string[], folders: readonly string[]):
 const USUAL_KERNELS = /^\/\/ usual kernels: (.*)$/m;
 
 /**
- * Whether a file runs on a kernel of the VM: always where kernels were asked for by name, and in the full run. In the usual run a file that
- * takes long and hardly depends on the kernel runs on the newest of the usual kernels only, or on none.
+ * Whether a file runs on a kernel of the VM: always where kernels were asked for by name. A file that takes long and hardly depends on
+ * the kernel runs, in the usual run, on the newest of the usual kernels only, or on none; in the full run on the main ones.
  */
-export function runsOn(file: string, { newest, run }: { newest: boolean; run: RunKind }): boolean {
+export function runsOn(file: string, { kernel, newest, run }: { kernel: string; newest: boolean; run: RunKind }): boolean {
   const usual = USUAL_KERNELS.exec(readFileSync(file, "utf8"))?.[1] ?? "all";
-  return run !== "usual" || usual === "all" || (usual === "the newest" && newest);
+  if (run === "chosen" || usual === "all") return true;
+  return run === "full" ? MAIN_KERNELS.includes(kernel) : usual === "the newest" && newest;
 }
 
 const ALSO_IN_VM = /^\/\/ usual kernels: this machine's, and the newest$/m;
@@ -45,7 +46,7 @@ const ALSO_IN_VM = /^\/\/ usual kernels: this machine's, and the newest$/m;
 export function ringFiles(files: readonly string[], { kernel, newest, run }: { kernel: string; newest: boolean; run: RunKind }): string[] {
   const all = inFolders(files, [RING_FOLDER]);
   if (run === "chosen") return all;
-  if (run === "full") return RING_KERNELS.includes(kernel) ? all : [];
+  if (run === "full") return MAIN_KERNELS.includes(kernel) ? all : [];
   return newest ? all.filter((file) => ALSO_IN_VM.test(readFileSync(file, "utf8"))) : [];
 }
 

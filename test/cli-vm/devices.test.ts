@@ -4,10 +4,11 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { FEATURES, readState } from "uring-ublk/ublk";
 import { cli } from "../support/cli.ts";
-import { haveUblk, isRoot, requires } from "../support/requires.ts";
+import { haveUblk, isRoot, requires, ublkTest } from "../support/requires.ts";
 import { addStrangeDevice } from "./stranger.ts";
 
 const t = requires(haveUblk() && isRoot(), "needs root and a kernel with ublk");
+const long = isRoot() ? ublkTest(false) : t;
 
 interface Server {
   readonly id: number;
@@ -80,7 +81,7 @@ describe("uring-ublk list", () => {
 });
 
 describe("uring-ublk del", () => {
-  t("deletes what a killed server left, with its state file", async () => {
+  long("deletes what a killed server left, with its state file", async () => {
     const server = await startServer();
     await killHard(server);
     expect(await listed(server.id)).toMatchObject({
@@ -112,7 +113,7 @@ describe("uring-ublk del", () => {
     expect(await process.exited).toBe(0);
   });
 
-  t("says what helps when a live server does not answer", async () => {
+  long("says what helps when a live server does not answer", async () => {
     const { id, process } = await startServer("stuck");
     const writer = Bun.spawn(["dd", "if=/dev/zero", `of=/dev/ublkb${id}`, "bs=4k", "count=1", "oflag=direct"], { stderr: "ignore" });
     await Bun.sleep(500);
@@ -128,7 +129,7 @@ describe("uring-ublk del", () => {
     expect(await cli("del", String(id))).toMatchObject({ status: 0 });
   });
 
-  t("with --all leaves live servers alone", async () => {
+  long("with --all leaves live servers alone", async () => {
     const [live, dead] = [await startServer(), await startServer()];
     await killHard(dead);
     const { status, stderr } = await cli("del", "--all");
@@ -139,7 +140,7 @@ describe("uring-ublk del", () => {
     expect(await listed(dead.id)).toBeUndefined();
   });
 
-  t("refuses a device that another program made, unless forced", async () => {
+  long("refuses a device that another program made, unless forced", async () => {
     const id = await addStrangeDevice();
     expect(await listed(id)).toMatchObject({ state: "dead", ours: false, pid: null, size: null });
     const refused = await cli("del", String(id));

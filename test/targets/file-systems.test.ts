@@ -50,7 +50,7 @@ for (const [run, kind, where, queues] of MEMORY) {
 
 const LOOP: readonly [Run, FileSystem, DataMode, Where, number, LoopOptions["direct"]][] = [
   ["always", "ext4", "copy", "calling thread", 1, true],
-  ["always", "xfs", "copy", "Workers", 2, true],
+  ["full", "xfs", "copy", "Workers", 2, true],
   ["full", "ext4", "copy", "Workers", 1, false],
   ["always", "xfs", "auto-buf-reg", "calling thread", 1, true],
   ["always", "ext4", "auto-buf-reg", "Workers", 2, true],
@@ -86,7 +86,7 @@ testFor("always")(
 );
 
 const VERIFIED: readonly [Run, DataMode, Where, number, readonly string[]][] = [
-  ["always", "copy", "Workers", 2, ["--bsrange=512-32k", "--blockalign=512"]],
+  ["full", "copy", "Workers", 2, ["--bsrange=512-32k", "--blockalign=512"]],
   ["always", "auto-buf-reg", "calling thread", 1, []],
   ["full", "auto-buf-reg", "Workers", 2, []],
 ];

@@ -139,7 +139,8 @@ test("a target that throws in open, attach or close leaves no device", async () 
 });
 
 /** Each takes seconds on an emulated machine, and hardly depends on the kernel. */
-const CYCLES = isFullRun() ? 50 : 12;
+const CYCLES = isFullRun() ? 50 : 8;
+const DISKS = isFullRun() ? 20 : 6;
 
 test(`create, serve and delete ${CYCLES} times leaks no descriptor, mapping, thread or device`, async () => {
   const cycle = async (): Promise<void> => {
@@ -158,8 +159,8 @@ test(`create, serve and delete ${CYCLES} times leaks no descriptor, mapping, thr
   expect(after.maps).toBeLessThanOrEqual(before.maps + 10); // the garbage collector maps and unmaps, but not once per device
 }, 240_000);
 
-test("20 disks at once under fio in one process", async () => {
-  const disks = await Promise.all(Array.from({ length: 20 }, () => serve(ram(4 * 2 ** 20), { depth: 16, maxIo: 65536 })));
+test(`${DISKS} disks at once under fio in one process`, async () => {
+  const disks = await Promise.all(Array.from({ length: DISKS }, () => serve(ram(4 * 2 ** 20), { depth: 16, maxIo: 65536 })));
   try {
     const reports = await Promise.all(
       disks.map((disk) =>

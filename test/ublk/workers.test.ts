@@ -4,14 +4,14 @@ import { serve } from "uring-ublk";
 import { memory } from "uring-ublk/targets";
 import { type RequestErrorEvent, UblkControl } from "uring-ublk/ublk";
 import { sh } from "../support/disk-tools.ts";
-import { haveUblk, requires } from "../support/requires.ts";
+import { haveUblk, kernelAtLeast, ublkTest } from "../support/requires.ts";
 import { client } from "./support/client.ts";
 import { fio } from "./support/fio.ts";
 import { devices, stuckProcesses } from "./support/machine.ts";
 import { BAD, CHANNEL, Count, type WorkersOptions } from "./support/workers-target.ts";
 
 setDefaultTimeout(60_000); // an emulated machine, and neighbours
-const test = requires(haveUblk(), "needs a kernel with ublk");
+const test = ublkTest(true);
 const MODULE = new URL("./support/workers-target.ts", import.meta.url);
 
 let peer: ReturnType<typeof Bun.serve>;
@@ -73,7 +73,7 @@ test("the main thread may read a disk synchronously that Workers serve", async (
   expect(bytes.every((byte) => byte === 7)).toBe(true);
 });
 
-test("timers, fetches and messages go on in Workers under load whose handlers await nothing", async () => {
+ublkTest(kernelAtLeast("7.0"))("timers, fetches and messages go on in Workers under load whose handlers await nothing", async () => {
   const { options: given, words } = options(true);
   await using disk = await serve(MODULE, { ...serving, options: given });
   const channel = new BroadcastChannel(CHANNEL);

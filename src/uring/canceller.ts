@@ -5,7 +5,7 @@ import type { RawRing } from "./raw-ring.ts";
 interface InFlightAt {
   readonly slot: number;
   readonly generation: number;
-  /** A cancel that does not find it is sent again. */
+  /** It completes again and again. */
   readonly repeats: boolean;
   /** How often that was so. */
   missed: number;
@@ -14,9 +14,11 @@ interface InFlightAt {
 const ENOENT = -2;
 const EALREADY = -114;
 
-/** How long until a cancel is tried again that a drain may hold up. */
+/** How long until a cancel is tried again that a drain may hold up, or that has missed its operation. */
 const AGAIN_MS = 5;
-/** How often a cancel is sent again at once. */
+/** It grows to this. */
+const AGAIN_MS_MOST = 640;
+/** How often the cancel of what repeats is sent again at once. */
 const SOON = 100;
 
 /**
@@ -41,9 +43,11 @@ export class Canceller {
   }
 
   /**
-   * Cancels the slot's operation. It still ends with its own CQE. One that `repeats` is found by no cancel while a completion of it is on
-   * its way: a ticking timer on a busy machine, at nearly every look. So the cancel is sent again as soon as it has failed, when the
-   * completion has just been handled.
+   * Cancels the slot's operation. It still ends with its own CQE.
+   *
+   * No cancel finds an operation that the kernel has just woken: a receive whose poll has fired and that will wait again because others
+   * were quicker, or a tick of a timer, on a busy machine at nearly every look. Nor one that a worker carries out. So the cancel is sent
+   * again while the operation is in flight: at once for one that `repeats`, whose completion has just been handled, else after a while.
    */
   add(slot: number, repeats = false): void {
     const target = { slot, generation: this.#raw.generation(slot), repeats, missed: 0 };
@@ -55,6 +59,11 @@ export class Canceller {
       this.#send();
     }
     this.#kick();
+  }
+
+  /** Cancels the slot's operation unless it ends soon: a cancel of the kernel's own, of a LINK_TIMEOUT, has missed it. */
+  later(slot: number): void {
+    this.#missed({ slot, generation: this.#raw.generation(slot), repeats: false, missed: 0 });
   }
 
   /** Cancels whatever is in flight (5.19; older kernels refuse, and nothing happens). */
@@ -92,22 +101,23 @@ export class Canceller {
     }
   }
 
-  // What is missed so often may be found by no cancel at all: it is asked for less often.
+  // What is missed again and again may be found by no cancel at all: it is asked for less and less often.
   #missed(target: InFlightAt): void {
     const again = (): void => {
       this.#pending.push(target);
       this.#send();
       this.#kick();
     };
-    if (++target.missed < SOON) again();
-    else setTimeout(again, AGAIN_MS);
+    const late = ++target.missed - (target.repeats ? SOON : 0);
+    if (late < 0) again();
+    else setTimeout(again, Math.min(AGAIN_MS << Math.min(late >> 2, 8), AGAIN_MS_MOST));
   }
 
   #cancel(target: InFlightAt | undefined, flags: number): void {
     const raw = this.#raw;
     const own = raw.allocate((result) => {
       raw.release(own);
-      if (target?.repeats === true && (result === ENOENT || result === EALREADY) && this.#flies(target)) this.#missed(target);
+      if (target !== undefined && (result === ENOENT || result === EALREADY) && this.#flies(target)) this.#missed(target);
       this.#send();
     });
     try {

@@ -114,9 +114,12 @@ export class TimeLimit {
     }
     this.pending = false;
     this.raw.release(this.slot);
-    // EALREADY: the operation is being carried out where a cancel does not reach it, or only as an interruption.
-    this.expired = result === ETIME || result === EALREADY;
-    if (this.expired && !this.linked && !this.ended) this.host.cancels.add(this.target);
+    // EALREADY: the operation is being carried out where a cancel does not reach it, or only as an interruption. ENOENT: it is over, or
+    // had just been woken. The kernel does not come back to it.
+    const missed = result === EALREADY || result === ENOENT;
+    this.expired = result === ETIME || result === EALREADY || (result === ENOENT && !this.ended);
+    if (this.expired && !this.ended && !this.linked) this.host.cancels.add(this.target);
+    else if (missed && !this.ended) this.host.cancels.later(this.target);
     if (this.held.length > 0) this.over(this.held);
   }
 

@@ -12,14 +12,14 @@ import type { RingMemory, RingRecord } from "./setup.ts";
 import { FILLER, ONE, SlotTable } from "./slots.ts";
 import { io_cqring_offsets, io_uring_params } from "./structs.ts";
 
-export { type CompletionHandler, type Completions, FILLER, type Prep, type TemplateHandler } from "./slots.ts";
+export { type CompletionHandler, type Completions, FILLER, type TemplateHandler } from "./slots.ts";
 
 /**
  * The completion side of a ring: the loop that reads CQEs and runs the handlers of their slots.
  *
  * A CQE that belongs to no operation in flight fails the ring: the kernel, or a bug here, did what can never be right.
  */
-export class CompletionQueue extends SlotTable {
+export abstract class CompletionQueue extends SlotTable {
   /** What was set up. Another one after a resize. */
   record!: RingRecord;
   /** Called once when the ring fails; during a batch, after its end. */
@@ -33,14 +33,15 @@ export class CompletionQueue extends SlotTable {
   /** Runs the handler of every CQE in the ring; answers how many there were. Handlers may queue operations. */
   readonly reap: () => number;
 
-  private readonly shared: boolean; // CQEs may appear at any time, not only inside this thread's enter
-  private cqHeadAt = 0;
-  private cqTailAt = 0;
+  declare private readonly shared: boolean; // CQEs may appear at any time, not only inside this thread's enter
+  declare private cqHeadAt: number;
+  declare private cqTailAt: number;
   #flagsAt = 0;
-  private cqesAt = 0;
-  private cqMask = 0;
-  private readonly cqShift: number;
-  private readonly mixedCqes: boolean;
+  declare private cqesAt: number;
+  declare private cqMask: number;
+  declare private readonly cqShift: number;
+  declare private readonly mixedCqes: boolean;
+  declare private readonly wideCqes: boolean; // some have words of their own
   private cqHead: number;
   private inPlace = 0; // flags of the CQEs that reap handles itself; the others pass through dispatch
   /** Whether a batch is being handled: its memory must not be exchanged. */
@@ -51,6 +52,7 @@ export class CompletionQueue extends SlotTable {
     this.shared = (record.flags & IORING_SETUP_DEFER_TASKRUN) === 0 || (record.flags & IORING_SETUP_IOPOLL) !== 0;
     this.cqShift = record.cqe === 32 ? 3 : 2;
     this.mixedCqes = record.cqe === "mixed";
+    this.wideCqes = record.cqe !== 16;
     this.#attach(memory, record);
     this.cqHead = this.ring[this.cqHeadAt]!;
     this.reap = this.makeReap();
@@ -107,15 +109,16 @@ export class CompletionQueue extends SlotTable {
         }
         try {
           // The usual CQE, the only one of its operation, is handled in place; what can be otherwise is looked at elsewhere.
-          if (flags === this.inPlace && this.armed[slot] === 1 && this.generations[slot] === this.ring[at + 1]) {
-            this.armed[slot] = 0;
+          const generation = this.ring[at + 1]!;
+          if (flags === this.inPlace && this.states[slot] === generation && (generation & 1) === 0) {
+            this.states[slot] = generation | 1;
             this.flying--;
             if (slot < this.permanentSqes) this.templates.completed(this.ring[at + 2]!, slot);
             else {
-              this.cqeAt = at;
+              if (this.wideCqes) this.cqeAt = at;
               this.handlers[slot]!(this.ring[at + 2]!, 0, slot);
             }
-          } else this.dispatch(slot, this.ring[at + 1]!, this.ring[at + 2]!, flags, at);
+          } else this.dispatch(slot, generation, this.ring[at + 2]!, flags, at);
         } catch (error) {
           thrown ??= this.caught(error);
         }
@@ -142,7 +145,7 @@ export class CompletionQueue extends SlotTable {
   fail(error: Error): void {
     if (this.failure !== undefined) return;
     this.failure = error;
-    this.fit = false;
+    this.usual = false;
     this.attention = true;
     if (!this.reaping) this.onFailure?.(error);
   }
@@ -166,13 +169,12 @@ export class CompletionQueue extends SlotTable {
   }
 
   private dispatch(slot: number, generation: number, result: number, flags: number, at: number): void {
-    if (this.armed[slot] !== 1 || this.generations[slot] !== generation) {
+    if (this.states[slot] !== generation || (generation & 1) !== 0) {
       this.stray(slot, generation, result);
       return;
     }
     if ((flags & (IORING_CQE_F_MORE | IORING_CQE_F_NOTIF)) !== IORING_CQE_F_MORE) {
-      this.armed[slot] = 0;
-      this.flying--;
+      this.finish(slot);
     } else if (this.kinds[slot] === ONE) {
       this.announcesMore(slot);
       return;

@@ -12,7 +12,7 @@ import {
   IOSQE_IO_HARDLINK,
   IOSQE_IO_LINK,
 } from "./abi.ts";
-import { CompletionQueue, FILLER, type Prep } from "./completion.ts";
+import { CompletionQueue, FILLER } from "./completion.ts";
 import type { RingCoreOptions } from "./core-options.ts";
 import { checkEnter, type EnterOptions, enterError, enterFlagsOf, WaitArgument } from "./enter.ts";
 import { checkInteger, checkKnown } from "./options.ts";
@@ -22,7 +22,7 @@ import { mappingsOf, type RingMemory, type RingShape, setupRing } from "./setup.
 import { RingTrace } from "./trace/ring-trace.ts";
 import { tracing } from "./trace/switch.ts";
 
-export type { CompletionHandler, Completions, Prep, TemplateHandler } from "./completion.ts";
+export type { CompletionHandler, Completions, TemplateHandler } from "./completion.ts";
 export type { RingCoreOptions } from "./core-options.ts";
 
 const EINTR = -4;
@@ -49,8 +49,6 @@ export class RingCore extends CompletionQueue implements Disposable {
    * thread that exists to serve a ring. Answers how many CQEs there were.
    */
   readonly serve: () => number;
-  /** Writes and queues a 64-byte SQE for a slot. The typed writers call it; see {@link SubmissionQueue} for the fields. */
-  readonly prep: Prep;
   /** Prints what goes in and comes out, with `URING_UBLK_TRACE=1`. @internal */
   readonly trace: RingTrace | undefined;
 
@@ -86,7 +84,6 @@ export class RingCore extends CompletionQueue implements Disposable {
     this.#polling = (record.flags & IORING_SETUP_IOPOLL) !== 0;
     this.#wait = new WaitArgument();
     this.serve = this.#makeServe();
-    this.prep = this.makePrep((slot) => this.arm(slot));
     if (registeredWaits) this.#registerWaits(shape.disabled !== true);
     this.trace = tracing() ? new RingTrace(this) : undefined;
   }
@@ -234,7 +231,7 @@ export class RingCore extends CompletionQueue implements Disposable {
   close(): void {
     if (this.ended) return;
     this.ended = true;
-    this.fit = false;
+    this.usual = false;
     this.plain = false;
     this.attention = true;
     this.register.close();

@@ -1,4 +1,3 @@
-import { high32 } from "../ffi/index.ts";
 import { ProtocolError } from "./error.ts";
 import type { RingMemory, RingRecord } from "./setup.ts";
 import { SubmissionQueue } from "./submission.ts";
@@ -19,23 +18,6 @@ export const ONE = 1;
 const MANY = 2;
 const NOTIFY = 3;
 
-/** Writes and queues a 64-byte SQE for a slot; see {@link SubmissionQueue} for the fields. */
-export type Prep = (
-  opcode: number,
-  slot: number,
-  fd: number,
-  off: number,
-  addr: number,
-  len: number,
-  opFlags: number,
-  buf: number,
-  fileIndex: number,
-  addr3: number,
-) => void;
-
-const TWO_31 = 0x8000_0000;
-const TWO_32 = 0x1_0000_0000;
-
 /** user_data of the NOPs that pad a mixed ring; nobody waits for them. */
 export const FILLER = 0x7fff_ffff;
 
@@ -43,18 +25,16 @@ export const FILLER = 0x7fff_ffff;
  * Who gets a CQE: a table of slots, each with a handler and the generation of its latest operation. A CQE's user_data is slot and
  * generation.
  */
-export class SlotTable extends SubmissionQueue {
+export abstract class SlotTable extends SubmissionQueue {
   /** The failure that ended the ring, if one did: a protocol violation or an enter that cannot work. */
   failure: Error | undefined;
   /** The memory is gone. */
   protected ended = false;
-  /** Neither closed nor failed. */
-  protected fit = true;
-  protected readonly handlers: CompletionHandler[];
-  /** Of each slot's latest operation. */
-  protected generations: Int32Array;
-  /** 1: an operation of the slot is in flight. */
-  protected armed: Uint8Array;
+  /** Slots are armed without a second look: the ring is neither closed nor failed, and its SQ is used in turn. */
+  protected usual: boolean;
+  declare protected readonly handlers: CompletionHandler[];
+  /** Of each slot: the generation of its operation while one is in flight, which is even; that plus one when it is over. */
+  declare protected states: Int32Array;
   /** How each slot's operation completes. */
   protected kinds: Uint8Array;
   /** Operations in flight. */
@@ -67,8 +47,8 @@ export class SlotTable extends SubmissionQueue {
   constructor(memory: RingMemory, record: RingRecord, templates: number, slots: number) {
     super(memory, record, templates);
     this.handlers = new Array<CompletionHandler>(slots).fill(unexpected);
-    this.generations = new Int32Array(slots);
-    this.armed = new Uint8Array(slots);
+    this.states = new Int32Array(slots).fill(1);
+    this.usual = !this.polled && !this.rewinds && templates === 0;
     this.kinds = new Uint8Array(slots).fill(ONE);
     this.#free = new Int32Array(slots);
     for (let i = 0; i < slots; i++) this.#free[i] = slots - 1 - i;
@@ -104,7 +84,7 @@ export class SlotTable extends SubmissionQueue {
 
   /** Gives a slot back. Its operation must have completed. */
   release(slot: number): void {
-    if (this.armed[slot] !== 0) throw new TypeError(`slot ${slot} is in flight; release it after its final CQE`);
+    if (this.inFlightAt(slot)) throw new TypeError(`slot ${slot} is in flight; release it after its final CQE`);
     if (this.handlers[slot] === unexpected) throw new TypeError(`slot ${slot} was released already`);
     this.handlers[slot] = unexpected;
     this.#free[this.#freeCount++] = slot;
@@ -116,9 +96,9 @@ export class SlotTable extends SubmissionQueue {
    */
   openMailbox(handler: CompletionHandler, counted: boolean): number {
     const slot = this.allocate((result, flags, own) => {
-      if (this.armed[own] === 0) {
+      if (!this.inFlightAt(own)) {
         // The reap loop took it for an operation that is over; not so.
-        this.armed[own] = 1;
+        this.states[own] = (this.states[own]! - 1) | 0;
         this.flying++;
       }
       handler(result, flags, own);
@@ -135,8 +115,8 @@ export class SlotTable extends SubmissionQueue {
 
   /** Gives a mailbox's slot back. A CQE that still comes for it fails the ring. */
   closeMailbox(slot: number, counted: boolean): void {
-    this.armed[slot] = 0;
-    if (counted) this.flying--;
+    this.finish(slot);
+    if (!counted) this.flying++;
     this.release(slot);
   }
 
@@ -145,24 +125,23 @@ export class SlotTable extends SubmissionQueue {
    * its chain tells that it succeeded. Only the caller can know; a CQE that comes all the same fails the ring.
    */
   skipped(slot: number): void {
-    if (this.armed[slot] !== 1) throw new TypeError(`slot ${slot} has no operation in flight`);
-    this.armed[slot] = 0;
-    this.flying--;
+    if (!this.inFlightAt(slot)) throw new TypeError(`slot ${slot} has no operation in flight`);
+    this.finish(slot);
   }
 
   /** Whether the slot's operation is in flight. */
   inFlightAt(slot: number): boolean {
-    return this.armed[slot] !== 0;
+    return (this.states[slot]! & 1) === 0;
   }
 
   /** The upper word of the user_data of the slot's latest operation; the lower word is the slot. */
   generation(slot: number): number {
-    return this.generations[slot]!;
+    return this.states[slot]! & ~1;
   }
 
   /** Queues the slot's permanent SQE: the allocation-free path of a ublk commit. */
   armTemplate(slot: number): void {
-    this.armed[slot] = 1;
+    this.states[slot] = 0; // its user_data never changes
     this.flying++;
     this.ring[this.indexAt + (this.sqTail & this.sqMask)] = slot;
     this.sqTail = (this.sqTail + 1) | 0;
@@ -170,9 +149,9 @@ export class SlotTable extends SubmissionQueue {
 
   /** Whether the slot may be armed; throws otherwise. */
   protected checkIdle(slot: number): void {
-    if (this.armed[slot] !== 0) {
+    if (this.inFlightAt(slot)) {
       throw new TypeError(
-        slot >= 0 && slot < this.armed.length ? `slot ${slot} has an operation in flight already` : `there is no slot ${slot}`,
+        slot >= 0 && slot < this.states.length ? `slot ${slot} has an operation in flight already` : `there is no slot ${slot}`,
       );
     }
     if (this.failure !== undefined) throw this.failure;
@@ -181,70 +160,79 @@ export class SlotTable extends SubmissionQueue {
 
   /** Counts the slot's operation as in flight; answers its generation. */
   protected claim(slot: number): number {
-    this.armed[slot] = 1;
     this.flying++;
-    return (this.generations[slot] = (this.generations[slot]! + 1) | 0);
+    return (this.states[slot] = (this.states[slot]! + 1) | 0);
   }
 
+  /** The slot's operation is over. */
+  protected finish(slot: number): void {
+    this.flying--;
+    this.states[slot] = (this.states[slot]! + 1) | 0;
+  }
+
+  /** Arms a slot that is not armed in the usual way: checks, makes room, or throws. Answers its generation. */
+  abstract arm(slot: number): number;
+
   /**
-   * Writes a whole SQE at the next ordinary position: every word is stored, so nothing stale remains. 64-bit fields are Numbers below 2^53
-   * (an offset of -1 means all bits set). `arm` is for what is not usual: a busy slot, no room, an SQ that is not used in turn.
+   * Writes and queues a 64-byte SQE for a slot: every word is stored, so nothing stale remains. 64-bit fields are Numbers below 2^53 (an
+   * offset of -1 means all bits set). The typed writers call it; see {@link SubmissionQueue} for the fields.
    *
-   * A closure, for the reason of that of reap; and a double is split into words that the processor converts without help, which it does
-   * not beyond 32 bits.
+   * It and what it calls are small enough, and not too deep, for the JIT to make one piece of an operation's writer and its caller.
    */
-  protected makePrep(arm: (slot: number) => number): Prep {
-    const usual = !this.polled && !this.rewinds && this.permanentSqes === 0;
-    return (opcode, slot, fd, off, addr, len, opFlags, buf, fileIndex, addr3) => {
-      const tail = this.sqTail;
-      let at: number;
-      let generation: number;
-      if (usual && this.fit && this.armed[slot] === 0 && ((tail - this.submitted) | 0) < this.sqEntries) {
-        generation = (this.generations[slot]! + 1) | 0;
-        this.armed[slot] = 1;
-        this.flying++;
-        this.generations[slot] = generation;
-        at = (tail & this.sqMask) << this.sqeShift;
-        this.lastSqe = at;
-        this.sqTail = (tail + 1) | 0;
-      } else {
-        generation = arm(slot);
-        at = this.nextSqe();
-      }
-      const { words } = this;
-      const offHigh = Math.floor(off / TWO_32);
-      const offLow = off - offHigh * TWO_32;
-      const addrHigh = Math.floor(addr / TWO_32);
-      const addrLow = addr - addrHigh * TWO_32;
-      words[at] = opcode;
-      words[at + 1] = fd;
-      words[at + 2] = offLow >= TWO_31 ? offLow - TWO_32 : offLow;
-      words[at + 3] = offHigh;
-      words[at + 4] = addrLow >= TWO_31 ? addrLow - TWO_32 : addrLow;
-      words[at + 5] = addrHigh;
-      words[at + 6] = len;
-      words[at + 7] = opFlags;
-      words[at + 8] = slot;
-      words[at + 9] = generation;
-      words[at + 10] = buf;
-      words[at + 11] = fileIndex;
-      words[at + 12] = addr3;
-      words[at + 13] = addr3 === 0 ? 0 : high32(addr3);
-      words[at + 14] = 0;
-      words[at + 15] = 0;
-    };
+  prep(
+    opcode: number,
+    slot: number,
+    fd: number,
+    off: number,
+    addr: number,
+    len: number,
+    opFlags: number,
+    buf: number,
+    fileIndex: number,
+    addr3: number,
+  ): void {
+    const { words } = this;
+    const at = this.take(slot);
+    const half = at >> 1;
+    words[at] = opcode;
+    words[at + 1] = fd;
+    this.put64(half + 1, off);
+    this.put64(half + 2, addr);
+    words[at + 6] = len;
+    words[at + 7] = opFlags;
+    this.putTail(half, buf, fileIndex, addr3);
+  }
+
+  // Arms the slot and takes an SQE for it; answers where that is.
+  private take(slot: number): number {
+    const state = this.states[slot]!;
+    const tail = this.sqTail;
+    if (!this.usual || (state & 1) === 0 || ((tail - this.submitted) | 0) >= this.sqEntries) return this.takeWithCare(slot);
+    const at = (tail & this.sqMask) << this.sqeShift;
+    this.words[at + 8] = slot;
+    this.words[at + 9] = this.states[slot] = (state + 1) | 0;
+    this.flying = (this.flying + 1) | 0;
+    this.sqTail = (tail + 1) | 0;
+    return (this.lastSqe = at);
+  }
+
+  private takeWithCare(slot: number): number {
+    const generation = this.arm(slot);
+    const at = this.nextSqe();
+    this.words[at + 8] = slot;
+    this.words[at + 9] = generation;
+    return at;
   }
 
   /** Makes the table longer, after a resize. */
   protected growSlots(slots: number): void {
-    const have = this.armed.length;
+    const have = this.states.length;
     if (slots <= have) return;
     const longer = <T extends Int32Array | Uint8Array>(to: T, from: T): T => {
       to.set(from);
       return to;
     };
-    this.generations = longer(new Int32Array(slots), this.generations);
-    this.armed = longer(new Uint8Array(slots), this.armed);
+    this.states = longer(new Int32Array(slots).fill(1), this.states);
     this.kinds = longer(new Uint8Array(slots).fill(ONE), this.kinds);
     this.#free = longer(new Int32Array(slots), this.#free);
     for (let slot = have; slot < slots; slot++) {

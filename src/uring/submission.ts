@@ -1,3 +1,4 @@
+import { high32 } from "../ffi/index.ts";
 import { IORING_SETUP_NO_SQARRAY, IORING_SETUP_SQ_REWIND, IORING_SETUP_SQPOLL, IOSQE_IO_DRAIN } from "./abi.ts";
 import type { RingMemory, RingRecord } from "./setup.ts";
 import { io_sqring_offsets, io_uring_params } from "./structs.ts";
@@ -15,6 +16,10 @@ export const SQE_FILE_INDEX = 11;
 export const SQE_ADDR3 = 12; // also cmd[] of URING_CMD, and the address of a read's or write's attributes
 export const SQE_ATTR_MASK = 14; // which attributes there are
 
+const TWO_52 = 2 ** 52;
+/** What of a double's upper word belongs to the mantissa. */
+const MANTISSA_HIGH = 0xf_ffff;
+
 /**
  * The submission side of a ring: SQEs are written as words, straight into the shared array.
  *
@@ -22,25 +27,28 @@ export const SQE_ATTR_MASK = 14; // which attributes there are
  * again once the kernel has taken them, which without SQPOLL is inside the enter that submits them.
  */
 export class SubmissionQueue {
+  // Fields that are declared, and not made empty first, are written once: the JIT takes them for constants where the ring itself is one.
   /** Every SQE, as 32-bit words. Another array after a resize. */
-  words!: Int32Array;
+  declare words: Int32Array;
+  /** The same as doubles. */
+  declare private doubles: Float64Array;
   /** Words per SQE as a shift: 4 for 64 bytes, 5 for 128. */
-  readonly sqeShift: number;
+  declare readonly sqeShift: number;
   /** An SQE has had `IOSQE_IO_DRAIN`: what is queued behind it waits, cancels included. */
   drains = false;
   /** SQEs the queue holds. */
-  sqEntries!: number;
+  declare sqEntries: number;
   /** Shared memory of both rings, as words. */
-  protected ring!: Int32Array;
+  declare protected ring: Int32Array;
   /** Another thread (SQPOLL) reads the tail: stores must be atomic. */
-  protected readonly polled: boolean;
-  protected readonly rewinds: boolean;
+  declare protected readonly polled: boolean;
+  declare protected readonly rewinds: boolean;
   /** Positions, and slots, of permanent SQEs: below all others. */
-  protected readonly permanentSqes: number;
-  protected indexAt = -1; // word index of the SQ index array, or -1
-  protected sqMask = 0;
+  declare protected readonly permanentSqes: number;
+  declare protected indexAt: number; // word index of the SQ index array, or -1
+  declare protected sqMask: number;
   #headAt = 0;
-  private sqTailAt = 0;
+  declare private sqTailAt: number;
   #flagsAt = 0;
   protected sqTail = 0;
   protected submitted = 0; // the tail up to which the kernel has taken SQEs
@@ -62,6 +70,7 @@ export class SubmissionQueue {
     const word = (name: "head" | "tail" | "flags" | "array"): number => io_sqring_offsets.get(memory.params, name, base) >> 2;
     this.ring = memory.rings.words();
     this.words = memory.sqes.words();
+    this.doubles = new Float64Array(this.words.buffer, this.words.byteOffset, this.words.length >> 1);
     this.sqEntries = record.sqEntries;
     this.#headAt = word("head");
     this.sqTailAt = word("tail");
@@ -87,6 +96,32 @@ export class SubmissionQueue {
   /** The SQ ring's flag word: `IORING_SQ_NEED_WAKEUP`, `_CQ_OVERFLOW`, `_TASKRUN`. */
   get sqFlags(): number {
     return Atomics.load(this.ring, this.#flagsAt);
+  }
+
+  /** Stores a 64-bit field, the `half`th: a Number from 0 to 2^53, or negative. Both words at once where a double's mantissa holds it. */
+  protected put64(half: number, value: number): void {
+    if (value > 0 && value < TWO_52) {
+      this.doubles[half] = value + TWO_52; // from 2^52 on a double's last bit is worth 1
+      this.words[(half << 1) + 1]! &= MANTISSA_HIGH; // away with sign and exponent
+    } else if (value === 0) this.doubles[half] = 0;
+    else this.putWide(half << 1, value);
+  }
+
+  private putWide(at: number, value: number): void {
+    this.words[at] = value;
+    this.words[at + 1] = high32(value);
+  }
+
+  /** Stores the fields behind user_data of the SQE whose first 64-bit field is the `half`th. */
+  protected putTail(half: number, buf: number, fileIndex: number, addr3: number): void {
+    if ((buf | fileIndex) === 0) this.doubles[half + 5] = 0;
+    else {
+      this.words[(half << 1) + SQE_BUF] = buf;
+      this.words[(half << 1) + SQE_FILE_INDEX] = fileIndex;
+    }
+    if (addr3 === 0) this.doubles[half + 6] = 0;
+    else this.putWide((half << 1) + SQE_ADDR3, addr3);
+    this.doubles[half + 7] = 0;
   }
 
   /** Queues a NOP that fills a position; nobody waits for it, and no field of it matters. */

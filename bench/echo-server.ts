@@ -4,21 +4,18 @@
  */
 import { bind, listen, MSG_NOSIGNAL, Ring, SOCK_STREAM, socket, socketName } from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
-import { RawRing } from "uring-ublk/uring";
-import { EchoBuffers } from "./echo-buffers.ts";
+import { abi, RawRing } from "uring-ublk/uring";
 
 const BUFFERS = 256;
 const SIZE = 2048;
 const GROUP = 1;
 const AF_INET = 2;
-const F_BUFFER = 1; // IORING_CQE_F_BUFFER
-const F_MORE = 2; // IORING_CQE_F_MORE
-const BUFFER_SHIFT = 16; // IORING_CQE_BUFFER_SHIFT
+const { IORING_CQE_F_BUFFER: F_BUFFER, IORING_CQE_F_MORE: F_MORE, IORING_CQE_BUFFER_SHIFT: BUFFER_SHIFT } = abi;
 const ENOBUFS = -105;
 
 class EchoServer {
   private readonly ring = new RawRing({ entries: 256, cqEntries: 1024, taskrun: "defer" });
-  private readonly buffers = new EchoBuffers(this.ring, GROUP, BUFFERS, SIZE);
+  private readonly buffers = this.ring.bufferRing({ group: GROUP, buffers: BUFFERS, size: SIZE });
   private readonly fds = new Int32Array(1024); // by slot: the connection it receives from or sends to
   private readonly sendSlots = new Int32Array(BUFFERS);
   private readonly bufferOf = new Int32Array(1024); // by slot of a send
@@ -57,7 +54,7 @@ class EchoServer {
       this.sent[buffer] = 0;
       this.lengths[buffer] = result;
       if (result > 0) this.send(buffer, this.fds[slot]!);
-      else this.buffers.give(buffer);
+      else this.giveBack(buffer);
     }
     if ((flags & F_MORE) === 0) this.receiveEnded(result, slot);
   };
@@ -75,14 +72,19 @@ class EchoServer {
     const slot = this.sendSlots[buffer]!;
     const sent = this.sent[buffer]!;
     this.fds[slot] = fd;
-    this.ring.send(slot, fd, this.buffers.addressOf(buffer) + sent, this.lengths[buffer]! - sent, MSG_NOSIGNAL);
+    this.ring.send(slot, fd, this.buffers.address(buffer) + sent, this.lengths[buffer]! - sent, MSG_NOSIGNAL);
+  }
+
+  private giveBack(buffer: number): void {
+    this.buffers.give(buffer);
+    this.buffers.publish();
   }
 
   private onSent(result: number, slot: number): void {
     const buffer = this.bufferOf[slot]!;
     if (result > 0) this.sent[buffer] = this.sent[buffer]! + result;
     if (result > 0 && this.sent[buffer]! < this.lengths[buffer]!) this.send(buffer, this.fds[slot]!);
-    else this.buffers.give(buffer); // a broken connection shows in its receive
+    else this.giveBack(buffer); // a broken connection shows in its receive
   }
 }
 

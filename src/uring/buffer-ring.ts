@@ -1,10 +1,11 @@
-import { Arena } from "../ffi/index.ts";
+import { Arena, high32 } from "../ffi/index.ts";
 import { IOU_PBUF_RING_INC, IOU_PBUF_RING_MMAP } from "./abi.ts";
-import { checkBoolean, checkInteger } from "./options.ts";
+import { checkBoolean, checkInteger, checkKnown } from "./options.ts";
 import type { Registrations } from "./register/index.ts";
 import { io_uring_buf } from "./structs.ts";
 
 const TAIL_WORD = 3; // struct io_uring_buf_ring.tail is the upper half of word 3 (byte 14)
+const ENTRY_SHIFT = 2; // words of struct io_uring_buf: address (two), length, number (and, in entry 0, the tail)
 const NONE = 0xffff;
 const BUFFERS_MAX = 32768;
 
@@ -28,33 +29,64 @@ export function checkBufferRing(what: string, shape: BufferRingShape): void {
   if (!shape.incremental) throw new TypeError(`${what}: minLeft needs incremental: true`);
 }
 
+/** Options of {@link RawRing.bufferRing}. */
+export interface BufferRingOptions {
+  /** The group number, 0 to 65535: `buf_group` in SQEs. One that the ring does not have yet. */
+  group: number;
+  /** How many buffers; a power of two up to 32768. */
+  buffers: number;
+  /** Bytes in each. */
+  size: number;
+  /** The kernel goes on filling a buffer where it stopped (`IOU_PBUF_RING_INC`, 6.12). */
+  incremental?: boolean;
+  /** With `incremental`: a buffer with less than so many bytes left counts as full (7.1, and late kernels of the 6.18 series). */
+  minLeft?: number;
+  /** The kernel allocates the ring of the group (`IOU_PBUF_RING_MMAP`, 6.4) instead of pinning memory of this process. */
+  kernelMemory?: boolean;
+}
+
+/** A ring of buffers for the raw layer: {@link RawRing.bufferRing}. */
+export function rawBufferRing(options: BufferRingOptions, register: Registrations): BufferRing {
+  checkKnown("bufferRing", options, ["group", "buffers", "size", "incremental", "minLeft", "kernelMemory"]);
+  const group = checkInteger("bufferRing", "group", options.group, 0, 0xffff);
+  checkBufferRing("bufferRing", options);
+  const ring = new BufferRing(group, options, register);
+  for (let buffer = 0; buffer < options.buffers; buffer++) ring.give(buffer);
+  ring.publish();
+  return ring;
+}
+
 /**
- * The ring through which buffers are given to the kernel (`IORING_REGISTER_PBUF_RING`), and the memory of the buffers. It remembers
- * the order in which they were given: the kernel takes them in that order, and names only the first of several.
+ * A ring of buffers that the kernel picks from when data arrives (`IORING_REGISTER_PBUF_RING`, 5.19), and the memory of the buffers:
+ * `io_uring_setup_buf_ring(3)`, `io_uring_buf_ring_add(3)` and `io_uring_buf_ring_advance(3)`. {@link RawRing.bufferRing} makes one; nothing
+ * in it allocates. On the described layer {@link BufferGroup} is what to use.
+ *
+ * It remembers the order in which buffers were given: the kernel takes them in that order, and names only the first of several.
  */
-export class BufferRing {
+export class BufferRing implements Disposable {
   /** The group number. */
   readonly id: number;
   /** Memory of the buffers, one after the other. */
   readonly data: Arena;
-  readonly #size: number;
+  declare private readonly size: number;
+  declare private readonly base: number; // address of the first buffer
   readonly #register: Registrations;
   readonly #entries: Arena;
-  readonly #view: DataView;
-  readonly #words: Int32Array;
-  readonly #mask: number;
-  readonly #next: Uint16Array; // by buffer: the one given after it
-  #newest = NONE;
-  #tail = 0;
+  declare private readonly words: Int32Array;
+  declare private readonly mask: number;
+  declare private readonly next: Uint16Array; // by buffer: the one given after it
+  private newest = NONE;
+  private tail = 0;
   #left = false;
 
+  /** @internal */
   constructor(id: number, shape: BufferRingShape, register: Registrations) {
     const { buffers, size, incremental = false, minLeft = 0, kernelMemory = false } = shape;
     this.id = id;
-    this.#size = size;
+    this.size = size;
     this.#register = register;
-    this.#mask = buffers - 1;
-    this.#next = new Uint16Array(buffers).fill(NONE);
+    this.mask = buffers - 1;
+    this.next = new Uint16Array(buffers).fill(NONE);
     this.data = Arena.allocate(buffers * size);
     try {
       this.#entries = registered(id, buffers, register, kernelMemory, incremental ? IOU_PBUF_RING_INC : 0, minLeft);
@@ -62,54 +94,70 @@ export class BufferRing {
       this.data.dispose();
       throw error;
     }
-    this.#view = this.#entries.view();
-    this.#words = this.#entries.words();
+    this.words = this.#entries.words();
+    this.base = this.data.address;
   }
 
-  /** Whether the ring's memory is out of use: it was disposed, or left to a kernel that may still write to it. */
+  /** Whether the ring's memory is out of use: it was disposed, or left to a kernel that may still write to it. @internal */
   get gone(): boolean {
     return this.#left || this.#entries.disposed;
   }
 
-  /** Queues a buffer behind the others; {@link BufferRing.publish} shows it to the kernel. */
-  give(buffer: number, length: number): void {
-    const at = (this.#tail & this.#mask) * io_uring_buf.size;
+  /** Where a buffer begins: for operations on what was received. */
+  address(buffer: number): number {
+    return this.base + buffer * this.size;
+  }
+
+  /**
+   * Queues a buffer behind the others, or its first `length` bytes; {@link BufferRing.publish} shows it to the kernel. Only a buffer that the
+   * kernel has taken and is done with: a CQE named it (`flags >>> IORING_CQE_BUFFER_SHIFT`) and nothing uses its data any more.
+   */
+  give(buffer: number, length = this.size): void {
+    const { words } = this;
+    const at = (this.tail & this.mask) << ENTRY_SHIFT;
+    const address = this.base + buffer * this.size;
+    words[at] = address;
+    words[at + 1] = high32(address);
+    words[at + 2] = length;
     // Entry 0 shares its last two bytes with the tail, so they are not touched here.
-    io_uring_buf.set(this.#view, "addr", this.data.address + buffer * this.#size, at);
-    io_uring_buf.set(this.#view, "len", length, at);
-    io_uring_buf.set(this.#view, "bid", buffer, at);
-    this.#tail = (this.#tail + 1) & 0xffff;
-    if (this.#newest !== NONE) this.#next[this.#newest] = buffer;
-    this.#newest = buffer;
+    words[at + TAIL_WORD] = (words[at + TAIL_WORD]! & ~0xffff) | buffer;
+    this.tail = (this.tail + 1) & 0xffff;
+    if (this.newest !== NONE) this.next[this.newest] = buffer;
+    this.newest = buffer;
   }
 
   /** Shows the kernel what was given. Entries come before the tail: its store must not be reordered with theirs. */
   publish(): void {
-    const bid = this.#words[TAIL_WORD]! & 0xffff;
-    Atomics.store(this.#words, TAIL_WORD, (this.#tail << 16) | bid);
+    const bid = this.words[TAIL_WORD]! & 0xffff;
+    Atomics.store(this.words, TAIL_WORD, (this.tail << 16) | bid);
   }
 
-  /** The buffer given after this one. */
+  /** The buffer given after this one: a bundle fills one after the other, and its CQE names the first. */
   after(buffer: number): number {
-    return this.#next[buffer]!;
+    return this.next[buffer]!;
   }
 
-  /** How many buffers the kernel could still take, as it counts them itself (6.8). */
+  /** How many buffers the kernel could still take, as it counts them itself (`IORING_REGISTER_PBUF_STATUS`, 6.8). */
   left(): number {
-    return (this.#tail - this.#register.bufferRingHead(this.id)) & 0xffff;
+    return (this.tail - this.#register.bufferRingHead(this.id)) & 0xffff;
   }
 
-  /** The ring is gone and the kernel may still write: the memory is kept. */
+  /** The ring is gone and the kernel may still write: the memory is kept. @internal */
   leave(): void {
     this.#left = true;
   }
 
-  /** Unregisters the group and frees its memory. */
+  /** Unregisters the group and frees its memory: not before the operations that use it have ended. Twice is fine. */
   dispose(): void {
     if (this.gone) return;
     this.#register.unregisterBufferRing(this.id);
     this.#entries.dispose();
     this.data.dispose();
+  }
+
+  /** {@link BufferRing.dispose}. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }
 

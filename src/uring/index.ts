@@ -5,6 +5,7 @@
  */
 export * as abi from "./abi.ts";
 export { BufferGroup, type BufferGroupOptions, type Bundle, type Chunk, type HeldBundle, type HeldChunk } from "./buffer-group.ts";
+export { BufferRing, type BufferRingOptions } from "./buffer-ring.ts";
 export type { CancelAny, CancelBy, CancelMatch } from "./cancel-match.ts";
 export { type ControlMessage, controlSpace, descriptorsMessage, descriptorsOf } from "./control-message.ts";
 export { type CompletionHandler, type Completions, RingCore, type RingCoreOptions, type TemplateHandler } from "./core.ts";

@@ -1,4 +1,5 @@
 import { high32 } from "../ffi/index.ts";
+import { type BufferRing, type BufferRingOptions, rawBufferRing } from "./buffer-ring.ts";
 import { RingCore } from "./core.ts";
 import { RawMailbox, ResourceTag } from "./mailbox.ts";
 import type { RawArgument } from "./operation.ts";
@@ -61,6 +62,34 @@ export class RawRing extends RingCore {
     this.setWord(SQE_ADDR3, address);
     this.setWord(SQE_ADDR3 + 1, high32(address));
     this.setWord(SQE_ATTR_MASK, mask);
+  }
+
+  /**
+   * A ring of buffers that the kernel picks from when data arrives (`IORING_REGISTER_PBUF_RING`, 5.19): all of them are given to it. Dispose
+   * it before the ring is closed.
+   *
+   * @example
+   * ```ts
+   * import { abi, RawRing } from "uring-ublk/uring";
+   * import { openSync } from "node:fs";
+   * using ring = new RawRing({ entries: 8 });
+   * using buffers = ring.bufferRing({ group: 1, buffers: 4, size: 4096 });
+   * const slot = ring.allocate((result, flags) => {
+   *   if ((flags & abi.IORING_CQE_F_BUFFER) === 0) throw new Error(`no buffer: ${result}`);
+   *   const buffer = flags >>> abi.IORING_CQE_BUFFER_SHIFT;
+   *   console.log(new TextDecoder().decode(buffers.data.bytes(buffer * 4096, 5))); // Linux
+   *   buffers.give(buffer);
+   *   buffers.publish();
+   * });
+   * ring.readProvided(slot, openSync("/proc/version", "r"), 1, 5, 0, 0);
+   * ring.enter(1);
+   * ring.reap();
+   * ```
+   *
+   * @throws UringError EEXIST when the ring has the group; EINVAL before Linux 5.19, and for what the running kernel does not know.
+   */
+  bufferRing(options: BufferRingOptions): BufferRing {
+    return rawBufferRing(options, this.register);
   }
 
   /** A place for messages of other rings; `handler` gets result and flags of each. Give {@link RawMailbox.address} to who sends. */

@@ -1,5 +1,6 @@
 import { Canceller } from "./canceller.ts";
 import type { Driver } from "./driver.ts";
+import { kernelIsAtLeast } from "./features.ts";
 import type { OperationHandle } from "./handle.ts";
 import { type Host, InFlight } from "./in-flight.ts";
 import type { Operation } from "./operation.ts";
@@ -7,6 +8,15 @@ import type { RawRing } from "./raw-ring.ts";
 
 /** Slots kept free for cancels, so that an abort never waits behind what it aborts. */
 export const RESERVED = 2;
+
+/** Refuses a zero-copy send on a ring that drains; kernels before 6.13 drained in another way. */
+function checkNoDrain(): void {
+  if (!kernelIsAtLeast("6.13")) return;
+  throw new TypeError(
+    "a zero-copy send on a ring that has drained waits for its own notification, for ever: Linux counts that among what was queued " +
+      "before; send on another ring, or with send and sendmsg",
+  );
+}
 
 /**
  * The described operations of a ring: which slot each has in flight, and which wait, in order, for room.
@@ -71,7 +81,9 @@ export class Flights implements Host {
 
   /** @internal */
   seat(flight: InFlight): number {
-    const slot = this.raw.allocate(this.handler, flight.completions);
+    const { completions } = flight;
+    if (completions === "notify" && this.raw.drains) checkNoDrain();
+    const slot = this.raw.allocate(this.handler, completions);
     this.seated[slot] = flight;
     this.flying++;
     return slot;

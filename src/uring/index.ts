@@ -19,7 +19,7 @@ export { OperationHandle, type RawTarget, type Target } from "./handle.ts";
 export { type Direction, type DirectSlot, type Fd, FixedBuffer, FixedFile, type FixedSink, type FixedSource } from "./handles.ts";
 export { Lowering, type Modifiers } from "./lowering.ts";
 export { type MailAddress, Mailbox, type Message, RawMailbox, ResourceTag } from "./mailbox.ts";
-export { type ImpersonalOperation, MultishotOperation, Operation, type RawArgument } from "./operation.ts";
+export { type ImpersonalOperation, MultishotOperation, Operation, type RawArgument, type UndrainableOperation } from "./operation.ts";
 export { type AcceptBase, type AcceptDirectOptions, type Accepted, type AcceptOptions, accept, acceptDirect } from "./ops/accept.ts";
 export { acceptMultishot, acceptMultishotDirect } from "./ops/accept-multishot.ts";
 export { type CancelFdOptions, cancel, cancelFd } from "./ops/cancel.ts";

@@ -41,6 +41,7 @@ import {
   socket,
   socketDirect,
   txTimestamp,
+  within,
   type ZeroCopySend,
 } from "uring-ublk";
 import { expectType, type Same } from "./expect-type.ts";
@@ -145,6 +146,12 @@ send({ fd, buffer, buffers });
 sendZc({ fd, buffer, buffers });
 // @ts-expect-error a message's buffers are memory
 sendmsg({ fd, buffers: [memory] });
+
+// @ts-expect-error the kernel waits for the notification of a send that drains, before it begins it
+sendZc({ fd, buffer }).drain();
+// @ts-expect-error also within a limit
+within(sendmsgZc({ fd, buffers }), 5).drain();
+sendZc({ fd, buffer }).async();
 
 const sent = await ring.run(sendZc({ fd, buffer }));
 expectType<Same<typeof sent, ZeroCopySend>>();

@@ -1,3 +1,4 @@
+// file timeout: 900 s
 /**
  * Random descriptions, right and wrong ones, on rings of random shapes: every promise settles, with a typed error if with one, nothing
  * crashes or hangs, nothing is left behind, and the ring closes. `URING_UBLK_SEED` repeats a run; what fails names seed and round.
@@ -134,8 +135,8 @@ async function round(random: Random, ring: Ring, playground: Playground): Promis
     let operation: Operation<unknown>;
     try {
       operation = build(varied);
-      // No drain: with it everything waits for everything (test/uring/modifiers.test.ts).
       if (random.chance(10)) operation = operation.async();
+      if (random.chance(5) && operation.declaration.completions !== "notify") operation = operation.drain();
       if (random.chance(5) && operation.declaration.impersonal !== true) operation = operation.personality(1 + random.below(9));
     } catch (error) {
       expect(typed(error)).toBe(true);

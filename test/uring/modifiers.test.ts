@@ -1,6 +1,25 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, writeFileSync } from "node:fs";
-import { MultishotOperation, nop, Operation, POLLIN, poll, pollMultishot, Ring, read, timeout } from "uring-ublk";
+import {
+  bind,
+  connect,
+  MultishotOperation,
+  nop,
+  Operation,
+  POLLIN,
+  poll,
+  pollMultishot,
+  Ring,
+  read,
+  recv,
+  type SocketAddress,
+  send,
+  sendmsgZc,
+  sendZc,
+  socket,
+  socketName,
+  timeout,
+} from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
 import { abi, RawRing } from "uring-ublk/uring";
 import { runProgram } from "../support/child.ts";
@@ -49,6 +68,50 @@ describe("drain", () => {
     sys.write(ends.second, new Uint8Array(1));
     await Promise.all(all);
     expect(order).toEqual(["read", "drained", "behind"]);
+  });
+});
+
+// The kernel makes the notification of the send when it reads the SQE, and counts it among what was queued before.
+describe("a zero-copy send", () => {
+  const t = requires(kernelAtLeast("6.13"), "before Linux 6.13 they work on a ring that drains");
+
+  async function socketToItself(ring: Ring): Promise<number> {
+    const fd = await ring.run(socket({ domain: 2, type: 2 })); // AF_INET, SOCK_DGRAM
+    await ring.run(bind({ fd, address: { family: "ipv4", address: "127.0.0.1", port: 0 } }));
+    await ring.run(connect({ fd, address: socketName(fd) as SocketAddress }));
+    return fd;
+  }
+
+  t("may be followed by a drain, which waits for its notification", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const fd = await socketToItself(ring);
+    const order: string[] = [];
+    const sent = ring.run(sendZc({ fd, buffer: new Uint8Array(100) })).then(({ released }) => released.then(() => order.push("released")));
+    const drained = ring.run(nop().drain()).then(() => order.push("drained"));
+    expect(await ring.run(recv({ fd, buffer: new Uint8Array(200) }))).toBe(100);
+    await Promise.all([sent, drained]);
+    expect(order).toEqual(["released", "drained"]);
+    sys.close(fd);
+  });
+
+  t("is refused on a ring that has drained, also when the drain only waits for room", async () => {
+    await using ring = await Ring.open({ entries: 2, cqEntries: 4 });
+    const fd = await socketToItself(ring);
+    const drains = Array.from({ length: 20 }, (_, i) => ring.run(i === 19 ? nop().drain() : nop()));
+    const refused = {
+      status: "rejected",
+      reason: expect.objectContaining({ name: "TypeError", message: expect.stringMatching(/drained/) }),
+    };
+    expect(await ring.settle(sendZc({ fd, buffer: new Uint8Array(100) }))).toEqual(refused as never);
+    await Promise.all(drains);
+    expect(await ring.settle(sendmsgZc({ fd, buffers: [new Uint8Array(100)] }))).toEqual(refused as never);
+    expect(await ring.run(send({ fd, buffer: new Uint8Array(100) }))).toBe(100);
+    sys.close(fd);
+  });
+
+  t("cannot drain itself", () => {
+    const zeroCopy = sendZc({ fd: 3, buffer: new Uint8Array(1) }) as Operation<unknown>;
+    expect(() => zeroCopy.drain()).toThrow(/sendZc: a zero-copy send that drains waits for its own notification, for ever/);
   });
 });
 

@@ -2,7 +2,7 @@ import type { Memory } from "../../ffi/index.ts";
 import { IORING_NOTIF_USAGE_ZC_COPIED, IORING_OP_SEND_ZC, IORING_SEND_VECTORIZED } from "../abi.ts";
 import type { FixedSource } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
-import { declare, Operation } from "../operation.ts";
+import { declare, Operation, type UndrainableOperation } from "../operation.ts";
 import type { SocketAddress } from "../socket-address.ts";
 import { MSG_NOSIGNAL } from "../socket-constants.ts";
 import { destination, flagged, region, TRANSFER, type TransferBase, transfer } from "./message-options.ts";
@@ -138,9 +138,11 @@ export type AnySendZc = SendZcOptions | SendZcBuffersOptions;
  * sys.close(fd);
  * ```
  */
-export function sendZc(options: AnySendZc & { reportUsage: true }): Operation<ReportedSend>;
-export function sendZc(options: AnySendZc & { reportUsage?: false }): Operation<ZeroCopySend>;
-export function sendZc(options: AnySendZc): Operation<ZeroCopySend | ReportedSend>;
-export function sendZc(options: AnySendZc): Operation<ZeroCopySend | ReportedSend> {
-  return new Operation(options.buffers !== undefined ? SEND_ZC_BUFFERS : SEND_ZC, options);
+export function sendZc(options: AnySendZc & { reportUsage: true }): UndrainableOperation<ReportedSend>;
+export function sendZc(options: AnySendZc & { reportUsage?: false }): UndrainableOperation<ZeroCopySend>;
+export function sendZc(options: AnySendZc): UndrainableOperation<ZeroCopySend | ReportedSend>;
+export function sendZc(options: AnySendZc): UndrainableOperation<ZeroCopySend | ReportedSend> {
+  return new Operation(options.buffers !== undefined ? SEND_ZC_BUFFERS : SEND_ZC, options) as Operation<
+    ZeroCopySend | ReportedSend
+  > as UndrainableOperation<ZeroCopySend | ReportedSend>;
 }

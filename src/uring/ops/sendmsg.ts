@@ -3,7 +3,7 @@ import { IORING_OP_SENDMSG, IORING_OP_SENDMSG_ZC, IORING_RECVSEND_FIXED_BUF } fr
 import { type ControlMessage, encodeControl } from "../control-message.ts";
 import { FixedBuffer, type FixedSource } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
-import { count, declare, Operation } from "../operation.ts";
+import { count, declare, Operation, type UndrainableOperation } from "../operation.ts";
 import type { SocketAddress } from "../socket-address.ts";
 import { MSG_NOSIGNAL } from "../socket-constants.ts";
 import { msghdr } from "../structs.ts";
@@ -136,9 +136,9 @@ export const SENDMSG_ZC = declare({
  * sys.close(fd);
  * ```
  */
-export function sendmsgZc(options: SendmsgZcOptions & { reportUsage: true }): Operation<ReportedSend>;
-export function sendmsgZc(options: SendmsgZcOptions & { reportUsage?: false }): Operation<ZeroCopySend>;
-export function sendmsgZc(options: SendmsgZcOptions): Operation<ZeroCopySend | ReportedSend>;
-export function sendmsgZc(options: SendmsgZcOptions): Operation<ZeroCopySend | ReportedSend> {
-  return new Operation(SENDMSG_ZC, options);
+export function sendmsgZc(options: SendmsgZcOptions & { reportUsage: true }): UndrainableOperation<ReportedSend>;
+export function sendmsgZc(options: SendmsgZcOptions & { reportUsage?: false }): UndrainableOperation<ZeroCopySend>;
+export function sendmsgZc(options: SendmsgZcOptions): UndrainableOperation<ZeroCopySend | ReportedSend>;
+export function sendmsgZc(options: SendmsgZcOptions): UndrainableOperation<ZeroCopySend | ReportedSend> {
+  return new Operation(SENDMSG_ZC, options) as Operation<ZeroCopySend | ReportedSend> as UndrainableOperation<ZeroCopySend | ReportedSend>;
 }

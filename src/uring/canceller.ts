@@ -110,7 +110,7 @@ export class Canceller {
     };
     const late = ++target.missed - (target.repeats ? SOON : 0);
     if (late < 0) again();
-    else setTimeout(again, Math.min(AGAIN_MS << Math.min(late >> 2, 8), AGAIN_MS_MOST));
+    else setTimeout(again, Math.min(AGAIN_MS << Math.min(late >> 2, 8), AGAIN_MS_MOST)).unref(); // what is in flight holds the process
   }
 
   #cancel(target: InFlightAt | undefined, flags: number): void {

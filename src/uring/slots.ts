@@ -191,9 +191,9 @@ export abstract class SlotTable extends SubmissionQueue {
     fileIndex: number,
     addr3: number,
   ): void {
-    const { words } = this;
     const at = this.take(slot);
     const half = at >> 1;
+    const { words } = this;
     words[at] = opcode;
     words[at + 1] = fd;
     this.put64(half + 1, off);

@@ -38,13 +38,14 @@ export interface DeviceInfo {
 /** Reads the struct, at `base` bytes into the view. */
 export function decodeInfo(view: DataView, base = 0): DeviceInfo {
   const get = (name: Parameters<typeof ublksrv_ctrl_dev_info.get>[1]): number => ublksrv_ctrl_dev_info.get(view, name, base);
+  const pid = ublksrv_ctrl_dev_info.getSigned(view, "ublksrv_pid", base);
   return Object.freeze({
     id: get("dev_id"),
     queues: get("nr_hw_queues"),
     depth: get("queue_depth"),
     maxIoBytes: get("max_io_buf_bytes"),
     state: STATES[get("state")] ?? "dead",
-    pid: ublksrv_ctrl_dev_info.getSigned(view, "ublksrv_pid", base),
+    pid: pid > 0 ? pid : -1, // before START_DEV, Linux 6.18 and 7.0 answer 0
     flags: get("flags"),
     serverFlags: ublksrv_ctrl_dev_info.getBig(view, "ublksrv_flags", base),
     ownerUid: get("owner_uid"),

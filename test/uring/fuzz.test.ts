@@ -7,7 +7,7 @@ import { describe, expect, test } from "bun:test";
 import { FixedBuffer, FixedFile, MultishotOperation, type Operation, OperationHandle, ProtocolError, Ring, UringError } from "uring-ublk";
 import { ringSyscalls } from "uring-ublk/ffi";
 import { RawRing } from "uring-ublk/uring";
-import { isFullRun, kernelAtLeast } from "../support/requires.ts";
+import { inVm, isFullRun, kernelAtLeast } from "../support/requires.ts";
 import { SHAPES } from "./shapes.ts";
 import { descriptorsDownTo, downTo, openDescriptors, openOf } from "./support/descriptors.ts";
 import { Playground, takeBack } from "./support/fuzz-ring.ts";
@@ -15,6 +15,7 @@ import { Random, SEED } from "./support/random.ts";
 import { mereResources, type Sample, samples } from "./support/samples.ts";
 
 const SECONDS = isFullRun() ? 60 : 4;
+const DESCRIPTIONS = isFullRun() ? (inVm() ? 20_000 : 100_000) : 8000; // an emulated machine takes as long for a fifth
 const PATIENCE_MS = 20_000;
 
 console.log(`fuzz seed ${SEED} (URING_UBLK_SEED repeats it)`);
@@ -47,7 +48,7 @@ describe("random options", () => {
     const random = new Random(SEED);
     const list = samples(resources);
     let [accepted, refused] = [0, 0];
-    for (let round = 0; round < (isFullRun() ? 100_000 : 8000); round++) {
+    for (let round = 0; round < DESCRIPTIONS; round++) {
       const { name, build, options } = random.pick(list);
       const names = Object.keys(options);
       const tried: Record<string, unknown> = { ...options };

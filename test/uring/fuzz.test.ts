@@ -88,7 +88,7 @@ async function open(random: Random): Promise<Ring> {
   const { shape } = random.pick(shapes);
   const ring = await Ring.open({
     ...shape,
-    entries: random.pick([1, 2, 8, 64]),
+    entries: random.pick([shape.sqe === "mixed" ? 2 : 1, 2, 8, 64]),
     cqEntries: random.pick([64, 128]),
     fixedFiles: 8,
     fixedBuffers: 1,

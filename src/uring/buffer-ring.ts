@@ -115,7 +115,7 @@ export class BufferRing implements Disposable {
   give(buffer: number, length = this.size): void {
     const { words } = this;
     const at = (this.tail & this.mask) << ENTRY_SHIFT;
-    const address = this.base + buffer * this.size;
+    const address = this.address(buffer);
     words[at] = address;
     words[at + 1] = high32(address);
     words[at + 2] = length;

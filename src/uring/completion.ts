@@ -11,6 +11,7 @@ import { ProtocolError } from "./error.ts";
 import type { RingMemory, RingRecord } from "./setup.ts";
 import { FILLER, ONE, SlotTable } from "./slots.ts";
 import { io_cqring_offsets, io_uring_params } from "./structs.ts";
+import { IN_FLIGHT } from "./submission.ts";
 
 export { type CompletionHandler, type Completions, FILLER, type TemplateHandler } from "./slots.ts";
 
@@ -60,7 +61,7 @@ export abstract class CompletionQueue extends SlotTable {
 
   /** How many more operations fit: in the SQ, and in the CQ once they complete. */
   get room(): number {
-    return Math.min(this.sqRoom, this.record.cqEntries - this.flying, this.freeSlots);
+    return Math.min(this.sqRoom, this.record.cqEntries - this.counts[IN_FLIGHT]!, this.freeSlots);
   }
 
   /** Whether the ring was closed. */
@@ -112,7 +113,7 @@ export abstract class CompletionQueue extends SlotTable {
           const generation = this.ring[at + 1]!;
           if (flags === this.inPlace && this.states[slot] === generation && (generation & 1) === 0) {
             this.states[slot] = generation | 1;
-            this.flying--;
+            this.counts[IN_FLIGHT] = (this.counts[IN_FLIGHT]! - 1) | 0;
             if (slot < this.permanentSqes) this.templates.completed(this.ring[at + 2]!, slot);
             else {
               if (this.wideCqes) this.cqeAt = at;

@@ -1,6 +1,6 @@
 import { ProtocolError } from "./error.ts";
 import type { RingMemory, RingRecord } from "./setup.ts";
-import { SubmissionQueue } from "./submission.ts";
+import { IN_FLIGHT, LAST_SQE, SQ_TAIL, SUBMITTED, SubmissionQueue } from "./submission.ts";
 
 /** Called for each CQE of a slot: result (negative errno on failure), CQE flags, and the slot itself. */
 export type CompletionHandler = (result: number, flags: number, slot: number) => void;
@@ -37,8 +37,6 @@ export abstract class SlotTable extends SubmissionQueue {
   declare protected states: Int32Array;
   /** How each slot's operation completes. */
   protected kinds: Uint8Array;
-  /** Operations in flight. */
-  protected flying = 0;
   /** Handler of the permanent SQEs; set at most once, so that the JIT may take it for a constant. */
   declare protected templates: TemplateHandler;
   #free: Int32Array;
@@ -57,7 +55,7 @@ export abstract class SlotTable extends SubmissionQueue {
 
   /** Operations armed whose final CQE has not been handled. */
   get inFlight(): number {
-    return this.flying;
+    return this.counts[IN_FLIGHT]!;
   }
 
   /** Free slots. */
@@ -99,24 +97,24 @@ export abstract class SlotTable extends SubmissionQueue {
       if (!this.inFlightAt(own)) {
         // The reap loop took it for an operation that is over; not so.
         this.states[own] = (this.states[own]! - 1) | 0;
-        this.flying++;
+        this.counts[IN_FLIGHT]!++;
       }
       handler(result, flags, own);
     }, "many");
     this.claim(slot);
-    if (!counted) this.flying--;
+    if (!counted) this.counts[IN_FLIGHT]!--;
     return slot;
   }
 
   /** Nothing is waited for in a counted mailbox any more; its slot stays taken, for what comes all the same. */
   retireMailbox(): void {
-    this.flying--;
+    this.counts[IN_FLIGHT]!--;
   }
 
   /** Gives a mailbox's slot back. A CQE that still comes for it fails the ring. */
   closeMailbox(slot: number, counted: boolean): void {
     this.finish(slot);
-    if (!counted) this.flying++;
+    if (!counted) this.counts[IN_FLIGHT]!++;
     this.release(slot);
   }
 
@@ -142,9 +140,10 @@ export abstract class SlotTable extends SubmissionQueue {
   /** Queues the slot's permanent SQE: the allocation-free path of a ublk commit. */
   armTemplate(slot: number): void {
     this.states[slot] = 0; // its user_data never changes
-    this.flying++;
-    this.ring[this.indexAt + (this.sqTail & this.sqMask)] = slot;
-    this.sqTail = (this.sqTail + 1) | 0;
+    this.counts[IN_FLIGHT]!++;
+    const tail = this.counts[SQ_TAIL]!;
+    this.ring[this.indexAt + (tail & this.sqMask)] = slot;
+    this.counts[SQ_TAIL] = (tail + 1) | 0;
   }
 
   /** Whether the slot may be armed; throws otherwise. */
@@ -160,13 +159,13 @@ export abstract class SlotTable extends SubmissionQueue {
 
   /** Counts the slot's operation as in flight; answers its generation. */
   protected claim(slot: number): number {
-    this.flying++;
+    this.counts[IN_FLIGHT]!++;
     return (this.states[slot] = (this.states[slot]! + 1) | 0);
   }
 
   /** The slot's operation is over. */
   protected finish(slot: number): void {
-    this.flying--;
+    this.counts[IN_FLIGHT]!--;
     this.states[slot] = (this.states[slot]! + 1) | 0;
   }
 
@@ -206,14 +205,14 @@ export abstract class SlotTable extends SubmissionQueue {
   // Arms the slot and takes an SQE for it; answers where that is.
   private take(slot: number): number {
     const state = this.states[slot]!;
-    const tail = this.sqTail;
-    if (!this.usual || (state & 1) === 0 || ((tail - this.submitted) | 0) >= this.sqEntries) return this.takeWithCare(slot);
+    const tail = this.counts[SQ_TAIL]!;
+    if (!this.usual || (state & 1) === 0 || ((tail - this.counts[SUBMITTED]!) | 0) >= this.sqEntries) return this.takeWithCare(slot);
     const at = (tail & this.sqMask) << this.sqeShift;
     this.words[at + 8] = slot;
     this.words[at + 9] = this.states[slot] = (state + 1) | 0;
-    this.flying = (this.flying + 1) | 0;
-    this.sqTail = (tail + 1) | 0;
-    return (this.lastSqe = at);
+    this.counts[IN_FLIGHT] = (this.counts[IN_FLIGHT]! + 1) | 0;
+    this.counts[SQ_TAIL] = (tail + 1) | 0;
+    return (this.counts[LAST_SQE] = at);
   }
 
   private takeWithCare(slot: number): number {

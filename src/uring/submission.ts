@@ -16,6 +16,12 @@ export const SQE_FILE_INDEX = 11;
 export const SQE_ADDR3 = 12; // also cmd[] of URING_CMD, and the address of a read's or write's attributes
 export const SQE_ATTR_MASK = 14; // which attributes there are
 
+/** What {@link SubmissionQueue} counts, by position in its `counts`. */
+export const SQ_TAIL = 0; // behind the SQE queued last
+export const SUBMITTED = 1; // the tail up to which the kernel has taken SQEs
+export const IN_FLIGHT = 2; // operations
+export const LAST_SQE = 3; // word index of the SQE written last
+
 const TWO_52 = 2 ** 52;
 /** What of a double's upper word belongs to the mantissa. */
 const MANTISSA_HIGH = 0xf_ffff;
@@ -50,13 +56,13 @@ export class SubmissionQueue {
   #headAt = 0;
   declare private sqTailAt: number;
   #flagsAt = 0;
-  protected sqTail = 0;
-  protected submitted = 0; // the tail up to which the kernel has taken SQEs
+  /** What changes with every operation. An array, because it holds words where a field holds a JavaScript value to be checked and boxed. */
+  declare protected readonly counts: Int32Array;
   private turn = 0; // ordinary SQEs handed out, modulo their number
   private ordinary = 0; // ordinary SQEs queued and not yet taken
-  protected lastSqe = 0; // word index of the SQE written last
 
   constructor(memory: RingMemory, record: RingRecord, templates: number) {
+    this.counts = new Int32Array(4);
     this.sqeShift = record.sqe === 128 ? 5 : 4;
     this.polled = (record.flags & IORING_SETUP_SQPOLL) !== 0;
     this.rewinds = (record.flags & IORING_SETUP_SQ_REWIND) !== 0;
@@ -79,6 +85,24 @@ export class SubmissionQueue {
     this.indexAt = (record.flags & IORING_SETUP_NO_SQARRAY) === 0 ? word("array") : -1;
     // Without permanent SQEs position n of the queue always means SQE n, so the array is written once.
     if (this.indexAt >= 0 && this.permanentSqes === 0) for (let i = 0; i < record.sqEntries; i++) this.ring[this.indexAt + i] = i;
+  }
+
+  private get sqTail(): number {
+    return this.counts[SQ_TAIL]!;
+  }
+  private set sqTail(tail: number) {
+    this.counts[SQ_TAIL] = tail;
+  }
+
+  private get submitted(): number {
+    return this.counts[SUBMITTED]!;
+  }
+  private set submitted(tail: number) {
+    this.counts[SUBMITTED] = tail;
+  }
+
+  private get lastSqe(): number {
+    return this.counts[LAST_SQE]!;
   }
 
   /** SQEs queued and not yet handed to the kernel. */
@@ -182,17 +206,18 @@ export class SubmissionQueue {
 
   /** Makes the queued SQEs visible to the kernel. */
   protected publish(): number {
-    if (this.polled) Atomics.store(this.ring, this.sqTailAt, this.sqTail);
-    else if (!this.rewinds) this.ring[this.sqTailAt] = this.sqTail;
-    return (this.sqTail - this.submitted) | 0;
+    const tail = this.counts[SQ_TAIL]!;
+    if (this.polled) Atomics.store(this.ring, this.sqTailAt, tail);
+    else if (!this.rewinds) this.ring[this.sqTailAt] = tail;
+    return (tail - this.counts[SUBMITTED]!) | 0;
   }
 
   /** The kernel took `count` SQEs. */
   protected taken(count: number): void {
-    const submitted = (this.submitted + count) | 0;
-    if (submitted !== this.sqTail || this.rewinds) this.takenInPart(count);
+    const submitted = (this.counts[SUBMITTED]! + count) | 0;
+    if (submitted !== this.counts[SQ_TAIL] || this.rewinds) this.takenInPart(count);
     else {
-      this.submitted = submitted;
+      this.counts[SUBMITTED] = submitted;
       this.ordinary = 0;
     }
   }
@@ -244,6 +269,6 @@ export class SubmissionQueue {
     }
     this.ordinary++;
     this.sqTail = (this.sqTail + 1) | 0;
-    return (this.lastSqe = position << this.sqeShift);
+    return (this.counts[LAST_SQE] = position << this.sqeShift);
   }
 }

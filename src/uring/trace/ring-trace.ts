@@ -4,7 +4,7 @@ import { sys } from "../../ffi/index.ts";
 import { IORING_CQE_F_32, IORING_OP_NOP128, IORING_OP_URING_CMD128 } from "../abi.ts";
 import { FILLER } from "../completion.ts";
 import type { RingCore } from "../core.ts";
-import { SQE_USER_DATA } from "../submission.ts";
+import { SQ_TAIL, SQE_USER_DATA } from "../submission.ts";
 import { describeCqe } from "./cqe.ts";
 import { type DescribeCommand, describeSqe, userData } from "./sqe.ts";
 
@@ -43,7 +43,7 @@ export class RingTrace {
     };
     ring["taken"] = (count) => {
       taken.call(ring, count);
-      this.#submitted = ring["sqTail"]; // all printed: but with SQ_REWIND, positions start at 0 again
+      this.#submitted = ring["counts"][SQ_TAIL]!; // all printed: but with SQ_REWIND, positions start at 0 again
     };
     ring["inPlace"] = -1; // none
     ring["dispatch"] = (slot, generation, result, flags, at) => {
@@ -56,7 +56,7 @@ export class RingTrace {
     const ring = this.#ring;
     const { words } = ring;
     const lines: string[] = [];
-    while (this.#submitted !== ring["sqTail"]) {
+    while (this.#submitted !== ring["counts"][SQ_TAIL]!) {
       const at = this.#sqeAt(this.#submitted);
       const opcode = words[at]! & 0xff;
       const slot = words[at + SQE_USER_DATA]!;

@@ -150,7 +150,7 @@ const asCopyError = (error: unknown): unknown =>
 async function reserve(ring: Ring, output: Fd, size: number, run: RunOptions): Promise<void> {
   if (size === 0) return;
   const reserved = await ring.settle(fallocate({ fd: output, mode: FALLOC_FL_KEEP_SIZE, offset: 0, length: size }), run);
-  if (reserved.status === "rejected" && (reserved.reason as UringError).code === "ENOSPC")
+  if (reserved.status === "failed" && reserved.code === "ENOSPC")
     throw new CopyError(`there is no room for ${size} bytes`, { cause: reserved.reason });
 }
 

@@ -38,6 +38,22 @@ export class TimeLimitError extends UringError {
   }
 }
 
+const EIO = -5;
+
+/** A transfer that had to be whole (`exact()`) moved fewer bytes than it was asked for. `code` is `"EIO"`. */
+export class ShortTransferError extends UringError {
+  /** The bytes that were moved. */
+  readonly bytes: number;
+  /** The bytes that were asked for. */
+  readonly expected: number;
+
+  constructor(operation: string, bytes: number, expected: number) {
+    super({ operation, errno: EIO, hint: `it moved ${bytes} of ${expected} bytes, and exact() asks for all` });
+    this.bytes = bytes;
+    this.expected = expected;
+  }
+}
+
 /** The kernel did what it never should (an unknown user_data, a double completion): the ring can no longer be trusted. */
 export class ProtocolError extends Error {
   constructor(message: string) {
@@ -51,3 +67,17 @@ export function told(operation: string, count: number, most: number): number {
   if (count > most) throw new ProtocolError(`the kernel tells '${operation}' of ${count}, and there is room for ${most}`);
   return count;
 }
+
+const ECANCELED = -125;
+
+const closings = new WeakSet<object>();
+
+/** The reason of what is in flight when the ring is closed. */
+export function closedError(): UringError {
+  const error = new UringError({ operation: "close", errno: ECANCELED, hint: "the ring was closed" });
+  closings.add(error);
+  return error;
+}
+
+/** Whether that is the reason. */
+export const isClosed = (reason: unknown): boolean => typeof reason === "object" && reason !== null && closings.has(reason);

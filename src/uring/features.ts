@@ -239,6 +239,10 @@ export function missingFeature(name: FeatureName, operation: string): UringError
   return new UringError({ operation, errno: EOPNOTSUPP, hint: `this kernel does not have ${name}; it came with Linux ${FEATURES[name]}` });
 }
 
+/** An operation that the running kernel does not have. */
+export const missingOperation = (operation: string, since: string): UringError =>
+  new UringError({ operation, errno: EOPNOTSUPP, hint: `this kernel does not have it; it came with Linux ${since}` });
+
 function unknown(name: string): TypeError {
   const meant = nearest(name, Object.keys(FEATURES));
   return new TypeError(

@@ -1,13 +1,31 @@
 import { Canceller } from "./canceller.ts";
 import type { Driver } from "./driver.ts";
 import { kernelIsAtLeast } from "./features.ts";
+import type { Host } from "./flight-host.ts";
 import type { OperationHandle } from "./handle.ts";
-import { type Host, InFlight } from "./in-flight.ts";
+import { InFlight } from "./in-flight.ts";
 import type { Operation } from "./operation.ts";
 import type { RawRing } from "./raw-ring.ts";
 
 /** Slots kept free for cancels, so that an abort never waits behind what it aborts. */
 export const RESERVED = 2;
+
+/** What waits, in order, for room. */
+export interface Waiting {
+  /** Slots and CQEs that it takes at a time. */
+  readonly size: number;
+  begin(): void;
+  /** It need not begin any more. */
+  cancel(reason: unknown): void;
+  /** The ring is gone. */
+  abandon(error: unknown): void;
+}
+
+/** A plan that is being run. */
+export interface RunningPlan {
+  /** Starts nothing more, and cancels what is in flight. */
+  cancel(reason: unknown): void;
+}
 
 /** Refuses a zero-copy send on a ring that drains; kernels before 6.13 drained in another way. */
 function checkNoDrain(): void {
@@ -30,7 +48,12 @@ export class Flights implements Host {
   readonly cancels: Canceller;
   private readonly seated: (InFlight | undefined)[] = [];
   private readonly spare: InFlight[] = [];
-  private readonly waiting = new Set<InFlight>();
+  private readonly waiting = new Set<Waiting>();
+  /** Plans that are being run. */
+  readonly plans = new Set<RunningPlan>();
+  /** Room that is kept for plans, and not taken by their operations. */
+  reserved = 0;
+  #gone: { readonly error: unknown } | undefined;
   private readonly handler: (result: number, flags: number, slot: number) => void;
   private flying = 0;
 
@@ -47,9 +70,14 @@ export class Flights implements Host {
     return this.flying;
   }
 
+  /** An object for the next operation. */
+  flight(): InFlight {
+    return this.spare.pop() ?? new InFlight(this);
+  }
+
   /** Runs an operation for its promise. */
   run<Result>(operation: Operation<Result>, signal?: AbortSignal, handle?: OperationHandle): Promise<Result> {
-    const flight = this.spare.pop() ?? new InFlight(this);
+    const flight = this.flight();
     const promise = new Promise<Result>(flight.executor);
     flight.take(operation, signal, handle);
     this.start(flight);
@@ -58,7 +86,7 @@ export class Flights implements Host {
 
   /** The same for one that completes once, with neither time limit nor signal nor handle: the path that must be short. */
   runPlain<Result>(operation: Operation<Result>): Promise<Result> {
-    const flight = this.spare.pop() ?? new InFlight(this);
+    const flight = this.flight();
     const promise = new Promise<Result>(flight.executor);
     flight.takePlain(operation);
     if (this.waiting.size === 0 && this.hasRoom(1)) flight.begin();
@@ -68,10 +96,18 @@ export class Flights implements Host {
   }
 
   /** Begins, or waits for room behind those that do already. */
-  start(flight: InFlight): void {
+  start(flight: Waiting): void {
+    if (this.refuses(flight)) return;
     if (this.waiting.size === 0 && this.hasRoom(flight.size)) flight.begin();
     else this.waiting.add(flight);
     this.driver.kick();
+  }
+
+  /** Tells what comes when the ring is gone already that it is. */
+  refuses(flight: Waiting): boolean {
+    if (this.#gone === undefined) return false;
+    flight.abandon(this.#gone.error);
+    return true;
   }
 
   /** Begins what waits, as far as there is room. */
@@ -90,17 +126,22 @@ export class Flights implements Host {
   }
 
   /** @internal */
-  finished(slot: number): void {
+  finished(slot: number, flight?: InFlight): void {
     // A ring that failed meanwhile has let go of all.
     if (slot >= 0 && this.seated[slot] !== undefined) {
       this.seated[slot] = undefined;
       this.flying--;
     }
+    if (flight?.reservation !== undefined) {
+      const { reservation, size } = flight;
+      flight.reservation = undefined;
+      reservation.free(size); // before others take it
+    }
     if (this.waiting.size > 0) this.admitWaiting();
   }
 
   /** @internal */
-  withdraw(flight: InFlight): boolean {
+  withdraw(flight: Waiting): boolean {
     return this.waiting.delete(flight);
   }
 
@@ -112,8 +153,9 @@ export class Flights implements Host {
 
   /** Cancels all; those in flight still end with their own CQEs. */
   cancel(reason: unknown): void {
-    for (const flight of [...this.waiting]) flight.cancel(reason);
-    for (let slot = 0; slot < this.seated.length; slot++) this.seated[slot]?.cancel(reason);
+    for (const plan of [...this.plans]) plan.cancel(reason); // what they do in any case, they still do
+    for (const flight of [...this.waiting]) if (!(flight instanceof InFlight && flight.planned)) flight.cancel(reason);
+    for (let slot = 0; slot < this.seated.length; slot++) if (this.seated[slot]?.planned === false) this.seated[slot]!.cancel(reason);
   }
 
   /** How many only lack the notification of a zero-copy send. */
@@ -123,17 +165,20 @@ export class Flights implements Host {
 
   /** Nothing will complete any more: rejects all. Answers those that were in flight; what they pin must be kept. */
   abandon(error: unknown): InFlight[] {
+    this.#gone = { error };
     const left = this.seated.filter((flight) => flight !== undefined);
+    const waiting = [...this.waiting];
     this.seated.length = 0;
     this.flying = 0;
-    for (const flight of [...left, ...this.waiting]) flight.abandon(error);
     this.waiting.clear();
+    for (const flight of [...left, ...waiting]) flight.abandon(error);
     return left;
   }
 
   private hasRoom(size: number): boolean {
     const { raw } = this;
-    return raw.inFlight + size <= raw.record.cqEntries && raw.freeSlots >= RESERVED + size;
+    const needed = size + this.reserved;
+    return raw.inFlight + needed <= raw.record.cqEntries && raw.freeSlots >= RESERVED + needed;
   }
 
   private admitWaiting(): void {

@@ -1,41 +1,15 @@
 import { errnoName } from "../ffi/index.ts";
 import { IORING_CQE_F_BUFFER, IORING_CQE_F_NOTIF } from "./abi.ts";
-import type { Canceller } from "./canceller.ts";
 import type { Completions } from "./core.ts";
-import { ProtocolError, TimeLimitError, UringError } from "./error.ts";
+import { ProtocolError, ShortTransferError, TimeLimitError, UringError } from "./error.ts";
+import type { Host, Listener, Room } from "./flight-host.ts";
 import type { OperationHandle } from "./handle.ts";
 import { Lowering } from "./lowering.ts";
 import type { Operation } from "./operation.ts";
-import type { RawRing } from "./raw-ring.ts";
 import { TimeLimit } from "./time-limit.ts";
 
 const EINTR = -4;
 const ECANCELED = -125;
-
-/** What an operation in flight reports to whoever started it. */
-export interface Listener<Result> {
-  fulfil(value: Result): void;
-  /** `running` when the operation goes on all the same: its value could not be made, and more CQEs will come. */
-  reject(error: unknown, running?: boolean): void;
-  /** Every CQE, before it is interpreted; multishot operations live on it. */
-  completion?(result: number, flags: number, final: boolean): void;
-}
-
-/** What operations in flight need of their ring. */
-export interface Host {
-  readonly raw: RawRing;
-  readonly cancels: Canceller;
-  /** Gets `microtasksDue` when a promise is about to be settled. */
-  readonly driver: { microtasksDue: boolean; kick(): void };
-  /** Takes an operation out of the queue of those that wait for room; false when it does not wait. */
-  withdraw(flight: InFlight): boolean;
-  /** It has a slot: completions of the slot belong to it from now on. Answers the slot. */
-  seat(flight: InFlight): number;
-  /** The final CQE of the slot came, or the operation could not be started. -1: it had no slot. */
-  finished(slot: number): void;
-  /** Nobody will look at it again. */
-  retired(flight: InFlight): void;
-}
 
 /**
  * One described operation: owns its slot and its pins until the final CQE. It is also the listener of its abort signal.
@@ -59,6 +33,13 @@ export class InFlight {
   private released: ((told: unknown) => void) | undefined;
   private fulfilPromise: ((value: unknown) => void) | undefined;
   private rejectPromise: ((error: unknown) => void) | undefined;
+  private stopping = false; // part of a plan that ends
+  /** Its SQE was queued. */
+  begun = false;
+  /** The kept room that it takes. */
+  reservation: Room | undefined;
+  /** The kept room that it waits for, besides any other. */
+  wanted: Room | undefined;
   /** Somebody else keeps a reference to it, beyond the end of the operation: it serves only one. */
   readonly lent: boolean;
   /** Takes the functions of the promise that it settles, when nobody else listens: an executor for `new Promise`. */
@@ -98,6 +79,7 @@ export class InFlight {
     const { host } = this;
     const { raw } = host;
     let slot = -1;
+    if (this.wanted !== undefined) this.waitsNoMore();
     try {
       slot = host.seat(this);
       const operation = this.operation!;
@@ -106,13 +88,14 @@ export class InFlight {
         operation.encode(raw, slot, this.lowering);
         this.slot = slot;
       }
+      this.begun = true;
       this.handle?.bind(raw, slot);
-      if (this.cancelled) host.cancels.add(slot, this.repeats); // by a handler that ran while room was made
+      if (this.cancelled || this.stopping) host.cancels.add(slot, this.repeats); // by a handler that ran while room was made
     } catch (error) {
       if (slot >= 0 && !raw.inFlightAt(slot)) raw.release(slot);
       this.end(slot);
       this.reject(error);
-      host.retired(this);
+      this.over();
     }
   }
 
@@ -134,7 +117,7 @@ export class InFlight {
 
   /** How many slots and CQEs it takes at a time. */
   get size(): number {
-    return this.operation!.modifiers.limit === undefined ? 1 : 2;
+    return this.operation!.width;
   }
 
   /** How many CQEs it will have. */
@@ -155,10 +138,36 @@ export class InFlight {
     this.reason = reason;
     if (this.slot >= 0) this.host.cancels.add(this.slot, this.repeats);
     else if (this.host.withdraw(this)) {
+      this.waitsNoMore();
       this.end(-1);
       this.reject(reason);
-      this.host.retired(this);
+      this.over();
     }
+  }
+
+  /** As part of a plan that ends: asks the kernel to cancel, and tells what comes of it as if nobody had asked. */
+  stop(reason: unknown): void {
+    this.stopping = true;
+    if (this.slot >= 0) this.host.cancels.add(this.slot, this.repeats);
+    else if (this.wanted !== undefined) this.cancel(reason);
+  }
+
+  /** Whether it is a part of a plan, whose run answers for it. */
+  get planned(): boolean {
+    return this.listener !== undefined && !this.lent;
+  }
+
+  /** Gives back what a completion provided that nobody gets; false where it provides nothing that must be given back. */
+  discard(result: number, flags: number): boolean {
+    const { declaration, options } = this.operation!;
+    if (declaration.discard === undefined) return false;
+    declaration.discard(result, flags, options as never, this.host.raw, this.lowering);
+    return true;
+  }
+
+  private waitsNoMore(): void {
+    this.wanted?.forget(this);
+    this.wanted = undefined;
   }
 
   // What completes again and again may be between two completions, where no cancel finds it.
@@ -187,6 +196,7 @@ export class InFlight {
     this.slot = -1;
     this.released?.(undefined);
     this.reject(error);
+    this.listener?.over?.();
   }
 
   /** Forgets what the operation was, so that nothing of it is kept alive: the next one may come. */
@@ -204,6 +214,8 @@ export class InFlight {
     this.released = undefined;
     this.limit = undefined;
     this.answered = false;
+    this.stopping = false;
+    this.begun = false;
     if (!this.lent) this.cancelled = false;
   }
 
@@ -247,7 +259,12 @@ export class InFlight {
     this.end(slot);
     if (this.lowering.detached) this.corrupted();
     else this.interpret(result, flags, true);
-    host.retired(this);
+    this.over();
+  }
+
+  private over(): void {
+    this.listener?.over?.();
+    this.host.retired(this);
   }
 
   private corrupted(): void {
@@ -284,13 +301,12 @@ export class InFlight {
 
   // A negative result, or one that nobody wants any more.
   private settleWithCare(result: number, flags: number, final: boolean): void {
-    const { declaration, options } = this.operation!;
+    const { declaration } = this.operation!;
     const failed = result < 0 && declaration.accepts?.includes(result) !== true;
     // The kernel uses the buffer of a zero-copy send that got through, even in part: its owner must learn until when.
     const aborted = this.cancelled && !(declaration.completions === "notify" && !failed);
     // What the value would have handed over is nobody's: a descriptor, a buffer.
-    if ((aborted && !failed) || (failed && (flags & IORING_CQE_F_BUFFER) !== 0))
-      declaration.discard?.(result, flags, options as never, this.host.raw, this.lowering);
+    if ((aborted && !failed) || (failed && (flags & IORING_CQE_F_BUFFER) !== 0)) this.discard(result, flags);
     if (aborted) {
       if (final || failed) this.reject(this.reason);
     } else if (failed) {
@@ -308,7 +324,11 @@ export class InFlight {
   }
 
   private succeed(result: number, flags: number, final: boolean): void {
-    const { declaration, options } = this.operation!;
+    const { declaration, options, modifiers } = this.operation!;
+    if (modifiers.length !== undefined && result < modifiers.length) {
+      this.reject(new ShortTransferError(declaration.name, result, modifiers.length));
+      return;
+    }
     let value: unknown;
     try {
       value = declaration.result(result, flags, options as never, this.lowering);
@@ -329,7 +349,7 @@ export class InFlight {
 
   private end(slot: number): void {
     this.letGo();
-    this.host.finished(slot);
+    this.host.finished(slot, this);
   }
 
   private letGo(): void {

@@ -11,7 +11,7 @@ export { type ControlMessage, controlSpace, descriptorsMessage, descriptorsOf } 
 export { type CompletionHandler, type Completions, RingCore, type RingCoreOptions, type TemplateHandler } from "./core.ts";
 export { Driver, type DriverPolicy } from "./driver.ts";
 export type { EnterOptions } from "./enter.ts";
-export { ProtocolError, TimeLimitError, UringError } from "./error.ts";
+export { ProtocolError, ShortTransferError, TimeLimitError, UringError } from "./error.ts";
 export { FEATURES, type FeatureName } from "./features.ts";
 export * from "./file-constants.ts";
 export { type FullRead, type ReadAllOptions, readAll, type WriteAllOptions, writeAll } from "./full.ts";
@@ -19,7 +19,14 @@ export { OperationHandle, type RawTarget, type Target } from "./handle.ts";
 export { type Direction, type DirectSlot, type Fd, FixedBuffer, FixedFile, type FixedSink, type FixedSource } from "./handles.ts";
 export { Lowering, type Modifiers } from "./lowering.ts";
 export { type MailAddress, Mailbox, type Message, RawMailbox, ResourceTag } from "./mailbox.ts";
-export { type ImpersonalOperation, MultishotOperation, Operation, type RawArgument, type UndrainableOperation } from "./operation.ts";
+export {
+  type ImpersonalOperation,
+  MultishotOperation,
+  Operation,
+  type RawArgument,
+  TransferOperation,
+  type UndrainableOperation,
+} from "./operation.ts";
 export { type AcceptBase, type AcceptDirectOptions, type Accepted, type AcceptOptions, accept, acceptDirect } from "./ops/accept.ts";
 export { acceptMultishot, acceptMultishotDirect } from "./ops/accept-multishot.ts";
 export { type CancelFdOptions, cancel, cancelFd } from "./ops/cancel.ts";
@@ -183,6 +190,26 @@ export {
   type SetxattrOptions,
   setxattr,
 } from "./ops/xattr.ts";
+export { All, all } from "./plans/all.ts";
+export { Chain, type ChainMaker, chain, type Follower, type FreeLink, type Link } from "./plans/chain.ts";
+export { Deadline, deadline } from "./plans/deadline.ts";
+export { Group, type GroupOptions, type GroupValue, group, type Leading, type Member } from "./plans/group.ts";
+export type {
+  AllOutcome,
+  ChainOutcome,
+  DeadlineOutcome,
+  Ended,
+  GroupOutcome,
+  RetryOutcome,
+  Settled,
+  Status,
+  Unsuccessful,
+} from "./plans/outcome.ts";
+export { Always, type Part, Plan } from "./plans/plan.ts";
+export { Retry, type RetryRule, retry } from "./plans/retry.ts";
+export type { PlanOptions } from "./plans/runner.ts";
+export type { OutcomeOf, Outcomes, ValueOf, Values } from "./plans/shape.ts";
+export { Step, step } from "./plans/step.ts";
 export { type IoClass, ioPriority } from "./priority.ts";
 export { type KernelSupport, queryKernel, queryRingHeader, queryZeroCopyReceive, type ZeroCopyReceiveSupport } from "./probe.ts";
 export * from "./process-constants.ts";
@@ -209,7 +236,7 @@ export {
 } from "./register/index.ts";
 export type { ResizeOptions } from "./resize.ts";
 export { Ring } from "./ring.ts";
-export type { RingOptions, RunOptions, Settled, SingleOperation } from "./ring-options.ts";
+export type { RingOptions, RunOptions, SingleOperation } from "./ring-options.ts";
 export { SendGroup, type SendGroupOptions } from "./send-group.ts";
 export type { RingMemory, RingRecord, RingShape } from "./setup.ts";
 export {
@@ -229,4 +256,4 @@ export { SubmissionQueue } from "./submission.ts";
 export type { Annotate, RingTrace } from "./trace/ring-trace.ts";
 export type { CommandText, DescribeCommand } from "./trace/sqe.ts";
 export { tracing } from "./trace/switch.ts";
-export { within } from "./within.ts";
+export { type Limited, within } from "./within.ts";

@@ -14,6 +14,8 @@ export interface Modifiers {
   readonly personality: number;
   /** The LINK_TIMEOUT that stands behind it; {@link within} makes it. */
   readonly limit?: Operation<unknown>;
+  /** Fewer bytes than this are a failure; {@link TransferOperation.exact} sets it. */
+  readonly length?: number | undefined;
 }
 
 const NOTHING = new DataView(new ArrayBuffer(0));

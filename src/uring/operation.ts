@@ -3,6 +3,10 @@ import type { Completions, RingCore } from "./core.ts";
 import type { FeatureName } from "./features.ts";
 import { Lowering, type Modifiers } from "./lowering.ts";
 import { checkInteger, checkKnown } from "./options.ts";
+import type { Execution, Parent, PlanContext } from "./plans/execution.ts";
+import { OperationExecution } from "./plans/operation-execution.ts";
+import { type Settled, unsuccessful } from "./plans/outcome.ts";
+import { Plan } from "./plans/plan.ts";
 
 /** What a raw writer takes after the slot: integers, or the words of a payload. */
 export type RawArgument = number | Int32Array;
@@ -42,6 +46,8 @@ export interface Declaration<Name extends string, Args extends RawArguments, Opt
   lower(options: Options, lowering: Lowering): Args;
   /** The value of a CQE. What the kernel wrote into memory of the operation itself is in the lowering's {@link Lowering.output}. */
   result(result: number, flags: number, options: Options, lowering: Lowering): Result;
+  /** The bytes that it is asked to move, where a result may be fewer: for {@link TransferOperation.exact}. */
+  length?(options: NoInfer<Options>): number;
   /** Undoes a completion whose value nobody gets, because it was aborted: closes what was opened, gives a buffer back. */
   discard?(result: number, flags: number, options: Options, ring: RingCore, lowering: Lowering): void;
   /** What a notification says (`CQE_F_NOTIF`), for operations of the kind "notify". */
@@ -92,7 +98,7 @@ const NO_MODIFIERS: Modifiers = Object.freeze({ flags: 0, personality: 0 });
  * A described operation: an immutable value that says what to do and has done nothing yet. `ring.run` executes it, as often as
  * wanted. `Result` is what it resolves to.
  */
-export class Operation<Result> {
+export class Operation<Result> extends Plan<Result, Settled<Result>> {
   /** What the operation is made of; shared by all of its kind. @internal */
   readonly declaration: AnyDeclaration;
   /** The options it was made with; frozen. */
@@ -105,6 +111,7 @@ export class Operation<Result> {
 
   /** @internal */
   constructor(declaration: AnyDeclaration, options: object) {
+    super();
     checkKnown(declaration.name, options, declaration.options);
     this.declaration = declaration;
     this.options = Object.freeze({ ...options });
@@ -128,12 +135,12 @@ export class Operation<Result> {
    * Not for zero-copy sends, and not on a ring that they are run on: the kernel (seen from 6.16 to 7.3) counts their own notification among
    * what was queued before, and never begins them. The library refuses them on a ring that has drained.
    */
-  drain(): this {
+  drain(): this & { readonly drained: true } {
     if (this.declaration.completions === "notify")
       throw new TypeError(
         `${this.name}: a zero-copy send that drains waits for its own notification, for ever; drain on another ring, or use send`,
       );
-    return modified(this, { flags: this.modifiers.flags | IOSQE_IO_DRAIN });
+    return modified(this, { flags: this.modifiers.flags | IOSQE_IO_DRAIN }) as this & { readonly drained: true };
   }
 
   /** The same, but a worker thread of the kernel carries it out, without a try that does not block (`IOSQE_ASYNC`, 5.6). */
@@ -146,6 +153,26 @@ export class Operation<Result> {
     checkInteger(this.name, "personality", id, 1, 0xffff);
     if (this.declaration.impersonal === true) throw new TypeError(`${this.name}: the kernel refuses it with a personality`);
     return modified(this, { personality: id });
+  }
+
+  /** Slots and completion queue entries that it needs: a time limit is one of its own. */
+  get width(): number {
+    return this.modifiers.limit === undefined ? 1 : 2;
+  }
+
+  /** @internal */
+  visit(look: (operation: Operation<unknown>) => void): void {
+    look(this);
+  }
+
+  /** @internal */
+  execution(context: PlanContext, parent: Parent): Execution {
+    return new OperationExecution(this, context, parent);
+  }
+
+  /** @internal */
+  unstarted(reason: unknown): unknown {
+    return unsuccessful("unstarted", reason);
   }
 
   /** The milliseconds that {@link within} gives it; undefined without a limit. */
@@ -176,6 +203,23 @@ function writeSqe(ring: RingCore, slot: number, { raw }: AnyDeclaration, args: r
   if (args.length === 4) raw.call(ring, slot, args[0]!, args[1]!, args[2]!, args[3]!);
   else if (args.length === 5) raw.call(ring, slot, args[0]!, args[1]!, args[2]!, args[3]!, args[4]!);
   else raw.call(ring, slot, ...args);
+}
+
+/** An operation that moves bytes, and may move fewer than it is asked to. Resolves to the bytes moved. */
+export class TransferOperation extends Operation<number> {
+  /**
+   * The same, but fewer bytes than asked for are a failure, a {@link ShortTransferError}; in a chain nothing follows it then. The bytes
+   * that were moved stay moved.
+   */
+  exact(): this {
+    const { declaration, options } = this;
+    return modified(this, { length: declaration.length!(options as never) });
+  }
+
+  /** The same, but fewer bytes than asked for are a result like any other: the default. */
+  allowShort(): this {
+    return modified(this, { length: undefined });
+  }
 }
 
 /** An operation that completes many times; `ring.run` of it is an async iterable. */

@@ -1,5 +1,4 @@
 import type { RingSyscalls } from "../ffi/index.ts";
-import { UringError } from "./error.ts";
 import { OperationHandle } from "./handle.ts";
 import { Operation } from "./operation.ts";
 import { checkKnown } from "./options.ts";
@@ -27,9 +26,6 @@ export interface RunOptions {
   handle?: OperationHandle;
 }
 
-/** How an operation ended. */
-export type Settled<Result> = { status: "fulfilled"; value: Result } | { status: "rejected"; reason: unknown };
-
 /** An operation that completes once. */
 export type SingleOperation<Result> = Operation<Result> & { readonly multishot?: undefined };
 
@@ -43,19 +39,15 @@ export const ringOptions: readonly string[] = [
   "syscalls",
 ];
 
-const ECANCELED = -125;
 const NO_OPTIONS: RunOptions = Object.freeze({});
-
-/** The reason of what is in flight when the ring is closed. */
-export const closedError = (): UringError => new UringError({ operation: "close", errno: ECANCELED, hint: "the ring was closed" });
 
 /** Checks what {@link Ring.run} is given. */
 export function checkRun(operation: unknown, options: RunOptions = NO_OPTIONS): RunOptions {
-  if (!(operation instanceof Operation)) throw new TypeError("run: give it an operation, such as nop() or read({ ... })");
+  if (!(operation instanceof Operation)) throw new TypeError("run: give it an operation, such as nop() or read({ ... }), or a plan");
   if (options === NO_OPTIONS) return options;
   checkKnown("run", options, ["signal", "handle"]);
+  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) throw new TypeError("run: signal must be an AbortSignal");
   if (options.handle !== undefined && !(options.handle instanceof OperationHandle))
     throw new TypeError("run: handle must be an OperationHandle");
-  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) throw new TypeError("run: signal must be an AbortSignal");
   return options;
 }

@@ -1,27 +1,23 @@
 import { Arena } from "../ffi/index.ts";
 import type { BufferGroup, BufferGroupOptions } from "./buffer-group.ts";
 import { Driver } from "./driver.ts";
-import { UringError } from "./error.ts";
-import { type FeatureName, kernelSupports, missingFeature } from "./features.ts";
+import { closedError, type UringError } from "./error.ts";
+import { type FeatureName, kernelSupports, missingFeature, missingOperation } from "./features.ts";
+import type { Listener } from "./flight-host.ts";
 import { Flights, RESERVED } from "./flights.ts";
 import { GroupTable } from "./group-table.ts";
 import type { OperationHandle } from "./handle.ts";
 import { FixedBuffer } from "./handles.ts";
-import { InFlight, type Listener } from "./in-flight.ts";
+import { InFlight } from "./in-flight.ts";
 import { Mailbox } from "./mailbox.ts";
 import { MultishotOperation, Operation } from "./operation.ts";
 import { checkInteger, checkKnown } from "./options.ts";
+import { settled } from "./plans/outcome.ts";
+import { type Part, Plan } from "./plans/plan.ts";
+import { PlanRunner } from "./plans/runner.ts";
 import { RawRing } from "./raw-ring.ts";
 import type { ResizeOptions } from "./resize.ts";
-import {
-  checkRun,
-  closedError,
-  type RingOptions,
-  type RunOptions,
-  ringOptions,
-  type Settled,
-  type SingleOperation,
-} from "./ring-options.ts";
+import { checkRun, type RingOptions, type RunOptions, ringOptions } from "./ring-options.ts";
 import type { SendGroup, SendGroupOptions } from "./send-group.ts";
 import type { RingRecord } from "./setup.ts";
 import { Shots } from "./stream.ts";
@@ -31,8 +27,9 @@ import { limitProblem } from "./time-limit.ts";
 const CANCEL_AGAIN_MS = 100;
 /** How long close waits for notifications of zero-copy sends, which come when the peer has taken the data. */
 const NOTIFICATION_MS = 1000;
+/** How long it lets plans do what they do in any case. */
+const ALWAYS_MS = 1000;
 const PROBED_OPCODES = 63;
-const EOPNOTSUPP = -95;
 
 /** Operations and memory whose ring was closed under them: the kernel may still write to what they pin. */
 const ABANDONED = new Set<object>();
@@ -59,6 +56,7 @@ export class Ring implements AsyncDisposable {
   private readonly flights: Flights;
   readonly #owned: boolean;
   readonly #groups: GroupTable;
+  readonly #plans: PlanRunner;
   readonly #mailboxes = new Set<Mailbox>();
   readonly #arenas: Arena[] = [];
   readonly #freeBuffers: number[];
@@ -71,6 +69,7 @@ export class Ring implements AsyncDisposable {
     this.#owned = owned;
     this.#groups = new GroupTable(raw.register);
     this.flights = new Flights(raw, driver);
+    this.#plans = new PlanRunner(this.flights, (operation) => this.refusal(operation, undefined, undefined));
     driver.afterBatch = () => this.flights.admit();
     this.#freeBuffers = Array.from({ length: fixedBuffers }, (_, i) => fixedBuffers - 1 - i);
     for (const opcode of raw.register.probe()) this.opcodes[opcode] = 1;
@@ -103,7 +102,7 @@ export class Ring implements AsyncDisposable {
     }
   }
 
-  /** The described layer over a raw ring that somebody else drives and closes. @internal */
+  /** Over a raw ring that somebody else drives and closes. @internal */
   static over(raw: RawRing, driver: Driver): Ring {
     return new Ring(raw, driver, 0, false);
   }
@@ -141,13 +140,14 @@ export class Ring implements AsyncDisposable {
   }
 
   /**
-   * Runs an operation: resolves to its result, rejects with a {@link UringError}. A multishot operation gives an async iterable.
-   * A description may be run any number of times.
+   * Runs an operation or a plan: resolves to its result, rejects with a {@link UringError}. A multishot operation is iterated.
    */
   run<Item>(operation: MultishotOperation<Item>, options?: RunOptions): AsyncIterableIterator<Item>;
   run<Result>(operation: Operation<Result>, options?: RunOptions): Promise<Result>;
-  run<Result>(operation: Operation<Result>, options?: RunOptions): Promise<Result> | AsyncIterableIterator<Result> {
+  run<Value, Outcome>(plan: Part<Value, Outcome>, options?: Omit<RunOptions, "handle">): Promise<Value>;
+  run<Result>(operation: Plan<Result, unknown>, options?: RunOptions): Promise<Result> | AsyncIterableIterator<Result> {
     if (options === undefined && operation instanceof Operation && this.ordinary(operation)) return this.flights.runPlain(operation);
+    if (operation instanceof Plan && !(operation instanceof Operation)) return this.#plans.run(operation, options);
     const checked = checkRun(operation, options);
     if (operation instanceof MultishotOperation)
       return new Shots<Result>(operation, (again, listener) => this.#startShots(again, listener, checked), checked.signal, this.raw);
@@ -156,14 +156,12 @@ export class Ring implements AsyncDisposable {
     return problem === undefined ? this.flights.run(operation, signal, handle) : Promise.reject(problem);
   }
 
-  /** As {@link Ring.run} of a single operation, but never rejects. */
-  settle<Result>(operation: SingleOperation<Result>, options?: RunOptions): Promise<Settled<Result>> {
-    const single: Operation<Result> = operation;
-    if (single instanceof MultishotOperation) throw new TypeError(`settle: '${single.name}' completes many times; iterate ring.run(...)`);
-    return this.run(single, options).then(
-      (value) => ({ status: "fulfilled", value }),
-      (reason: unknown) => ({ status: "rejected", reason }),
-    );
+  /** As {@link Ring.run}, but never rejects: tells how an operation ended ({@link Settled}), and of a plan the same of every part. */
+  settle<Outcome>(plan: Plan<unknown, Outcome> & { readonly multishot?: undefined }, options?: RunOptions): Promise<Outcome> {
+    const whole: Plan<unknown, Outcome> = plan;
+    if (!(whole instanceof Operation)) return this.#plans.settle(whole, options);
+    if (whole instanceof MultishotOperation) throw new TypeError(`settle: '${whole.name}' completes many times; iterate ring.run(...)`);
+    return settled(this.run<unknown>(whole, options), options?.signal) as Promise<Outcome>;
   }
 
   /** Submits soon what was queued on the raw layer. */
@@ -260,6 +258,7 @@ export class Ring implements AsyncDisposable {
       declaration.completions === "one" &&
       declaration.needs === undefined &&
       modifiers.limit === undefined &&
+      modifiers.length === undefined &&
       this.opcodes[declaration.opcode] === 1 &&
       !this.ending &&
       raw.failure === undefined &&
@@ -272,11 +271,7 @@ export class Ring implements AsyncDisposable {
     if (this.raw.failure !== undefined) return this.raw.failure;
     if (this.ending || this.raw.closed) return new TypeError("the ring is closed");
     if (operation.opcode < PROBED_OPCODES && this.opcodes[operation.opcode] !== 1) {
-      return new UringError({
-        operation: operation.name,
-        errno: EOPNOTSUPP,
-        hint: `this kernel does not have it; it came with Linux ${operation.declaration.since}`,
-      });
+      return missingOperation(operation.name, operation.declaration.since);
     }
     if (handle?.taken) return new TypeError("run: the handle names an operation that has not ended; make another handle");
     if (operation.modifiers.limit !== undefined) {
@@ -294,7 +289,8 @@ export class Ring implements AsyncDisposable {
     const since = performance.now();
     while (this.raw.inFlight > 0 && this.raw.failure === undefined) {
       if (performance.now() - since > NOTIFICATION_MS && this.raw.inFlight === this.flights.notifications()) break;
-      if (this.#owned) this.flights.cancels.all(); // the raw layer's operations as well
+      // The raw layer's operations as well; what plans do in any case is given some time.
+      if (this.#owned && (this.flights.plans.size === 0 || performance.now() - since > ALWAYS_MS)) this.flights.cancels.all();
       await this.driver.idle(CANCEL_AGAIN_MS);
     }
     this.driver.stop();

@@ -2,7 +2,8 @@ import { IORING_CQE_F_BUFFER } from "./abi.ts";
 import { BufferGroup, type Chunk } from "./buffer-group.ts";
 import type { RingCore } from "./core.ts";
 import { UringError } from "./error.ts";
-import type { InFlight, Listener } from "./in-flight.ts";
+import type { Listener } from "./flight-host.ts";
+import type { InFlight } from "./in-flight.ts";
 import { Lowering } from "./lowering.ts";
 import { type MultishotOperation, type Operation, withOptions } from "./operation.ts";
 

@@ -1,5 +1,5 @@
 import { IORING_OP_LINK_TIMEOUT, IORING_OP_NOP128, IORING_OP_URING_CMD128, IORING_SETUP_IOPOLL, IOSQE_IO_LINK } from "./abi.ts";
-import type { Host } from "./in-flight.ts";
+import type { Host } from "./flight-host.ts";
 import { Lowering } from "./lowering.ts";
 import type { Operation } from "./operation.ts";
 import type { RingRecord } from "./setup.ts";

@@ -3,6 +3,12 @@ import { LINK_TIMEOUT } from "./ops/timeout.ts";
 import { show } from "./options.ts";
 import type { SingleOperation } from "./ring-options.ts";
 
+/** An operation with a link timeout behind it. */
+export interface Limited {
+  /** Only for the types. */
+  readonly limited: true;
+}
+
 /**
  * The same operation with a time limit in the kernel: `IORING_OP_LINK_TIMEOUT`, since 5.5, linked behind it (`IOSQE_IO_LINK`) in one
  * submit. It is an operation like any other, of the same result; when the time is over, the kernel cancels it and it rejects with a
@@ -28,13 +34,13 @@ import type { SingleOperation } from "./ring-options.ts";
  * const [reader, writer] = sys.pipe();
  * const readable = within(poll({ fd: reader, events: POLLIN }), 5);
  * const late = await ring.settle(readable);
- * if (late.status === "rejected" && late.reason instanceof TimeLimitError) console.log(late.reason.code, late.reason.ms); // ETIME 5
+ * if (late.status === "failed" && late.reason instanceof TimeLimitError) console.log(late.reason.code, late.reason.ms); // ETIME 5
  * sys.write(writer, new Uint8Array(1));
  * console.log((await ring.run(readable)) === POLLIN); // true
  * for (const fd of [reader, writer]) sys.close(fd);
  * ```
  */
-export function within<Op extends SingleOperation<unknown>>(operation: Op, ms: number): Op {
+export function within<Op extends SingleOperation<unknown>>(operation: Op, ms: number): Op & Limited {
   if (!(operation instanceof Operation)) throw new TypeError("within: give it an operation, such as read({ ... }), and milliseconds");
   const wide: Operation<unknown> = operation;
   if (wide instanceof MultishotOperation)
@@ -42,5 +48,6 @@ export function within<Op extends SingleOperation<unknown>>(operation: Op, ms: n
   if (typeof ms !== "number" || !(ms >= 0) || ms > Number.MAX_SAFE_INTEGER)
     throw new RangeError(`within: ms is ${show(ms)}; it must be a number of milliseconds of at least 0`);
   const outer = operation.timeLimit;
-  return outer !== undefined && outer <= ms ? operation : modified(operation, { limit: new Operation(LINK_TIMEOUT, { ms }) });
+  const limited = outer !== undefined && outer <= ms ? operation : modified(operation, { limit: new Operation(LINK_TIMEOUT, { ms }) });
+  return limited as Op & Limited;
 }

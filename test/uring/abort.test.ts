@@ -156,7 +156,7 @@ describe("a descriptor that arrives after the abort", () => {
       const opening = ring.settle(openat({ path: "/proc/version" }));
       if (i % 2 === 1) ring.raw.enter(0);
       await ring.close();
-      expect(await opening).toMatchObject({ status: "rejected", reason: { code: "ECANCELED" } });
+      expect(await opening).toMatchObject({ status: "cancelled", reason: { code: "ECANCELED" } });
     }
     expect(await descriptorsDownTo(before)).toBeLessThanOrEqual(before);
   });

@@ -86,7 +86,7 @@ describe("a ring that is full", () => {
     await Bun.sleep(2);
     abort.abort(new Error("all of them"));
     for (const outcome of await Promise.all(outcomes))
-      expect(outcome).toMatchObject({ status: "rejected", reason: { message: "all of them" } });
+      expect(outcome).toMatchObject({ status: "cancelled", reason: { message: "all of them" } });
     expect(ring.raw.inFlight).toBeLessThanOrEqual(2); // at most a cancel
     expect(await ring.run(nop())).toBe(0);
   });

@@ -19,7 +19,7 @@ import { kernelAtLeast, requires } from "../support/requires.ts";
 import { pipe, socketPair } from "./support/descriptors.ts";
 
 const since66 = requires(kernelAtLeast("6.6"), "choosing by opcode needs Linux 6.6");
-const CANCELLED = { status: "rejected", reason: { code: "ECANCELED" } };
+const CANCELLED = { status: "failed", reason: { code: "ECANCELED" } };
 
 describe("a handle", () => {
   test("names an operation while it is in flight, and nothing afterwards", async () => {

@@ -39,7 +39,7 @@ describe("closing a ring", () => {
     await ring.close();
     for (const settled of await Promise.all(pending)) {
       expect(settled).toMatchObject({
-        status: "rejected",
+        status: "cancelled",
         reason: { code: "ECANCELED", operation: "close" },
       });
     }
@@ -54,7 +54,7 @@ describe("closing a ring", () => {
       const reading = ring.settle(read({ fd: ends.first, buffer: new Uint8Array(1) }));
       const nops = Array.from({ length: 50 }, () => ring.settle(nop()));
       await ring.close();
-      expect((await reading).status).toBe("rejected");
+      expect((await reading).status).toBe("cancelled");
       await Promise.all(nops);
     }
   });
@@ -79,7 +79,7 @@ describe("closing a ring", () => {
     using ends = pipe();
     const reading = ring.settle(read({ fd: ends.first, buffer: new Uint8Array(1) }));
     await ring.run(timeout({ ms: 1 })).then(() => ring.close());
-    expect((await reading).status).toBe("rejected");
+    expect((await reading).status).toBe("cancelled");
   });
 
   test("happens at the end of an `await using` scope, also when it is left by a throw", async () => {
@@ -94,7 +94,7 @@ describe("closing a ring", () => {
     };
     await expect(scope()).rejects.toThrow("out");
     expect(ring?.raw.closed).toBe(true);
-    expect(await reading).toMatchObject({ status: "rejected" });
+    expect(await reading).toMatchObject({ status: "cancelled" });
   });
 
   test("goes on while its own event loop does other things", async () => {
@@ -118,7 +118,7 @@ describe("a closed ring", () => {
     const closed = { name: "TypeError", message: expect.stringContaining("the ring is closed") };
     expect(await failure(ring.run(nop()))).toMatchObject(closed);
     expect(await failure(ring.run(openat({ path: "/dev/null" })))).toMatchObject(closed);
-    expect(await ring.settle(nop())).toMatchObject({ status: "rejected", reason: closed });
+    expect(await ring.settle(nop())).toMatchObject({ status: "failed", reason: closed });
     const loop = async (): Promise<void> => {
       for await (const _ of ring.run(recvMultishot({ fd: 0, group: { id: 0 } as never }))) throw new Error("it runs");
     };

@@ -18,7 +18,7 @@ describe("a NOP", () => {
     expect(await ring.run(nop({ result: 42 }))).toBe(42);
     expect(await failure(ring.run(nop({ result: -28 })))).toMatchObject({ code: "ENOSPC", operation: "nop" });
     expect(await ring.settle(nop({ result: -5 }))).toMatchObject({
-      status: "rejected",
+      status: "failed",
       reason: { code: "EIO" },
     });
     expect(await ring.settle(nop({ result: 3 }))).toEqual({ status: "fulfilled", value: 3 });
@@ -82,7 +82,7 @@ describe("cancelFd", () => {
     const reads = Array.from({ length: 3 }, () => ring.settle(read({ fd: ends.first, buffer: new Uint8Array(1) })));
     const spared = ring.run(read({ fd: other.first, buffer: new Uint8Array(1) }));
     expect(await ring.run(cancelFd({ fd: ends.first }))).toBe(3);
-    for (const settled of await Promise.all(reads)) expect(settled).toMatchObject({ status: "rejected", reason: { code: "ECANCELED" } });
+    for (const settled of await Promise.all(reads)) expect(settled).toMatchObject({ status: "failed", reason: { code: "ECANCELED" } });
     expect(await ring.run(cancelFd({ fd: ends.first }))).toBe(0);
     sys.write(other.second, new Uint8Array(1));
     expect(await spared).toBe(1);

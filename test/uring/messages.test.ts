@@ -102,7 +102,7 @@ describe("a message", () => {
     }
     for (;;) {
       const rest = await ring.settle(recvmsg({ fd: ends.second, buffers: [new Uint8Array(1)], flags: 0x40 })); // without control: they are dropped
-      if (rest.status === "rejected") break;
+      if (rest.status !== "fulfilled") break;
     }
     expect(openOf()).toBe(before);
   });

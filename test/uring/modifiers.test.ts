@@ -99,7 +99,8 @@ describe("a zero-copy send", () => {
     const fd = await socketToItself(ring);
     const drains = Array.from({ length: 20 }, (_, i) => ring.run(i === 19 ? nop().drain() : nop()));
     const refused = {
-      status: "rejected",
+      status: "failed",
+      code: "TypeError",
       reason: expect.objectContaining({ name: "TypeError", message: expect.stringMatching(/drained/) }),
     };
     expect(await ring.settle(sendZc({ fd, buffer: new Uint8Array(100) }))).toEqual(refused as never);
@@ -119,7 +120,7 @@ describe("an abort on a ring that drains", () => {
   // A cancel that is queued waits behind the drain, and the drain for what is to be cancelled.
   const t = requires(kernelAtLeast("6.0"), "cancels past the queue need Linux 6.0");
   const reason = new Error("enough");
-  const failed = { status: "rejected" as const, reason };
+  const failed = { status: "cancelled" as const, reason, code: "ECANCELED" };
 
   for (const [name, taskrun] of [
     ["task work in enter", "defer"],
@@ -166,7 +167,7 @@ describe("an abort on a ring that drains", () => {
     ring.raw.poll(slot, ends.first, POLLIN); // the raw layer's operations as well
     await Promise.resolve();
     await ring.close();
-    for (const settled of await Promise.all(all)) expect(settled.status).toBe("rejected");
+    for (const settled of await Promise.all(all)) expect(settled.status).toBe("cancelled");
   });
 });
 

@@ -225,7 +225,7 @@ describe("ring.supports", () => {
     await using old = await Ring.open({ entries: 8, syscalls: ancient });
     expect(old.supports(nop())).toBe(false);
     expect(await old.settle(nop())).toMatchObject({
-      status: "rejected",
+      status: "failed",
       reason: { code: "EOPNOTSUPP", hint: expect.stringContaining("Linux 5.1") },
     });
   });

@@ -14,7 +14,7 @@ async function submitted(ring: Ring): Promise<void> {
   while (ring.raw.queued > 0) await Bun.sleep(0);
 }
 
-const limited = (settled: Settled<unknown>): boolean => settled.status === "rejected" && settled.reason instanceof TimeLimitError;
+const limited = (settled: Settled<unknown>): boolean => settled.status === "failed" && settled.reason instanceof TimeLimitError;
 
 /** NOPs, of both sizes where the ring has them, so that links meet the end of the queue at every position. */
 function limitedNops(ring: Ring, { shape }: NamedShape, count: number): Promise<number>[] {
@@ -78,12 +78,13 @@ for (const named of SHAPES) {
       const aborted = ring.settle(endless, { signal: abort.signal });
       await submitted(ring);
       abort.abort(reason);
-      expect(await aborted).toEqual({ status: "rejected", reason });
+      expect(await aborted).toEqual({ status: "cancelled", reason, code: "ECANCELED" });
       expectEmpty(ring);
       const pending = Array.from({ length: 30 }, () => ring.settle(endless)); // some of them wait for room
       await submitted(ring);
       await ring.close();
-      for (const one of pending) expect(await one).toMatchObject({ status: "rejected", reason: { code: "ECANCELED", operation: "close" } });
+      for (const one of pending)
+        expect(await one).toMatchObject({ status: "cancelled", reason: { code: "ECANCELED", operation: "close" } });
       expect([ring.inFlight, ring.raw.inFlight]).toEqual([0, 0]);
     });
   });

@@ -100,7 +100,7 @@ describe("an operation within a time limit", () => {
     const waiting = ring.settle(within(poll({ fd: ends.first, events: POLLIN }), LONG));
     expect(await ring.run(cancelFd({ fd: ends.first }))).toBe(1);
     const settled = await waiting;
-    expect(settled).toMatchObject({ status: "rejected", reason: { code: "ECANCELED", name: "UringError" } });
+    expect(settled).toMatchObject({ status: "failed", reason: { code: "ECANCELED", name: "UringError" } });
     expectEmpty(ring);
   });
 
@@ -176,7 +176,7 @@ describe("a time limit", () => {
     const { words } = ring.raw;
     expect([words[7 * 16]! & 0xff, (words[7 * 16]! >> 8) & 0xff]).toEqual([abi.IORING_OP_POLL_ADD, abi.IOSQE_IO_LINK]);
     expect(words[0]! & 0xffff).toBe(abi.IORING_OP_LINK_TIMEOUT);
-    expect(await waiting).toMatchObject({ status: "rejected", reason: { code: "ETIME" } });
+    expect(await waiting).toMatchObject({ status: "failed", reason: { code: "ETIME" } });
     expect(done).toBe(7);
     for (const slot of slots) ring.raw.release(slot);
     expectEmpty(ring);
@@ -191,7 +191,7 @@ describe("a time limit", () => {
       const ahead = Array.from({ length: shift }, () => ring.run(nop()));
       const waiting = Array.from({ length: 20 }, () => ring.settle(within(poll({ fd: ends.first, events: POLLIN }), 5)));
       await Promise.all(ahead);
-      for (const one of await Promise.all(waiting)) expect(one).toMatchObject({ status: "rejected", reason: { code: "ETIME", ms: 5 } });
+      for (const one of await Promise.all(waiting)) expect(one).toMatchObject({ status: "failed", reason: { code: "ETIME", ms: 5 } });
       expect(await Promise.all(Array.from({ length: 21 }, () => ring.run(within(nop(), LONG))))).toEqual(new Array(21).fill(0));
       while (ring.raw.inFlight > 0) await Bun.sleep(0);
       expectEmpty(ring);
@@ -213,7 +213,7 @@ describe("a time limit", () => {
     await before;
     expect(await Promise.all(drained)).toEqual([0, 0]);
     expect(order).toEqual(["before", "drained", "drained"]);
-    expect(await late).toMatchObject({ status: "rejected", reason: { code: "ETIME" } });
+    expect(await late).toMatchObject({ status: "failed", reason: { code: "ETIME" } });
     expectEmpty(ring);
   });
 
@@ -224,7 +224,7 @@ describe("a time limit", () => {
     const more = Array.from({ length: 50 }, (_, i) => ring.run(i % 2 === 0 ? within(nop(), LONG) : nop()));
     expect(ring.raw.inFlight).toBeLessThanOrEqual(4);
     expect(await Promise.all(more)).toEqual(new Array(50).fill(0));
-    expect(await late).toMatchObject({ status: "rejected", reason: { code: "ETIME" } });
+    expect(await late).toMatchObject({ status: "failed", reason: { code: "ETIME" } });
     expectEmpty(ring);
   });
 
@@ -256,7 +256,7 @@ describe("a time limit", () => {
     expect(bytes).toBeLessThan(data.length);
     // No more than that goes in.
     const more = await ring.settle(within(sendZc({ fd: ends.near.fd, buffer: new Uint8Array(1 << 20), flags: MSG_WAITALL }), 20));
-    if (more.status === "rejected") expect(more.reason).toBeInstanceOf(TimeLimitError);
+    if (more.status === "failed") expect(more.reason).toBeInstanceOf(TimeLimitError);
     const total = bytes + (more.status === "fulfilled" ? more.value.bytes : 0);
     const received = new Uint8Array(total);
     expect(await ring.run(within(recv({ fd: ends.far.fd, buffer: received, flags: MSG_WAITALL }), LONG))).toBe(total);

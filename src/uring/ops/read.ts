@@ -1,7 +1,8 @@
 import type { Memory } from "../../ffi/index.ts";
 import { IORING_OP_READ, IORING_OP_READ_FIXED, IORING_OP_READV, IORING_OP_READV_FIXED } from "../abi.ts";
 import type { FixedSink } from "../handles.ts";
-import { count, declare, Operation } from "../operation.ts";
+import { count, declare, TransferOperation } from "../operation.ts";
+import { lengthOfMany, lengthOfOne } from "./lengths.ts";
 import { lowerFixed, lowerMany, lowerManyFixed, lowerOne, READ_MANY, READ_ONE, type TransferOptions } from "./rw.ts";
 
 /** Options of {@link read}. */
@@ -36,6 +37,7 @@ export const READ = declare({
     this.prep(IORING_OP_READ, slot, fd, offset, address, length, flags, 0, 0, 0);
   },
   lower: lowerOne,
+  length: lengthOfOne,
   result: count,
 });
 
@@ -50,6 +52,7 @@ export const READ_FIXED = declare({
     this.prep(IORING_OP_READ_FIXED, slot, fd, offset, address, length, flags, index, 0, 0);
   },
   lower: lowerFixed,
+  length: lengthOfOne,
   result: count,
 });
 
@@ -64,6 +67,7 @@ export const READV = declare({
     this.prep(IORING_OP_READV, slot, fd, offset, vectors, vectorCount, flags, 0, 0, 0);
   },
   lower: lowerMany,
+  length: lengthOfMany,
   result: count,
 });
 
@@ -78,6 +82,7 @@ export const READV_FIXED = declare({
     this.prep(IORING_OP_READV_FIXED, slot, fd, offset, vectors, vectorCount, flags, index, 0, 0);
   },
   lower: lowerManyFixed,
+  length: lengthOfMany,
   result: count,
 });
 
@@ -101,7 +106,7 @@ export const READV_FIXED = declare({
  * closeSync(fd);
  * ```
  */
-export const read = (options: ReadOptions): Operation<number> => new Operation(READ, options);
+export const read = (options: ReadOptions): TransferOperation => new TransferOperation(READ, options);
 
 /**
  * Reads into a fixed buffer: `IORING_OP_READ_FIXED`, since 5.1. As {@link read}, without mapping the pages each time; resolves to the
@@ -122,7 +127,7 @@ export const read = (options: ReadOptions): Operation<number> => new Operation(R
  * closeSync(fd);
  * ```
  */
-export const readFixed = (options: ReadFixedOptions): Operation<number> => new Operation(READ_FIXED, options);
+export const readFixed = (options: ReadFixedOptions): TransferOperation => new TransferOperation(READ_FIXED, options);
 
 /**
  * Reads into several buffers: `IORING_OP_READV`, since 5.1; as `preadv2(2)`. Resolves to the bytes read.
@@ -142,7 +147,7 @@ export const readFixed = (options: ReadFixedOptions): Operation<number> => new O
  * closeSync(fd);
  * ```
  */
-export const readv = (options: ReadvOptions): Operation<number> => new Operation(READV, options);
+export const readv = (options: ReadvOptions): TransferOperation => new TransferOperation(READV, options);
 
 /**
  * Reads into parts of one fixed buffer: `IORING_OP_READV_FIXED`, since 6.15; as `preadv2(2)`. Resolves to the bytes read. The buffer's
@@ -162,4 +167,4 @@ export const readv = (options: ReadvOptions): Operation<number> => new Operation
  * closeSync(fd);
  * ```
  */
-export const readvFixed = (options: ReadvFixedOptions): Operation<number> => new Operation(READV_FIXED, options);
+export const readvFixed = (options: ReadvFixedOptions): TransferOperation => new TransferOperation(READV_FIXED, options);

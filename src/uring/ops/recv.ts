@@ -2,8 +2,9 @@ import type { Memory } from "../../ffi/index.ts";
 import { IORING_OP_RECV, IOSQE_BUFFER_SELECT } from "../abi.ts";
 import type { BufferGroup, HeldBundle, HeldChunk } from "../buffer-group.ts";
 import type { FixedSink } from "../handles.ts";
-import { count, declare, Operation } from "../operation.ts";
+import { count, declare, Operation, TransferOperation } from "../operation.ts";
 import { checkInteger } from "../options.ts";
+import { lengthOfOne } from "./lengths.ts";
 import { flagged, region, TRANSFER, type TransferBase, transfer } from "./message-options.ts";
 
 /** Options of {@link recv}: into a buffer of the caller. */
@@ -38,6 +39,7 @@ export const RECV = declare({
     const [address, length, index] = region(o.buffer, l);
     return [fd, address, length, flags, index];
   },
+  length: lengthOfOne,
   result: count,
 });
 
@@ -88,10 +90,10 @@ export const RECV_GROUPED = declare({
  * for (const fd of [near, far]) sys.close(fd);
  * ```
  */
-export function recv(options: RecvOptions): Operation<number>;
+export function recv(options: RecvOptions): TransferOperation;
 export function recv(options: RecvGroupedOptions & { bundle: true }): Operation<HeldBundle>;
 export function recv(options: RecvGroupedOptions & { bundle?: false }): Operation<HeldChunk>;
 export function recv(options: RecvGroupedOptions): Operation<HeldBundle | HeldChunk>;
 export function recv(options: RecvOptions | RecvGroupedOptions): Operation<number | HeldBundle | HeldChunk> {
-  return new Operation("group" in options ? RECV_GROUPED : RECV, options);
+  return "group" in options ? new Operation(RECV_GROUPED, options) : new TransferOperation(RECV, options);
 }

@@ -1,10 +1,11 @@
 import type { Memory } from "../../ffi/index.ts";
 import { IORING_OP_SEND, IORING_RECVSEND_BUNDLE, IORING_SEND_VECTORIZED, IOSQE_BUFFER_SELECT } from "../abi.ts";
 import type { FixedSource } from "../handles.ts";
-import { count, declare, MultishotOperation, Operation } from "../operation.ts";
+import { count, declare, MultishotOperation, Operation, TransferOperation } from "../operation.ts";
 import type { SendGroup } from "../send-group.ts";
 import type { SocketAddress } from "../socket-address.ts";
 import { MSG_NOSIGNAL, MSG_WAITALL } from "../socket-constants.ts";
+import { lengthOfMany, lengthOfOne } from "./lengths.ts";
 import { destination, region, TRANSFER, type TransferBase, transfer } from "./message-options.ts";
 import { vectorsOf } from "./vectors.ts";
 
@@ -48,6 +49,7 @@ export const SEND = declare({
     const [address, length, index] = region(o.buffer, l);
     return [fd, address, length, flags, ...destination(o.address, l), index];
   },
+  length: lengthOfOne,
   result: count,
 });
 
@@ -66,6 +68,7 @@ export const SEND_BUFFERS = declare({
     l.ioprio |= IORING_SEND_VECTORIZED;
     return [fd, vectorsOf(o.buffers, l), o.buffers.length, flags, ...destination(o.address, l), 0];
   },
+  length: lengthOfMany,
   result: count,
 });
 
@@ -110,12 +113,12 @@ export const SEND_GROUPED = declare({
  * for (const fd of [near, far]) sys.close(fd);
  * ```
  */
-export function send(options: SendOptions): Operation<number>;
-export function send(options: SendBuffersOptions): Operation<number>;
+export function send(options: SendOptions): TransferOperation;
+export function send(options: SendBuffersOptions): TransferOperation;
 export function send(options: SendGroupedOptions): Operation<number>;
 export function send(options: SendOptions | SendBuffersOptions | SendGroupedOptions): Operation<number> {
-  const declaration = "group" in options ? SEND_GROUPED : "buffers" in options ? SEND_BUFFERS : SEND;
-  return new Operation(declaration, options);
+  if ("group" in options) return new Operation(SEND_GROUPED, options);
+  return "buffers" in options ? new TransferOperation(SEND_BUFFERS, options) : new TransferOperation(SEND, options);
 }
 
 /** Options of {@link sendBundle}. */

@@ -2,7 +2,7 @@ import { IORING_OP_SPLICE, IORING_OP_TEE } from "../abi.ts";
 import { SPLICE_F_FD_IN_FIXED } from "../file-constants.ts";
 import { type Fd, FixedFile } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
-import { count, declare, Operation } from "../operation.ts";
+import { count, declare, TransferOperation } from "../operation.ts";
 
 /** Options of {@link tee}. */
 export interface TeeOptions {
@@ -54,6 +54,7 @@ export const SPLICE = declare({
       flags,
     ];
   },
+  length: ({ length }) => length,
   result: count,
 });
 
@@ -71,6 +72,7 @@ export const TEE = declare({
     const [fdIn, flags] = input(o.fdIn, o.flags, l);
     return [fdIn, l.file(o.fdOut, "fdOut"), l.needed("length", o.length), flags];
   },
+  length: ({ length }) => length,
   result: count,
 });
 
@@ -96,7 +98,7 @@ export const TEE = declare({
  * for (const fd of [file, reader, writer]) sys.close(fd);
  * ```
  */
-export const splice = (options: SpliceOptions): Operation<number> => new Operation(SPLICE, options);
+export const splice = (options: SpliceOptions): TransferOperation => new TransferOperation(SPLICE, options);
 
 /**
  * Copies data from a pipe to another and leaves it there: `IORING_OP_TEE`, since 5.8; as `tee(2)`. Resolves to the bytes copied, 0 when the
@@ -116,4 +118,4 @@ export const splice = (options: SpliceOptions): Operation<number> => new Operati
  * for (const fd of [...one, ...two]) sys.close(fd);
  * ```
  */
-export const tee = (options: TeeOptions): Operation<number> => new Operation(TEE, options);
+export const tee = (options: TeeOptions): TransferOperation => new TransferOperation(TEE, options);

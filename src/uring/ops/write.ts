@@ -1,7 +1,8 @@
 import type { Memory } from "../../ffi/index.ts";
 import { IORING_OP_WRITE, IORING_OP_WRITE_FIXED, IORING_OP_WRITEV, IORING_OP_WRITEV_FIXED } from "../abi.ts";
 import type { FixedSource } from "../handles.ts";
-import { count, declare, Operation } from "../operation.ts";
+import { count, declare, TransferOperation } from "../operation.ts";
+import { lengthOfMany, lengthOfOne } from "./lengths.ts";
 import { lowerFixed, lowerMany, lowerManyFixed, lowerOne, WRITE_MANY, WRITE_ONE, type WriteTransferOptions } from "./rw.ts";
 
 /** Options of {@link write}. */
@@ -36,6 +37,7 @@ export const WRITE = declare({
     this.prep(IORING_OP_WRITE, slot, fd, offset, address, length, flags, 0, 0, 0);
   },
   lower: lowerOne,
+  length: lengthOfOne,
   result: count,
 });
 
@@ -50,6 +52,7 @@ export const WRITE_FIXED = declare({
     this.prep(IORING_OP_WRITE_FIXED, slot, fd, offset, address, length, flags, index, 0, 0);
   },
   lower: lowerFixed,
+  length: lengthOfOne,
   result: count,
 });
 
@@ -64,6 +67,7 @@ export const WRITEV = declare({
     this.prep(IORING_OP_WRITEV, slot, fd, offset, vectors, vectorCount, flags, 0, 0, 0);
   },
   lower: lowerMany,
+  length: lengthOfMany,
   result: count,
 });
 
@@ -78,6 +82,7 @@ export const WRITEV_FIXED = declare({
     this.prep(IORING_OP_WRITEV_FIXED, slot, fd, offset, vectors, vectorCount, flags, index, 0, 0);
   },
   lower: lowerManyFixed,
+  length: lengthOfMany,
   result: count,
 });
 
@@ -97,7 +102,7 @@ export const WRITEV_FIXED = declare({
  * sys.close(fd);
  * ```
  */
-export const write = (options: WriteOptions): Operation<number> => new Operation(WRITE, options);
+export const write = (options: WriteOptions): TransferOperation => new TransferOperation(WRITE, options);
 
 /**
  * Writes from a fixed buffer: `IORING_OP_WRITE_FIXED`, since 5.1. As {@link write}, without mapping the pages each time; resolves to the
@@ -118,7 +123,7 @@ export const write = (options: WriteOptions): Operation<number> => new Operation
  * sys.close(fd);
  * ```
  */
-export const writeFixed = (options: WriteFixedOptions): Operation<number> => new Operation(WRITE_FIXED, options);
+export const writeFixed = (options: WriteFixedOptions): TransferOperation => new TransferOperation(WRITE_FIXED, options);
 
 /**
  * Writes from several buffers: `IORING_OP_WRITEV`, since 5.1; as `pwritev2(2)`. Resolves to the bytes written.
@@ -137,7 +142,7 @@ export const writeFixed = (options: WriteFixedOptions): Operation<number> => new
  * sys.close(fd);
  * ```
  */
-export const writev = (options: WritevOptions): Operation<number> => new Operation(WRITEV, options);
+export const writev = (options: WritevOptions): TransferOperation => new TransferOperation(WRITEV, options);
 
 /**
  * Writes from parts of one fixed buffer: `IORING_OP_WRITEV_FIXED`, since 6.15; as `pwritev2(2)`. Resolves to the bytes written. The
@@ -157,4 +162,4 @@ export const writev = (options: WritevOptions): Operation<number> => new Operati
  * sys.close(fd);
  * ```
  */
-export const writevFixed = (options: WritevFixedOptions): Operation<number> => new Operation(WRITEV_FIXED, options);
+export const writevFixed = (options: WritevFixedOptions): TransferOperation => new TransferOperation(WRITEV_FIXED, options);

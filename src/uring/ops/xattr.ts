@@ -184,7 +184,7 @@ export const setxattr = (options: SetxattrOptions): Operation<number> => new Ope
  * const path = `/var/tmp/uring-ublk-fxattr-${process.pid}`;
  * const fd = sys.open(path, O_RDWR | O_CREAT);
  * const set = await ring.settle(fsetxattr({ fd, name: "user.note", value: new TextEncoder().encode("hi") }));
- * console.log(["fulfilled", "rejected"].includes(set.status)); // true
+ * console.log(["fulfilled", "failed"].includes(set.status)); // true
  * sys.close(fd);
  * unlinkSync(path);
  * ```

@@ -150,7 +150,7 @@ export function operationsOf(named: NamedShape): void {
     await Bun.sleep(1);
     await ring.close();
     for (const settled of await Promise.all(reads)) {
-      expect(settled).toMatchObject({ status: "rejected", reason: { code: "ECANCELED" } });
+      expect(settled).toMatchObject({ status: "cancelled", reason: { code: "ECANCELED" } });
     }
   });
 

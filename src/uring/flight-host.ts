@@ -1,0 +1,38 @@
+import type { Canceller } from "./canceller.ts";
+import type { InFlight } from "./in-flight.ts";
+import type { RawRing } from "./raw-ring.ts";
+
+/** What an operation in flight reports to whoever started it. */
+export interface Listener<Result> {
+  fulfil(value: Result): void;
+  /** `running` when the operation goes on all the same: its value could not be made, and more CQEs will come. */
+  reject(error: unknown, running?: boolean): void;
+  /** Every CQE, before it is interpreted; multishot operations live on it. */
+  completion?(result: number, flags: number, final: boolean): void;
+  /** It is over: nothing more will be told. */
+  over?(): void;
+}
+
+/** Room in the ring that was kept for the plan of which an operation is a part. */
+export interface Room {
+  /** It is over, and so much is free again. */
+  free(size: number): void;
+  /** It waits no more. */
+  forget(flight: InFlight): void;
+}
+
+/** What operations in flight need of their ring. */
+export interface Host {
+  readonly raw: RawRing;
+  readonly cancels: Canceller;
+  /** Gets `microtasksDue` when a promise is about to be settled. */
+  readonly driver: { microtasksDue: boolean; kick(): void };
+  /** Takes an operation out of the queue of those that wait for room; false when it does not wait. */
+  withdraw(flight: InFlight): boolean;
+  /** It has a slot: completions of the slot belong to it from now on. Answers the slot. */
+  seat(flight: InFlight): number;
+  /** The final CQE of the slot came, or the operation could not be started. -1: it had no slot. A `flight` may have been in kept room. */
+  finished(slot: number, flight?: InFlight): void;
+  /** Nobody will look at it again. */
+  retired(flight: InFlight): void;
+}

@@ -1,0 +1,119 @@
+import { UringError } from "../error.ts";
+import type { Flights } from "../flights.ts";
+import type { Operation } from "../operation.ts";
+import { type Status, unsuccessful } from "./outcome.ts";
+import type { Reservation } from "./reservation.ts";
+
+const ECANCELED = -125;
+
+/** Whoever waits for the end of a part of a plan. */
+export interface Parent {
+  /** The part is over: nothing of it is in flight. */
+  settled(part: Execution): void;
+}
+
+/** What the parts of one run of a plan share. */
+export interface PlanContext {
+  readonly flights: Flights;
+  /** The room in the ring that was kept for the plan. */
+  readonly reservation: Reservation;
+  /** Why a part cannot be run on this ring, or undefined. */
+  problem(part: { readonly width: number; visit(look: (operation: Operation<unknown>) => void): void }): unknown;
+}
+
+/** One run of a part of a plan: begun once, over once. */
+export abstract class Execution {
+  /** How it ended; "running" from when its turn has come. */
+  status: Status | "running" = "unstarted";
+  /** Why it was not fulfilled. */
+  reason: unknown;
+  /** What it resolves to, once fulfilled. */
+  value: unknown;
+  protected readonly context: PlanContext;
+  readonly #parent: Parent;
+
+  constructor(context: PlanContext, parent: Parent) {
+    this.context = context;
+    this.#parent = parent;
+  }
+
+  /** Its turn has come. It may be over before this returns. */
+  abstract start(): void;
+
+  /**
+   * Starts nothing more and cancels what is in flight; the part is over when the last CQE has come. What a part must do in any case it
+   * still does. The first reason counts.
+   */
+  abstract interrupt(reason: unknown): void;
+
+  /** The tree of what became of it. */
+  abstract outcome(): unknown;
+
+  protected get running(): boolean {
+    return this.status === "running";
+  }
+
+  protected succeed(value: unknown): void {
+    this.status = "fulfilled";
+    this.value = value;
+    this.#parent.settled(this);
+  }
+
+  protected end(status: Exclude<Status, "fulfilled">, reason: unknown): void {
+    this.status = status;
+    this.reason = reason;
+    this.#parent.settled(this);
+  }
+}
+
+/** What the parts of a composite have come to so far: the first thing that went wrong, and whether anything was begun. */
+export class Tally {
+  /** How many parts were fulfilled. */
+  fulfilled = 0;
+  private bad = false;
+  private begun = false;
+  private failed = false;
+  private first: unknown;
+
+  /** Something is the reason that no more is started, whatever the parts tell. */
+  stop(reason: unknown): void {
+    if (this.bad) return;
+    this.bad = true;
+    this.first = reason;
+  }
+
+  /** A part is over. */
+  add(part: Execution): void {
+    if (part.status !== "unstarted") this.begun = true;
+    if (part.status === "fulfilled") {
+      this.fulfilled++;
+      return;
+    }
+    if (part.status === "failed" && !this.bad) this.failed = true;
+    this.stop(part.reason);
+  }
+
+  /** Nothing has gone wrong or stopped it so far. */
+  get good(): boolean {
+    return !this.bad;
+  }
+
+  /** Why not. */
+  get reason(): unknown {
+    return this.first;
+  }
+
+  /** How the whole ends that was not fulfilled. */
+  get status(): Exclude<Status, "fulfilled"> {
+    return this.failed ? "failed" : this.begun ? "cancelled" : "unstarted";
+  }
+}
+
+/** The outcome of a composite, without its parts. */
+export function ended({ status, reason }: Execution): { readonly status: string } {
+  return status === "fulfilled" || status === "running" ? { status } : unsuccessful(status, reason);
+}
+
+/** Cancelled because another part of the same group failed. */
+export const siblingFailed = (operation: string, cause: unknown): UringError =>
+  new UringError({ operation, errno: ECANCELED, cause, hint: "another member of its group failed" });

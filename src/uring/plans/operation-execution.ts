@@ -1,0 +1,84 @@
+import { UringError } from "../error.ts";
+import type { Listener } from "../flight-host.ts";
+import type { InFlight } from "../in-flight.ts";
+import type { Operation } from "../operation.ts";
+import { Execution, type Parent, type PlanContext } from "./execution.ts";
+import { type Status, unsuccessful } from "./outcome.ts";
+
+const interrupted = (error: unknown): boolean => error instanceof UringError && (error.code === "ECANCELED" || error.code === "EINTR");
+
+/** One run of an operation as a part of a plan; over with its final CQE, which for a zero-copy send is its notification. */
+export class OperationExecution extends Execution implements Listener<unknown> {
+  /** What it provided is given back by somebody else: a success that crosses with an interruption is one all the same. */
+  keeps = false;
+  readonly #operation: Operation<unknown>;
+  #flight: InFlight | undefined;
+  #stopped = false;
+  #stop: unknown; // why
+  #result = 0;
+  #flags = 0;
+  #ended: Status = "unstarted";
+
+  constructor(operation: Operation<unknown>, context: PlanContext, parent: Parent) {
+    super(context, parent);
+    this.#operation = operation;
+  }
+
+  start(): void {
+    this.status = "running";
+    const { flights, reservation } = this.context;
+    const flight = flights.flight();
+    flight.take(this.#operation, undefined, undefined, this);
+    this.#flight = flight;
+    reservation.start(flight);
+  }
+
+  interrupt(reason: unknown): void {
+    if (!this.running || this.#stopped) return;
+    this.#stopped = true;
+    this.#stop = reason;
+    this.#flight?.stop(reason);
+  }
+
+  outcome(): unknown {
+    const { status, value, reason } = this;
+    if (status === "fulfilled") return { status, value };
+    return status === "running" ? { status } : unsuccessful(status, reason);
+  }
+
+  /** @internal */
+  completion(result: number, flags: number): void {
+    this.#result = result;
+    this.#flags = flags;
+  }
+
+  /** @internal */
+  fulfil(value: unknown): void {
+    if (this.#stopped && !this.keeps && this.#flight!.discard(this.#result, this.#flags)) {
+      this.#ended = "cancelled";
+      this.reason = this.#stop;
+    } else {
+      this.#ended = "fulfilled";
+      this.value = value;
+    }
+  }
+
+  /** @internal */
+  reject(error: unknown): void {
+    this.#ended = this.#howEnded(error);
+    this.reason = this.#ended === "failed" ? error : this.#stop;
+  }
+
+  /** @internal */
+  over(): void {
+    this.#flight = undefined;
+    if (this.#ended === "fulfilled") this.succeed(this.value);
+    else this.end(this.#ended, this.reason);
+  }
+
+  #howEnded(error: unknown): Exclude<Status, "fulfilled"> {
+    if (!this.#stopped) return "failed";
+    if (!this.#flight!.begun) return "unstarted";
+    return interrupted(error) ? "cancelled" : "failed";
+  }
+}

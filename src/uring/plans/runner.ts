@@ -1,0 +1,66 @@
+import type { Flights } from "../flights.ts";
+import type { Operation } from "../operation.ts";
+import { checkKnown } from "../options.ts";
+import { checkPart } from "./check.ts";
+import type { Plan } from "./plan.ts";
+import { PlanRun } from "./run.ts";
+
+/** Options of {@link Ring.run} and {@link Ring.settle} with a plan. */
+export interface PlanOptions {
+  /** Aborts the plan: nothing more starts, and what is in flight is cancelled and waited for. It rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** Why an operation cannot be run on a ring, or undefined. */
+export type Refusal = (operation: Operation<unknown>) => unknown;
+
+/** Runs plans on a ring. */
+export class PlanRunner {
+  readonly #flights: Flights;
+  readonly #refusal: Refusal;
+
+  constructor(flights: Flights, refusal: Refusal) {
+    this.#flights = flights;
+    this.#refusal = refusal;
+  }
+
+  /** Resolves to the plan's value; rejects with the first thing that went wrong, or the reason of an abort. */
+  run<Value>(plan: Plan<Value, unknown>, options?: PlanOptions): Promise<Value> {
+    return this.#carryOut(plan, options).then(({ aborted, fulfilled, value, reason }) => {
+      if (aborted !== undefined || !fulfilled) throw aborted === undefined ? reason : aborted.reason;
+      return value as Value;
+    });
+  }
+
+  /** Resolves to the tree of what became of the plan. */
+  settle<Outcome>(plan: Plan<unknown, Outcome>, options?: PlanOptions): Promise<Outcome> {
+    return this.#carryOut(plan, options).then((run) => run.outcome() as Outcome);
+  }
+
+  // Before anything is queued the whole plan is looked at.
+  #carryOut(plan: Plan<unknown, unknown>, options: PlanOptions = {}): Promise<PlanRun> {
+    checkPart("run", "plan", plan);
+    checkKnown("run", options, ["signal"]);
+    const { signal } = options;
+    if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError("run: signal must be an AbortSignal");
+    return new Promise((resolve) => {
+      const run = new PlanRun(this.#flights, plan, (part) => this.#problem(part), signal, resolve);
+      const problem: unknown = signal?.aborted ? signal.reason : this.#problem(plan);
+      if (problem === undefined) run.start();
+      else run.abandon(problem);
+    });
+  }
+
+  #problem(plan: Pick<Plan<unknown, unknown>, "width" | "visit">): unknown {
+    const { cqEntries } = this.#flights.raw.record;
+    if (plan.width > cqEntries)
+      return new RangeError(
+        `the plan has ${plan.width} operations in flight at a time, and the ring's CQ ${cqEntries} entries; open it with cqEntries: ${plan.width}`,
+      );
+    let problem: unknown;
+    plan.visit((operation) => {
+      problem ??= this.#refusal(operation);
+    });
+    return problem;
+  }
+}

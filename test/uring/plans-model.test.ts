@@ -1,0 +1,69 @@
+import { describe, expect, test } from "bun:test";
+import { Ring, type RingShape } from "uring-ublk";
+import { memoryFile, pattern } from "./support/descriptors.ts";
+import { brief } from "./support/outcome.ts";
+import { matches, NEVER } from "./support/plan-model.ts";
+import { planOf, type Trial, trialOf } from "./support/plan-specs.ts";
+import { Random, SEED } from "./support/random.ts";
+
+const PLANS = process.env.URING_UBLK_FULL === "1" ? 4000 : 600;
+const AT_ONCE = 100;
+/** How long a step of time is; longer where the machine is too busy for the order of events to be what it should. */
+const STEP_MS = 20;
+
+/** Notes the longest time that this thread did not get to run. */
+class Pulse implements Disposable {
+  longest = 0;
+  #last = performance.now();
+  readonly #timer = setInterval(() => {
+    const now = performance.now();
+    this.longest = Math.max(this.longest, now - this.#last);
+    this.#last = now;
+  }, 1);
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
+
+async function run(ring: Ring, { spec, abort }: Trial, file: number, ms: number): Promise<unknown> {
+  const controller = new AbortController();
+  const timer = abort === NEVER ? undefined : setTimeout(() => controller.abort(new Error("aborted")), abort * ms);
+  const outcome = await ring.settle(planOf(spec, file, ms), { signal: controller.signal });
+  clearTimeout(timer);
+  return outcome;
+}
+
+/** The outcomes of trials that run side by side, once the machine gave them the time they need. */
+async function outcomesOf(ring: Ring, trials: readonly Trial[], file: number): Promise<unknown[]> {
+  for (let ms = STEP_MS; ; ms *= 2) {
+    using pulse = new Pulse();
+    const outcomes = await Promise.all(trials.map((trial) => run(ring, trial, file, ms)));
+    if (pulse.longest < ms / 6 || ms > 20 * STEP_MS) return outcomes;
+  }
+}
+
+describe(`random plans (seed ${SEED})`, () => {
+  for (const [name, shape] of [
+    ["task work in enter", { taskrun: "defer" }],
+    ["cooperative task work", { taskrun: "coop" }],
+  ] as [string, RingShape][]) {
+    test(`end as the rules say: ${name}`, async () => {
+      await using ring = await Ring.open({ entries: 256, cqEntries: 4096, ...shape });
+      using file = memoryFile(pattern(4));
+      const random = new Random(SEED);
+      const seen = new Set<string>();
+      for (let done = 0; done < PLANS; done += AT_ONCE) {
+        const trials = Array.from({ length: AT_ONCE }, () => trialOf(random));
+        const outcomes = await outcomesOf(ring, trials, file.first);
+        for (const [i, { spec, abort, fate }] of trials.entries()) {
+          const line = brief(outcomes[i]);
+          seen.add(line);
+          if (!matches(line, fate)) throw new Error(`${JSON.stringify({ spec, abort, seed: SEED })}\nended  ${line}\nshould ${fate.line}`);
+        }
+        expect(ring.inFlight).toBe(0);
+      }
+      expect(seen.size).toBeGreaterThan(PLANS / 3);
+    }, 600_000);
+  }
+});

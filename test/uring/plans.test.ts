@@ -1,0 +1,779 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  AF_UNIX,
+  acceptMultishot,
+  all,
+  chain,
+  close,
+  deadline,
+  fsync,
+  ftruncate,
+  group,
+  type Member,
+  nop,
+  type Operation,
+  openat,
+  Ring,
+  read,
+  retry,
+  ShortTransferError,
+  SOCK_STREAM,
+  send,
+  sendZc,
+  socket,
+  splice,
+  step,
+  TimeLimitError,
+  timeout,
+  UringError,
+  within,
+  write,
+} from "uring-ublk";
+import { sys } from "uring-ublk/ffi";
+import { ROOT } from "../support/child.ts";
+import { memoryFile, openOf, pattern, pipe, socketPair } from "./support/descriptors.ts";
+import { failure, tcp } from "./support/network.ts";
+import { brief } from "./support/outcome.ts";
+
+const LONG = 60_000;
+const fail = (errno = 5): Operation<number> => nop({ result: -errno });
+/** Completes at once, with something that must be given back. */
+const unix = (): Operation<number> => socket({ domain: AF_UNIX, type: SOCK_STREAM });
+const never = (): Operation<unknown> => timeout({ ms: LONG });
+
+function expectEmpty(ring: Ring): void {
+  expect([ring.inFlight, ring.raw.inFlight, ring.raw.queued]).toEqual([0, 0, 0]);
+}
+
+/** Nothing is left in the ring, and all of its room can be had again. */
+async function expectWhole(ring: Ring): Promise<void> {
+  expect(ring.inFlight).toBe(0);
+  for (let turn = 0; turn < 100 && ring.raw.inFlight > 0; turn++) await Bun.sleep(1); // a cancel that crossed with what it was for
+  expectEmpty(ring);
+  const { cqEntries } = ring.record;
+  const parts = Array.from({ length: cqEntries }, () => nop());
+  expect((await ring.run(all(...parts))).length).toBe(cqEntries);
+  expectEmpty(ring);
+}
+
+/** Steps that note when they run. */
+function journal() {
+  const lines: string[] = [];
+  return {
+    lines,
+    /** A step that does nothing but note its name. */
+    note: (name: string, result = 0) =>
+      step(() => {
+        lines.push(name);
+        return nop({ result });
+      }),
+  };
+}
+
+describe("operations in a plan", () => {
+  test("O1 fail with a negative result, unless it is a result of theirs", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    expect(brief(await ring.settle(chain(timeout({ ms: 1 }), nop({ result: 7 }), fail(28))))).toBe(
+      "failed:ENOSPC[fulfilled fulfilled failed:ENOSPC]",
+    );
+    const error = await failure(ring.run(all(nop(), read({ fd: 9999, buffer: new Uint8Array(1) }))));
+    expect(error).toBeInstanceOf(UringError);
+    expect(error).toMatchObject({ code: "EBADF", operation: "read" });
+    await expectWhole(ring);
+  });
+
+  test("O2 may be short, unless they must be exact", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    using file = memoryFile(pattern(100));
+    const short = read({ fd: file.first, buffer: new Uint8Array(200), offset: 0 });
+    expect(await ring.run(chain(short, nop()))).toEqual([100, 0]);
+    const outcome = await ring.settle(chain(short.exact(), nop()));
+    expect(brief(outcome)).toBe("failed:EIO[failed:EIO unstarted]");
+    const [first] = outcome.steps;
+    expect(first.status === "failed" && first.reason).toMatchObject({ name: "ShortTransferError", bytes: 100, expected: 200 });
+    expect(await ring.run(chain(short.exact().allowShort(), nop()))).toEqual([100, 0]);
+    // The same outside plans.
+    expect(await failure(ring.run(short.exact()))).toBeInstanceOf(ShortTransferError);
+    expect(await ring.run(read({ fd: file.first, buffer: new Uint8Array(100), offset: 0 }).exact())).toBe(100);
+    expect(await ring.run(write({ fd: file.first, buffer: pattern(50), offset: 0 }).exact())).toBe(50);
+    expect(await ring.run(within(read({ fd: file.first, buffer: new Uint8Array(1), offset: 5 }).exact(), LONG))).toBe(1);
+    await expectWhole(ring);
+  });
+
+  test("O2 of every kind of transfer know how much they are asked for", async () => {
+    await using ring = await Ring.open({ entries: 8, fixedBuffers: 1 });
+    using file = memoryFile(pattern(100));
+    using ends = pipe();
+    using sockets = socketPair();
+    const { readFixed, readv, readvFixed, recv, tee, writeFixed, writev } = await import("uring-ublk");
+    const [fd, offset] = [file.first, 90];
+    const buffer = ring.fixedBuffer(64);
+    const scattered = readvFixed({ fd, buffers: [buffer.slice(0, 8), buffer.slice(32, 8)], offset });
+    const shortOnes = [
+      read({ fd, buffer: new Uint16Array(8), offset }).exact(),
+      readFixed({ fd, buffer: buffer.slice(0, 16), offset }).exact(),
+      readv({ fd, buffers: [new Uint8Array(8), new Uint8Array(8)], offset }).exact(),
+      ...(ring.supports(scattered) ? [scattered.exact()] : []),
+    ];
+    for (const transfer of shortOnes) expect(await failure(ring.run(transfer))).toMatchObject({ bytes: 10, expected: 16 });
+    expect(await ring.run(writeFixed({ fd, buffer: buffer.slice(0, 20), offset: 0 }).exact())).toBe(20);
+    expect(await ring.run(writev({ fd, buffers: [pattern(3), pattern(4)], offset: 0 }).exact())).toBe(7);
+    sys.write(ends.second, pattern(5));
+    using further = pipe();
+    const move = { fdIn: ends.first, fdOut: further.second, length: 6 };
+    expect(await failure(ring.run(tee(move).exact()))).toMatchObject({ bytes: 5, expected: 6 });
+    expect(await failure(ring.run(splice(move).exact()))).toMatchObject({ bytes: 5, expected: 6 });
+    expect(await ring.run(send({ fd: sockets.first, buffer: pattern(9) }).exact())).toBe(9);
+    expect(await failure(ring.run(recv({ fd: sockets.second, buffer: new Uint8Array(10) }).exact()))).toMatchObject({ bytes: 9 });
+  });
+
+  test("O3 that cannot be encoded fail alone", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const odd = read({ fd: 3, buffer: new Uint8Array(1), offset: -7 });
+    const outcome = await ring.settle(chain.hard(nop(), odd, nop()));
+    expect(brief(outcome)).toBe("failed:RangeError[fulfilled failed:RangeError fulfilled]");
+    expect(await failure(ring.run(all(odd, nop())))).toMatchObject({ message: expect.stringMatching(/offset is -7/) });
+    await expectWhole(ring);
+  });
+
+  test("O4 that the kernel does not have end it before anything is submitted", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const unknown = openat({ path: "/" });
+    // As the probe of an older kernel would tell it.
+    (ring as unknown as { opcodes: Uint8Array }).opcodes[unknown.opcode] = 0;
+    const { lines, note } = journal();
+    const plan = chain(nop(), note("made"), unknown);
+    expect(await failure(ring.run(plan))).toMatchObject({ code: "EOPNOTSUPP", operation: "openat" });
+    const outcome = await ring.settle(plan);
+    expect(brief(outcome)).toBe("unstarted[unstarted unstarted unstarted]");
+    expect(outcome.status === "unstarted" && outcome.reason).toMatchObject({ code: "EOPNOTSUPP" });
+    expect(lines).toEqual([]);
+    // Found out later, it is the step's failure.
+    const late = chain(
+      nop(),
+      step(() => unknown),
+      nop(),
+    );
+    expect(brief(await ring.settle(late))).toBe("failed:EOPNOTSUPP[fulfilled failed:EOPNOTSUPP unstarted]");
+    await expectWhole(ring);
+  });
+
+  test("O5 that send without copying are over with the notification", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    using ends = await tcp(ring);
+    const sent = sendZc({ fd: ends.near.fd, buffer: pattern(100) });
+    if (!ring.supports(sent)) return; // 5.19 has no zero-copy sends; every kernel that tests has
+    const seen: unknown[] = [];
+    const plan = chain(
+      sent,
+      step(({ bytes, released }) => {
+        seen.push(bytes, Bun.peek.status(released));
+        return nop();
+      }),
+    );
+    await ring.run(plan);
+    expect(seen).toEqual([100, "fulfilled"]);
+    await expectWhole(ring);
+  });
+});
+
+describe("a chain", () => {
+  test("C1 begins a step when the one before is over", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    using ends = pipe();
+    const { lines, note } = journal();
+    const running = ring.run(
+      chain(
+        nop(),
+        note("one"),
+        read({ fd: ends.first, buffer: new Uint8Array(1) }),
+        step((bytes) => {
+          lines.push(`read ${bytes}`);
+          return nop({ result: bytes + 1 });
+        }),
+      ),
+    );
+    while (lines.length === 0) await Bun.sleep(1);
+    await Bun.sleep(5);
+    expect(lines).toEqual(["one"]);
+    expect(ring.inFlight).toBe(1);
+    sys.write(ends.second, Uint8Array.of(9));
+    expect(await running).toEqual([0, 0, 1, 2]);
+    expect(lines).toEqual(["one", "read 1"]);
+    await expectWhole(ring);
+  });
+
+  test("C2 ends with the first step that fails, also one that severs no link of the kernel", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const { lines, note } = journal();
+    const outcome = await ring.settle(chain(nop(), fsync({ fd: 9999 }), note("after"), nop()));
+    expect(brief(outcome)).toBe("failed:EBADF[fulfilled failed:EBADF unstarted unstarted]");
+    if (outcome.status !== "failed") throw new Error("it did not fail");
+    expect(outcome.reason).toMatchObject({ code: "EBADF", operation: "fsync" });
+    const last = outcome.steps[3];
+    expect(last).toEqual({ status: "unstarted", code: "ECANCELED", reason: outcome.reason });
+    expect(lines).toEqual([]);
+    await expectWhole(ring);
+  });
+
+  test("C3 takes its always() steps in their turn, whatever became of those before", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const outcome = await ring.settle(chain(nop(), fail(), nop().always(), nop(), chain(nop(), nop()).always()));
+    expect(brief(outcome)).toBe("failed:EIO[fulfilled failed:EIO fulfilled unstarted fulfilled[fulfilled fulfilled]]");
+    // Also when it is aborted: the descriptor is closed.
+    const before = openOf();
+    using ends = pipe();
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const aborted = ring.settle(
+      chain(
+        unix(),
+        step((fd) => chain(read({ fd: ends.first, buffer: new Uint8Array(1) }), nop(), close({ fd }).always())),
+        nop().always(),
+      ),
+      { signal: controller.signal },
+    );
+    await Bun.sleep(5);
+    expect(openOf()).toBe(before + 1);
+    controller.abort(reason);
+    expect(brief(await aborted)).toBe("cancelled[fulfilled cancelled[cancelled unstarted fulfilled] fulfilled]");
+    expect(openOf()).toBe(before);
+    await expectWhole(ring);
+  });
+
+  test("C3 does not cancel an always() step", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const outcome = await ring.settle(deadline(chain(never(), timeout({ ms: 40 }).always(), nop()), 5));
+    expect(brief(outcome)).toBe("failed:ETIME[cancelled[cancelled fulfilled unstarted]]");
+    await expectWhole(ring);
+  });
+
+  test("C4 has failed with the error that came first", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    expect(await failure(ring.run(chain(nop(), fail(5).always())))).toMatchObject({ code: "EIO" });
+    expect(await failure(ring.run(chain(nop(), fail(28), fail(5).always())))).toMatchObject({ code: "ENOSPC" });
+    await expectWhole(ring);
+  });
+
+  test("C5 that is hard takes every step", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    expect(await ring.run(chain.hard(nop(), nop({ result: 3 })))).toEqual([0, 3]);
+    expect(brief(await ring.settle(chain.hard(fail(28), nop(), fail(5), nop())))).toBe(
+      "failed:ENOSPC[failed:ENOSPC fulfilled failed:EIO fulfilled]",
+    );
+    const aborted = ring.settle(chain.hard(fail(), never(), nop(), nop().always()), { signal: AbortSignal.timeout(5) });
+    expect(brief(await aborted)).toBe("failed:EIO[failed:EIO cancelled unstarted fulfilled]");
+    await expectWhole(ring);
+  });
+
+  test("C6 gives a step what the one before resolved to, and does not call it otherwise", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const seen: unknown[] = [];
+    const look = step((previous: unknown) => {
+      seen.push(previous);
+      return nop({ result: 4 });
+    });
+    await ring.run(chain(all(nop(), nop({ result: 2 })), look, look, timeout({ ms: 1 }), look));
+    expect(seen).toEqual([[0, 2], 4, "elapsed"]);
+    await ring.settle(chain(fail(), look));
+    await ring.settle(chain(never(), look), { signal: AbortSignal.timeout(2) });
+    expect(seen.length).toBe(3);
+    // The function itself may be what aborts.
+    const controller = new AbortController();
+    const suicide = chain(
+      nop(),
+      step(() => {
+        controller.abort();
+        return nop();
+      }),
+      look,
+    );
+    expect(brief(await ring.settle(suicide, { signal: controller.signal }))).toBe("cancelled[fulfilled unstarted unstarted]");
+    expect(seen.length).toBe(3);
+    await expectWhole(ring);
+  });
+
+  test("C7 has failed when a function throws, or returns what cannot be run", async () => {
+    await using ring = await Ring.open({ entries: 4, cqEntries: 8 });
+    const ends = async (make: () => unknown) => failure(ring.run(chain(nop(), step(make as () => Operation<number>), nop())));
+    expect(
+      await ends(() => {
+        throw new Error("mine");
+      }),
+    ).toMatchObject({ message: "mine" });
+    expect(await ends(() => undefined)).toMatchObject({ message: expect.stringMatching(/what the function returned is undefined/) });
+    expect(await ends(() => Promise.reject(new Error("later")))).toMatchObject({ message: expect.stringMatching(/returned a promise/) });
+    expect(await ends(() => nop().always())).toMatchObject({ message: expect.stringMatching(/always/) });
+    expect(await ends(() => acceptMultishot({ fd: 3 }))).toMatchObject({ message: expect.stringMatching(/completes many times/) });
+    expect(await ends(() => nop().drain())).toMatchObject({ message: expect.stringMatching(/drain/) });
+    expect(await ends(() => all(...Array.from({ length: 9 }, () => nop())))).toBeInstanceOf(RangeError);
+    await expectWhole(ring);
+  });
+
+  test("C7 of many steps that are over at once does not nest", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const odd = read({ fd: 3, buffer: new Uint8Array(1), offset: -7 });
+    const outcome = await ring.settle(chain.hard(odd, ...Array.from({ length: 20_000 }, () => odd)));
+    expect(outcome.status).toBe("failed");
+    await expectWhole(ring);
+  });
+});
+
+describe("a group", () => {
+  const started = (lines: string[], name: string) =>
+    step(() => {
+      lines.push(name);
+      return nop();
+    });
+
+  test("G1 runs its leader alone first", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    using ends = pipe();
+    const lines: string[] = [];
+    const running = ring.run(group(read({ fd: ends.first, buffer: new Uint8Array(1) }), [started(lines, "a"), started(lines, "b")]));
+    await Bun.sleep(5);
+    expect([lines, ring.inFlight]).toEqual([[], 1]);
+    sys.write(ends.second, Uint8Array.of(1));
+    expect(await running).toEqual({ leader: 1, members: [0, 0] });
+    expect(lines).toEqual(["a", "b"]);
+    await expectWhole(ring);
+  });
+
+  test("G2 begins its members together, in one enter", async () => {
+    await using ring = await Ring.open({ entries: 16 });
+    const enters: number[] = [];
+    const { raw } = ring;
+    const { enter } = raw;
+    raw.enter = (min: number, timeoutNs?: number) => {
+      if (raw.queued > 0) enters.push(raw.queued);
+      return enter.call(raw, min, timeoutNs);
+    };
+    await ring.run(group(nop(), [nop(), chain(nop(), nop()), nop(), all(nop(), nop())]));
+    expect(enters).toEqual([1, 5, 1]);
+    // The members of several groups as well.
+    enters.length = 0;
+    await Promise.all([ring.run(group(nop(), [nop(), nop()])), ring.run(group(nop(), [nop(), nop(), nop()]))]);
+    expect(enters).toEqual([2, 5]);
+  });
+
+  test("G3 is over when its last member is, and is one node of what contains it", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const lines: string[] = [];
+    const first = group(nop(), [timeout({ ms: 20 }), started(lines, "member")]);
+    const second = group(all(first, nop()), [started(lines, "second"), started(lines, "second")], { release: started(lines, "release") });
+    await ring.run(chain(second, started(lines, "after")));
+    expect(lines).toEqual(["member", "second", "second", "release", "after"]);
+    await expectWhole(ring);
+  });
+
+  test("G4 starts no member when the leader fails", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const lines: string[] = [];
+    const plan = group(fail(), [started(lines, "a"), nop()], { release: started(lines, "release") });
+    const outcome = await ring.settle(chain(plan, started(lines, "after")));
+    expect(brief(outcome)).toBe("failed:EIO[failed:EIO[failed:EIO (unstarted unstarted) unstarted] unstarted]");
+    expect(outcome.steps[0].status === "failed" && outcome.steps[0].members[1]).toMatchObject({
+      code: "ECANCELED",
+      reason: { code: "EIO" },
+    });
+    expect(lines).toEqual([]);
+    await expectWhole(ring);
+  });
+
+  test("G5 lets the other members run on when one fails", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const outcome = await ring.settle(chain(group(nop(), [fail(), timeout({ ms: 10 }), chain(nop(), nop())]), nop()));
+    expect(brief(outcome)).toBe("failed:EIO[failed:EIO[fulfilled (failed:EIO fulfilled fulfilled[fulfilled fulfilled])] unstarted]");
+    await expectWhole(ring);
+  });
+
+  test("G5 cancels them on request", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const members = [chain(timeout({ ms: 5 }), fail()), never(), chain(never(), nop()), nop()] as const;
+    const outcome = await ring.settle(group(nop(), members, { onFailure: "cancel" }));
+    expect(brief(outcome)).toBe(
+      "failed:EIO[fulfilled (failed:EIO[fulfilled failed:EIO] cancelled cancelled[cancelled unstarted] fulfilled)]",
+    );
+    expect(outcome.members[1]).toMatchObject({ code: "ECANCELED", reason: { cause: { code: "EIO" } } });
+    // Those that were not begun when one failed at once never are.
+    const odd = read({ fd: 3, buffer: new Uint8Array(1), offset: -7 });
+    const lines: string[] = [];
+    const quick = await ring.settle(group(nop(), [nop(), odd, started(lines, "late")], { onFailure: "cancel" }));
+    expect(brief(quick)).toBe("failed:RangeError[fulfilled (fulfilled failed:RangeError unstarted)]");
+    expect(lines).toEqual([]);
+    await expectWhole(ring);
+  });
+
+  test("G6 refuses what may not stand inside", async () => {
+    const bad = (member: unknown) => () => group(nop(), [nop(), member as Operation<number>]);
+    expect(bad(nop().drain())).toThrow(/member 2 is a 'nop' that drains/);
+    expect(bad(within(nop(), 5))).toThrow(/link timeout.*deadline/);
+    expect(bad(acceptMultishot({ fd: 3 }))).toThrow(/'acceptMultishot', which completes many times/);
+    expect(bad(nop().always())).toThrow(/always/);
+    expect(bad(5)).toThrow(/member 2 is 5/);
+    expect(() => group(within(nop(), 5) as Operation<number>, [nop()])).toThrow(/leader is a 'nop' with a link timeout/);
+    expect(() => group(nop(), [] as unknown as [Operation<number>])).toThrow(/no members/);
+    await using ring = await Ring.open({ entries: 8 });
+    expect(brief(await ring.settle(group(nop(), [deadline(never(), 5), nop()])))).toBe(
+      "failed:ETIME[fulfilled (failed:ETIME[cancelled] fulfilled)]",
+    );
+    await expectWhole(ring);
+  });
+
+  test("G7 fails by the library's rule", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    using file = memoryFile(pattern(10));
+    const short = read({ fd: file.first, buffer: new Uint8Array(20), offset: 0 });
+    expect(await ring.run(group(short, [short]))).toEqual({ leader: 10, members: [10] });
+    expect(brief(await ring.settle(group(short.exact(), [nop()])))).toBe("failed:EIO[failed:EIO (unstarted)]");
+    expect(brief(await ring.settle(group(nop(), [short.exact(), ftruncate({ fd: 9999, length: 0 })])))).toBe(
+      "failed:EIO[fulfilled (failed:EIO failed:EBADF)]",
+    );
+    await expectWhole(ring);
+  });
+
+  test("G8 gives back once what the leader provided, after the last member, whatever became of them", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const lines: string[] = [];
+    const release = step((fd: number) => {
+      lines.push(`release ${fd}`);
+      return nop();
+    });
+    const leader = nop({ result: 7 });
+    const late = chain(timeout({ ms: 15 }), started(lines, "late"));
+    for (const members of [
+      [late, nop()],
+      [late, fail()],
+      [fail(), late, fail()],
+    ] as Member<number>[][]) {
+      lines.length = 0;
+      await ring.settle(group(leader, members as [Member<number>], { release }));
+      expect(lines).toEqual(["late", "release 7"]);
+    }
+    lines.length = 0;
+    const controller = new AbortController();
+    const aborted = ring.settle(group(leader, [never(), nop()], { release }), { signal: controller.signal });
+    await Bun.sleep(2);
+    controller.abort();
+    expect(brief(await aborted)).toBe("cancelled[fulfilled (cancelled fulfilled) fulfilled]");
+    expect(lines).toEqual(["release 7"]);
+    // A release that fails fails the group; one that takes long is not cancelled.
+    expect(brief(await ring.settle(group(leader, [nop()], { release: fail() })))).toBe("failed:EIO[fulfilled (fulfilled) failed:EIO]");
+    expect(brief(await ring.settle(deadline(group(leader, [never()], { release: timeout({ ms: 30 }) }), 5)))).toBe(
+      "failed:ETIME[cancelled[fulfilled (cancelled) fulfilled]]",
+    );
+    await expectWhole(ring);
+  });
+
+  test("G8 gives it back too when the leader's success crosses with an abort", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const before = openOf();
+    let released = 0;
+    for (let round = 0; round < 40; round++) {
+      const controller = new AbortController();
+      const release = step((fd: number) => {
+        released++;
+        return close({ fd });
+      });
+      const plan = group(unix(), [nop()], { release });
+      const settling = ring.settle(plan, { signal: controller.signal });
+      if (round % 2 === 0) ring.raw.enter(0); // opened; the completion has not been seen
+      controller.abort();
+      const outcome = await settling;
+      expect(["cancelled", "unstarted"]).toContain(outcome.status);
+      expect(outcome.release?.status).toBe(outcome.leader.status === "fulfilled" ? "fulfilled" : "unstarted");
+    }
+    expect(released).toBeGreaterThanOrEqual(20);
+    expect(openOf()).toBe(before);
+    await expectWhole(ring);
+  });
+
+  test("G9 keeps its room before it begins: nothing of it waits for others", async () => {
+    await using ring = await Ring.open({ entries: 4, cqEntries: 8 });
+    using ends = pipe();
+    const waiting = Array.from({ length: 4 }, () => ring.run(read({ fd: ends.first, buffer: new Uint8Array(1) })));
+    const lines: string[] = [];
+    const five = group(nop(), [started(lines, "member"), nop(), nop(), nop(), nop()]);
+    expect(five.width).toBe(5);
+    const running = ring.run(chain(nop(), five));
+    const behind = ring.run(nop()).then(() => lines.push("behind"));
+    await Bun.sleep(5);
+    expect(lines).toEqual([]); // four entries are free, and it needs five; what came later waits behind it
+    sys.write(ends.second, Uint8Array.of(1));
+    await running;
+    await behind;
+    sys.write(ends.second, Uint8Array.of(1, 2, 3));
+    await Promise.all(waiting);
+    await expectWhole(ring);
+  });
+});
+
+describe("parts side by side", () => {
+  test("A1 begin together, and the whole is over when all are", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    expect(await ring.run(all(nop(), timeout({ ms: 2 }), chain(nop({ result: 2 }))))).toEqual([0, "elapsed", [2]]);
+    const outcome = await ring.settle(all(timeout({ ms: 10 }), fail(28), chain(timeout({ ms: 2 }), fail(5))));
+    expect(brief(outcome)).toBe("failed:ENOSPC[fulfilled failed:ENOSPC failed:EIO[fulfilled failed:EIO]]");
+    expect(() => all()).toThrow(/no parts/);
+    const list: Operation<number>[] = Array.from({ length: 300 }, (_, i) => nop({ result: i }));
+    await using wide = await Ring.open({ entries: 16, cqEntries: 512 });
+    expect(await wide.run(all(...list))).toEqual(Array.from({ length: 300 }, (_, i) => i));
+    await expectWhole(ring);
+  });
+});
+
+describe("a deadline", () => {
+  test("D1 cancels what is in flight and lets nothing more start", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const outcome = await ring.settle(chain(timeout({ ms: 20 }), deadline(chain(all(never(), nop()), nop()), 10), nop()));
+    expect(brief(outcome)).toBe("failed:ETIME[fulfilled failed:ETIME[cancelled[cancelled[cancelled fulfilled] unstarted]] unstarted]");
+    const error = await failure(ring.run(deadline(never(), 3)));
+    expect(error).toBeInstanceOf(TimeLimitError);
+    expect(error).toMatchObject({ code: "ETIME", operation: "deadline", ms: 3 });
+    // The inner one is the earlier, or the outer.
+    expect(brief(await ring.settle(deadline(deadline(never(), 5), LONG)))).toBe("failed:ETIME[failed:ETIME[cancelled]]");
+    expect(brief(await ring.settle(deadline(deadline(never(), LONG), 5)))).toBe("failed:ETIME[cancelled[cancelled]]");
+    expect(() => deadline(nop(), -1)).toThrow(/ms is -1/);
+    expect(() => deadline(nop(), Number.NaN)).toThrow(RangeError);
+    await expectWhole(ring);
+  });
+
+  test("D1 is over as soon as the plan is", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    expect(await ring.run(deadline(chain(nop(), nop({ result: 5 })), LONG))).toEqual([0, 5]);
+    expect(await failure(ring.run(deadline(fail(), LONG)))).toMatchObject({ code: "EIO" });
+    expect(brief(await ring.settle(deadline(never(), LONG), { signal: AbortSignal.timeout(3) }))).toBe("cancelled[cancelled]");
+    await expectWhole(ring);
+  });
+
+  test("D2 keeps what has completed", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    let kept = 0;
+    for (let round = 0; round < 30; round++) {
+      const outcome = await ring.settle(deadline(chain(timeout({ ms: 1 + (round % 3) * 0.05 }), nop({ result: 1 })), 1.05));
+      const statuses = brief(outcome);
+      expect([
+        "fulfilled[fulfilled[fulfilled fulfilled]]",
+        "failed:ETIME[cancelled[cancelled unstarted]]",
+        "failed:ETIME[cancelled[fulfilled unstarted]]",
+      ]).toContain(statuses);
+      if (outcome.status === "fulfilled") kept++;
+    }
+    expect(kept).toBeLessThanOrEqual(30);
+    await expectWhole(ring);
+  });
+});
+
+describe("a retry", () => {
+  const failing = (times: number, errno = 11) => {
+    let left = times;
+    return chain(
+      nop(),
+      step(() => (left-- > 0 ? fail(errno) : nop({ result: 42 }))),
+    );
+  };
+
+  test("R1 runs the whole again, as the rule says", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    expect(await ring.run(retry(failing(2), { attempts: 3 }))).toEqual([0, 42]);
+    expect(brief(await ring.settle(retry(failing(5), { attempts: 3 })))).toBe(
+      "failed:EAGAIN[failed:EAGAIN[fulfilled failed:EAGAIN] failed:EAGAIN[fulfilled failed:EAGAIN] failed:EAGAIN[fulfilled failed:EAGAIN]]",
+    );
+    expect(await failure(ring.run(retry(failing(1, 5), { attempts: 3, on: ["EAGAIN"] })))).toMatchObject({ code: "EIO" });
+    const asked: unknown[] = [];
+    const on = (reason: unknown, attempts: number) => asked.push([(reason as UringError).code, attempts]) < 2;
+    expect(await failure(ring.run(retry(failing(5), { attempts: 9, on })))).toMatchObject({ code: "EAGAIN" });
+    expect(asked).toEqual([
+      ["EAGAIN", 1],
+      ["EAGAIN", 2],
+    ]);
+    const before = performance.now();
+    await ring.run(retry(failing(2), { attempts: 3, delay: (attempts) => attempts * 10 }));
+    expect(performance.now() - before).toBeGreaterThanOrEqual(29);
+    // What was cancelled is not tried again: neither an attempt, nor the time between two.
+    const signal = () => ({ signal: AbortSignal.timeout(5) });
+    expect(brief(await ring.settle(retry(never(), { attempts: 3 }), signal()))).toBe("cancelled[cancelled]");
+    expect(brief(await ring.settle(retry(fail(), { attempts: 3, delay: LONG }), signal()))).toBe("cancelled[failed:EIO]");
+    // Within a time limit on each attempt.
+    expect(brief(await ring.settle(retry(deadline(never(), 2), { attempts: 2 })))).toBe(
+      "failed:ETIME[failed:ETIME[cancelled] failed:ETIME[cancelled]]",
+    );
+    await expectWhole(ring);
+  });
+
+  test("R2 has failed with the error of the last attempt, or of its own rule", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    let errno = 4;
+    const changing = chain(
+      nop(),
+      step(() => fail(errno++)),
+    );
+    expect(await failure(ring.run(retry(changing, { attempts: 2 })))).toMatchObject({ code: "EIO" });
+    const broken = () => {
+      throw new Error("my rule");
+    };
+    expect(await failure(ring.run(retry(fail(), { attempts: 2, on: broken })))).toMatchObject({ message: "my rule" });
+    expect(await failure(ring.run(retry(fail(), { attempts: 2, delay: () => -4 })))).toMatchObject({
+      message: expect.stringMatching(/delay is -4/),
+    });
+    expect(() => retry(nop(), { attempts: 1 })).toThrow(/attempts is 1/);
+    expect(() => retry(nop(), { attempts: 2, delay: -1 })).toThrow(/delay is -1/);
+    expect(() => retry(nop(), { attempts: 2, on: "EIO" as never })).toThrow(/on is 'EIO'/);
+    expect(() => retry(nop(), { atempts: 2 } as never)).toThrow(/did you mean 'attempts'/);
+    const odd = read({ fd: 3, buffer: new Uint8Array(1), offset: -7 });
+    expect((await ring.settle(retry(odd, { attempts: 20_000 }))).attempts.length).toBe(20_000); // each is over at once
+    await expectWhole(ring);
+  });
+});
+
+describe("an abort", () => {
+  test("S1 lets nothing more start, and waits for every CQE", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const reason = new Error("enough");
+    const { lines, note } = journal();
+    const plan = () => chain(nop(), all(never(), group(nop(), [never(), nop()], { release: nop() })), note("after"));
+    const controller = new AbortController();
+    const running = failure(ring.run(plan(), { signal: controller.signal }));
+    const settling = ring.settle(plan(), { signal: controller.signal });
+    await Bun.sleep(5);
+    expect(ring.inFlight).toBe(4);
+    controller.abort(reason);
+    expect(await running).toBe(reason);
+    expect(brief(await settling)).toBe(
+      "cancelled[fulfilled cancelled[cancelled cancelled[fulfilled (cancelled fulfilled) fulfilled]] unstarted]",
+    );
+    expect(lines).toEqual([]);
+    // Before it is run nothing of it is.
+    expect(brief(await ring.settle(chain(nop(), nop().always()), { signal: AbortSignal.abort(reason) }))).toBe(
+      "unstarted[unstarted unstarted]",
+    );
+    expect(await failure(ring.run(all(nop()), { signal: AbortSignal.abort(reason) }))).toBe(reason);
+    await expectWhole(ring);
+  });
+
+  test("S1 at every moment leaves nothing behind", async () => {
+    await using ring = await Ring.open({ entries: 8, cqEntries: 32 });
+    using ends = pipe();
+    const before = openOf();
+    const seen = new Set<string>();
+    for (let moment = 0; moment < 60; moment++) {
+      const controller = new AbortController();
+      const plan = chain(
+        unix(),
+        step((fd) =>
+          chain(
+            group(nop(), [nop(), nop(), nop()]),
+            all(nop(), read({ fd: ends.first, buffer: new Uint8Array(1) })),
+            close({ fd }).always(),
+          ),
+        ),
+      );
+      const settling = ring.settle(plan, { signal: controller.signal });
+      for (let turn = 0; turn < moment >> 2; turn++) {
+        if (moment % 4 === 1) ring.raw.enter(0);
+        if (moment % 4 === 2) ring.raw.reap();
+        if (moment % 4 === 3) await Promise.resolve();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      if (moment % 4 === 1) ring.raw.enter(0); // done, and not yet seen
+      controller.abort();
+      seen.add(brief(await settling));
+      expect(ring.inFlight).toBe(0);
+      expect(openOf()).toBe(before);
+    }
+    expect(seen.size).toBeGreaterThan(2);
+    await expectWhole(ring);
+  });
+
+  test("S2 keeps what has completed, and gives back what nobody gets", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const before = openOf();
+    const controller = new AbortController();
+    const settling = ring.settle(all(nop({ result: 3 }), unix()), { signal: controller.signal });
+    ring.raw.enter(0); // both have completed, and nobody has looked
+    controller.abort();
+    const outcome = await settling;
+    expect(brief(outcome)).toBe("cancelled[fulfilled cancelled]");
+    expect(openOf()).toBe(before);
+    await expectWhole(ring);
+  });
+
+  test("S3 of a plan that waits for room leaves all of it unstarted", async () => {
+    await using ring = await Ring.open({ entries: 4, cqEntries: 4 });
+    using ends = pipe();
+    const waiting = Array.from({ length: 3 }, () => ring.run(read({ fd: ends.first, buffer: new Uint8Array(1) })));
+    const { lines, note } = journal();
+    const controller = new AbortController();
+    const plan = chain(nop(), note("step"), all(nop(), nop()), nop().always());
+    const settling = ring.settle(plan, { signal: controller.signal });
+    await Bun.sleep(3);
+    controller.abort();
+    expect(brief(await settling)).toBe("unstarted[unstarted unstarted unstarted[unstarted unstarted] unstarted]");
+    expect(lines).toEqual([]);
+    sys.write(ends.second, new Uint8Array(3));
+    await Promise.all(waiting);
+    await expectWhole(ring);
+  });
+
+  test("S4 is what closing the ring is, and it waits for what is done in any case", async () => {
+    const ring = await Ring.open({ entries: 8 });
+    using ends = pipe();
+    const before = openOf();
+    const settling = ring.settle(
+      chain(
+        unix(),
+        step((fd) => chain(read({ fd: ends.first, buffer: new Uint8Array(1) }), timeout({ ms: 20 }).always(), close({ fd }).always())),
+      ),
+    );
+    await Bun.sleep(5);
+    await ring.close();
+    expect(brief(await settling)).toBe("cancelled[fulfilled cancelled[cancelled fulfilled fulfilled]]");
+    expect(openOf()).toBe(before);
+    expect(await failure(ring.run(chain(nop())))).toMatchObject({ message: "the ring is closed" });
+  });
+
+  test("S4 of a ring that fails ends its plans, and nothing is left waiting", async () => {
+    const ring = await Ring.open({ entries: 8 });
+    const broken = new Error("broken");
+    const settling = ring.settle(chain(never(), nop().always(), retry(nop(), { attempts: 3 })));
+    const waiting = ring.run(all(never(), nop()));
+    const told = failure(waiting);
+    await Bun.sleep(3);
+    ring.raw.fail(broken);
+    expect((await settling).status).toBe("failed");
+    expect(await told).toBe(broken);
+  });
+
+  test("S5 a plan larger than the ring is refused", async () => {
+    await using ring = await Ring.open({ entries: 4, cqEntries: 8 });
+    const nine = all(...Array.from({ length: 9 }, () => nop()));
+    expect(await failure(ring.run(nine))).toMatchObject({
+      name: "RangeError",
+      message: expect.stringMatching(/9 operations.*cqEntries: 9/),
+    });
+    expect((await ring.settle(nine)).status).toBe("unstarted");
+    expect(ring.raw.queued).toBe(0);
+    // What a step adds takes room as it comes: one operation at a time, if need be.
+    using ends = pipe();
+    const busy = Array.from({ length: 7 }, () => ring.run(read({ fd: ends.first, buffer: new Uint8Array(1) })));
+    const wide = chain(
+      nop(),
+      step(() => all(...Array.from({ length: 8 }, (_, i) => nop({ result: i })))),
+    );
+    expect(await ring.run(wide)).toEqual([0, [0, 1, 2, 3, 4, 5, 6, 7]]);
+    sys.write(ends.second, new Uint8Array(7));
+    await Promise.all(busy);
+    await expectWhole(ring);
+  });
+});
+
+describe("the rules of docs/plans.md", () => {
+  test("have a test each", () => {
+    const rules = [...readFileSync(join(ROOT, "docs/plans.md"), "utf8").matchAll(/^\| ([A-Z]\d) +\|/gm)].map(([, rule = ""]) => rule);
+    expect(rules.length).toBeGreaterThan(25);
+    const own = readFileSync(import.meta.path, "utf8");
+    expect(rules.filter((rule) => !own.includes(`test("${rule} `))).toEqual([]);
+  });
+});

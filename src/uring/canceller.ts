@@ -1,4 +1,4 @@
-import { IORING_ASYNC_CANCEL_ANY } from "./abi.ts";
+import { IORING_ASYNC_CANCEL_ANY, IORING_SETUP_SQPOLL } from "./abi.ts";
 import type { RawRing } from "./raw-ring.ts";
 
 /** An operation in flight, by its user_data. */
@@ -27,10 +27,12 @@ const SOON = 100;
  *
  * On a ring that drains they would be of no use: a cancel behind a drain waits for it, and the drain for what is to be cancelled. There
  * the cancels go past the queue (`IORING_REGISTER_SYNC_CANCEL`, 6.0), again and again: what a drain holds up is found by no cancel
- * before it has begun.
+ * before it has begun. What a worker of an SQPOLL thread carries out is found only by a cancel of the queue (seen on 6.18): there both are
+ * sent; while the kernel holds back what is behind a drain, neither reaches it.
  */
 export class Canceller {
   readonly #raw: RawRing;
+  readonly #polled: boolean;
   readonly #kick: () => void;
   readonly #pending: InFlightAt[] = [];
   #heldUp: InFlightAt[] = [];
@@ -39,6 +41,7 @@ export class Canceller {
   /** `kick` submits what was queued. */
   constructor(raw: RawRing, kick: () => void) {
     this.#raw = raw;
+    this.#polled = (raw.record.flags & IORING_SETUP_SQPOLL) !== 0;
     this.#kick = kick;
   }
 
@@ -54,7 +57,8 @@ export class Canceller {
     if (this.#raw.drains) {
       this.#heldUp.push(target);
       this.#timer ??= setTimeout(() => this.#goPast(), 0);
-    } else {
+    }
+    if (!this.#raw.drains || this.#polled) {
       this.#pending.push(target);
       this.#send();
     }
@@ -66,10 +70,15 @@ export class Canceller {
     this.#missed({ slot, generation: this.#raw.generation(slot), repeats: false, missed: 0 });
   }
 
+  /** Whether a drain may hold up what cancels an operation that no other way reaches. */
+  get powerless(): boolean {
+    return this.#polled && this.#raw.drains;
+  }
+
   /** Cancels whatever is in flight (5.19; older kernels refuse, and nothing happens). */
   all(): void {
     if (this.#raw.drains) this.#now({ any: true });
-    else if (this.#raw.freeSlots > 0) this.#cancel(undefined, IORING_ASYNC_CANCEL_ANY);
+    if ((!this.#raw.drains || this.#polled) && this.#raw.freeSlots > 0) this.#cancel(undefined, IORING_ASYNC_CANCEL_ANY);
     this.#kick();
   }
 

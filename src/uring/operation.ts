@@ -132,6 +132,9 @@ export class Operation<Result> extends Plan<Result, Settled<Result>> {
    * operations that end late or never: it waits for those too, until they are aborted. (An operation that cancels waits behind it like
    * any other; aborts go past the queue, with `IORING_REGISTER_SYNC_CANCEL`, 6.0.) EOPNOTSUPP on a ring where CQE_SKIP was used.
    *
+   * On a ring with `sqpoll` an abort does not reach what a worker of the kernel carries out (a splice, what is `async()`) while requests
+   * are held back because of a drain, and some time after: it ends in its own time. Closing the ring waits for it a second.
+   *
    * Not for zero-copy sends, and not on a ring that they are run on: the kernel (seen from 6.16 to 7.3) counts their own notification among
    * what was queued before, and never begins them. The library refuses them on a ring that has drained.
    */

@@ -1,13 +1,13 @@
-import { Arena } from "../ffi/index.ts";
 import type { BufferGroup, BufferGroupOptions } from "./buffer-group.ts";
 import { Driver } from "./driver.ts";
 import { closedError, type UringError } from "./error.ts";
 import { type FeatureName, kernelSupports, missingFeature, missingOperation } from "./features.ts";
+import { FixedBufferTable } from "./fixed-buffer-table.ts";
 import type { Listener } from "./flight-host.ts";
 import { Flights, RESERVED } from "./flights.ts";
 import { GroupTable } from "./group-table.ts";
 import type { OperationHandle } from "./handle.ts";
-import { FixedBuffer } from "./handles.ts";
+import type { FixedBuffer } from "./handles.ts";
 import { InFlight } from "./in-flight.ts";
 import { Mailbox } from "./mailbox.ts";
 import { MultishotOperation, Operation } from "./operation.ts";
@@ -25,10 +25,8 @@ import { limitProblem } from "./time-limit.ts";
 
 /** How long a cancel may be without effect before close sends another: one may have crossed with what it cancels. */
 const CANCEL_AGAIN_MS = 100;
-/** How long close waits for notifications of zero-copy sends, which come when the peer has taken the data. */
-const NOTIFICATION_MS = 1000;
-/** How long it lets plans do what they do in any case. */
-const ALWAYS_MS = 1000;
+/** How long close waits for what it cannot hasten: notifications of zero-copy sends, and what plans do in any case. */
+const PATIENCE_MS = 1000;
 const PROBED_OPCODES = 63;
 
 /** Operations and memory whose ring was closed under them: the kernel may still write to what they pin. */
@@ -58,8 +56,7 @@ export class Ring implements AsyncDisposable {
   readonly #groups: GroupTable;
   readonly #plans: PlanRunner;
   readonly #mailboxes = new Set<Mailbox>();
-  readonly #arenas: Arena[] = [];
-  readonly #freeBuffers: number[];
+  readonly #buffers: FixedBufferTable;
   #closing: Promise<void> | undefined;
   private ending = false; // nothing is started any more, also while the first steps of closing run
 
@@ -71,7 +68,7 @@ export class Ring implements AsyncDisposable {
     this.flights = new Flights(raw, driver);
     this.#plans = new PlanRunner(this.flights, (operation) => this.refusal(operation, undefined, undefined));
     driver.afterBatch = () => this.flights.admit();
-    this.#freeBuffers = Array.from({ length: fixedBuffers }, (_, i) => fixedBuffers - 1 - i);
+    this.#buffers = new FixedBufferTable(raw.register, fixedBuffers);
     for (const opcode of raw.register.probe()) this.opcodes[opcode] = 1;
     raw.onFailure = (error) => this.#failed(error);
   }
@@ -207,26 +204,14 @@ export class Ring implements AsyncDisposable {
    * Registers fresh memory of `length` bytes in the fixed-buffer table (needs `fixedBuffers`). The memory lives as long as the ring.
    */
   fixedBuffer(length: number): FixedBuffer<"memory"> & { readonly bytes: Uint8Array } {
-    checkInteger("fixedBuffer", "length", length, 1, 2 ** 30, "a fixed buffer holds at most 1 GiB");
-    const index = this.#freeBuffers.at(-1);
-    if (index === undefined) throw new RangeError("the fixed-buffer table is full; open the ring with more fixedBuffers");
-    const arena = Arena.allocate(length);
-    try {
-      this.raw.register.updateBuffers(index, [{ address: arena.address, length }]);
-    } catch (error) {
-      arena.dispose();
-      throw error;
-    }
-    this.#freeBuffers.pop();
-    this.#arenas.push(arena);
-    return Object.assign(new FixedBuffer(index, arena.address, length, "memory" as const, arena), { bytes: arena.bytes(0, length) });
+    return this.#buffers.allocate(length);
   }
 
   /**
    * Cancels what is in flight, waits for every CQE, frees the ring and its memory. Twice is fine.
    *
-   * The notifications of zero-copy sends are waited for a second at most: they come at the peer's pace. Buffers of later ones are
-   * kept for the rest of the process.
+   * What cannot be hastened is waited for a second: notifications of zero-copy sends, and on an SQPOLL ring what waits because of a
+   * drain. Memory that the kernel still uses then is kept for the rest of the process.
    */
   close(): Promise<void> {
     this.ending = true;
@@ -287,25 +272,31 @@ export class Ring implements AsyncDisposable {
     for (const box of this.#mailboxes) box.close();
     this.flights.cancel(closed);
     const since = performance.now();
-    while (this.raw.inFlight > 0 && this.raw.failure === undefined) {
-      if (performance.now() - since > NOTIFICATION_MS && this.raw.inFlight === this.flights.notifications()) break;
+    let late = false;
+    while (this.raw.inFlight > 0 && this.raw.failure === undefined && !(late && this.#lost)) {
       // The raw layer's operations as well; what plans do in any case is given some time.
-      if (this.#owned && (this.flights.plans.size === 0 || performance.now() - since > ALWAYS_MS)) this.flights.cancels.all();
+      if (this.#owned && (late || this.flights.plans.size === 0)) this.flights.cancels.all();
       await this.driver.idle(CANCEL_AGAIN_MS);
+      late = performance.now() - since > PATIENCE_MS;
     }
     this.driver.stop();
     this.#leave(this.raw.failure ?? closed);
     this.#groups.dispose();
     this.raw.close();
-    for (const arena of this.#arenas) arena.dispose();
+    this.#buffers.dispose();
+  }
+
+  // Whether waiting is of no use: for notifications, at a peer's pace; for what only the end of an SQPOLL ring cancels.
+  get #lost(): boolean {
+    return this.raw.inFlight === this.flights.notifications() || this.flights.cancels.powerless;
   }
 
   // Nothing will complete any more, but the kernel may still write: what is in flight, and the ring's own memory, is kept for good.
   #leave(error: unknown): void {
     for (const box of this.#mailboxes) box.close();
     for (const flight of this.flights.abandon(error)) ABANDONED.add(flight);
-    if (this.raw.failure === undefined) return;
-    for (const kept of [...this.#arenas.splice(0), ...this.#groups.leave()]) ABANDONED.add(kept);
+    if (this.raw.failure === undefined && !this.flights.cancels.powerless) return;
+    for (const kept of [...this.#buffers.leave(), ...this.#groups.leave()]) ABANDONED.add(kept);
   }
 
   #failed(error: Error): void {

@@ -6,6 +6,7 @@
 import { describe, expect, test } from "bun:test";
 import { FixedBuffer, FixedFile, MultishotOperation, type Operation, OperationHandle, ProtocolError, Ring, UringError } from "uring-ublk";
 import { ringSyscalls } from "uring-ublk/ffi";
+import { abi } from "uring-ublk/uring";
 import { RawRing } from "uring-ublk/uring";
 import { inVm, isFullRun, kernelAtLeast } from "../support/requires.ts";
 import { SHAPES } from "./shapes.ts";
@@ -128,6 +129,8 @@ async function runOne(ring: Ring, operation: Operation<unknown>, signal: AbortSi
 }
 
 async function round(random: Random, ring: Ring, playground: Playground): Promise<void> {
+  // Where a kernel thread submits, an abort does not always reach what a worker carries out on a ring that drains.
+  const drains = (ring.record.flags & abi.IORING_SETUP_SQPOLL) === 0;
   const controller = new AbortController();
   const runs: Run[] = [];
   for (let i = 0; i < 24; i++) {
@@ -137,7 +140,7 @@ async function round(random: Random, ring: Ring, playground: Playground): Promis
     try {
       operation = build(varied);
       if (random.chance(10)) operation = operation.async();
-      if (random.chance(5) && operation.declaration.completions !== "notify") operation = operation.drain();
+      if (random.chance(5) && drains && operation.declaration.completions !== "notify") operation = operation.drain();
       if (random.chance(5) && operation.declaration.impersonal !== true) operation = operation.personality(1 + random.below(9));
     } catch (error) {
       expect(typed(error)).toBe(true);

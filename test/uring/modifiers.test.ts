@@ -18,13 +18,14 @@ import {
   sendZc,
   socket,
   socketName,
+  splice,
   timeout,
 } from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
 import { abi, RawRing } from "uring-ublk/uring";
 import { runProgram } from "../support/child.ts";
 import { isRoot, kernelAtLeast, requires } from "../support/requires.ts";
-import { pipe, TemporaryFolder } from "./support/descriptors.ts";
+import { type Pair, pipe, TemporaryFolder } from "./support/descriptors.ts";
 
 describe("a modified operation", () => {
   test("is another value of the same kind; the one it was made from stays as it was", () => {
@@ -168,6 +169,42 @@ describe("an abort on a ring that drains", () => {
     await Promise.resolve();
     await ring.close();
     for (const settled of await Promise.all(all)) expect(settled.status).toBe("cancelled");
+  });
+});
+
+describe("an abort on a ring that drains and whose kernel thread submits", () => {
+  const t = requires(kernelAtLeast("6.0"), "cancels past the queue need Linux 6.0");
+  const reason = new Error("enough");
+  // A worker of the kernel moves the data, and waits for it where only a cancel of the queue finds it.
+  const moving = (ends: Pair, to: Pair): Operation<number> => splice({ fdIn: ends.first, fdOut: to.second, length: 8 });
+
+  t("may not reach what a worker carries out, which then ends in its own time", async () => {
+    await using ring = await Ring.open({ entries: 8, sqpoll: true });
+    using ends = pipe();
+    using to = pipe();
+    await ring.run(nop().drain());
+    const controller = new AbortController();
+    const waiting = ring.settle(moving(ends, to), { signal: controller.signal });
+    await Bun.sleep(10);
+    controller.abort(reason);
+    await Promise.race([waiting, Bun.sleep(100)]);
+    sys.write(ends.second, new Uint8Array(8));
+    expect(await waiting).toEqual({ status: "cancelled", reason, code: "ECANCELED" });
+  });
+
+  t("waits for it while a drain does, and closing the ring ends it", async () => {
+    const ring = await Ring.open({ entries: 8, sqpoll: true, fixedBuffers: 1 });
+    ring.fixedBuffer(4096);
+    using ends = pipe();
+    using to = pipe();
+    const waiting = ring.settle(moving(ends, to));
+    const drained = ring.settle(nop().drain());
+    await Bun.sleep(10);
+    const since = performance.now();
+    await ring.close();
+    expect(performance.now() - since).toBeLessThan(10_000);
+    for (const outcome of [await waiting, await drained])
+      expect(outcome).toMatchObject({ status: "cancelled", reason: { operation: "close" } });
   });
 });
 

@@ -121,7 +121,8 @@ export class Model {
   #group(spec: Group, start: number, stop: number, name: string): Fate {
     const leader = this.fate(spec.leader, start, stop, `${name}.leader`);
     const led = leader.status === "fulfilled";
-    const members = spec.members.map((part, i) => (led ? this.#member(spec, i, leader.end, stop, name) : never(part, leader.end)));
+    const goesOn = led && leader.end < stop; // a leader may be over later, with what it does in any case
+    const members = spec.members.map((part, i) => (goesOn ? this.#member(spec, i, leader.end, stop, name) : never(part, leader.end)));
     const done = Math.max(leader.end, ...members.map(({ end }) => end));
     const fates = [leader, ...members];
     let line = `${leader.line} (${members.map((member) => member.line).join(" ")})`;

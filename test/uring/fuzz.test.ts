@@ -6,8 +6,7 @@
 import { describe, expect, test } from "bun:test";
 import { FixedBuffer, FixedFile, MultishotOperation, type Operation, OperationHandle, ProtocolError, Ring, UringError } from "uring-ublk";
 import { ringSyscalls } from "uring-ublk/ffi";
-import { abi } from "uring-ublk/uring";
-import { RawRing } from "uring-ublk/uring";
+import { abi, RawRing } from "uring-ublk/uring";
 import { inVm, isFullRun, kernelAtLeast } from "../support/requires.ts";
 import { SHAPES } from "./shapes.ts";
 import { descriptorsDownTo, downTo, openDescriptors, openOf } from "./support/descriptors.ts";

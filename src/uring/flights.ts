@@ -110,6 +110,11 @@ export class Flights implements Host {
     return true;
   }
 
+  /** Whether so many operations can be queued for one submit, now, without taking anybody's turn. */
+  canSubmit(count: number): boolean {
+    return this.#gone === undefined && this.waiting.size === 0 && this.hasRoom(count) && this.raw.sqRoom >= count;
+  }
+
   /** Begins what waits, as far as there is room. */
   admit(): void {
     if (this.waiting.size > 0) this.admitWaiting();

@@ -38,6 +38,8 @@ export interface Declaration<Name extends string, Args extends RawArguments, Opt
   readonly hints?: Readonly<Record<string, string>>;
   /** The flag that makes the operation, where the opcode alone is older. */
   readonly needs?: FeatureName;
+  /** A failure severs a link behind it, always; and so does a `"short"` transfer. For plans that hand several operations over together. */
+  readonly severs?: true | "short";
   /** The kernel refuses a personality. */
   readonly impersonal?: boolean;
   /** `lower` depends on nothing but the options and the kernel: where it collects nothing either, an operation is lowered only once. */

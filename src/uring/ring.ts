@@ -14,7 +14,7 @@ import { MultishotOperation, Operation } from "./operation.ts";
 import { checkInteger, checkKnown } from "./options.ts";
 import { settled } from "./plans/outcome.ts";
 import { type Part, Plan } from "./plans/plan.ts";
-import { PlanRunner } from "./plans/runner.ts";
+import { type PlanOptions, PlanRunner } from "./plans/runner.ts";
 import { RawRing } from "./raw-ring.ts";
 import type { ResizeOptions } from "./resize.ts";
 import { checkRun, type RingOptions, type RunOptions, ringOptions } from "./ring-options.ts";
@@ -141,8 +141,8 @@ export class Ring implements AsyncDisposable {
    */
   run<Item>(operation: MultishotOperation<Item>, options?: RunOptions): AsyncIterableIterator<Item>;
   run<Result>(operation: Operation<Result>, options?: RunOptions): Promise<Result>;
-  run<Value, Outcome>(plan: Part<Value, Outcome>, options?: Omit<RunOptions, "handle">): Promise<Value>;
-  run<Result>(operation: Plan<Result, unknown>, options?: RunOptions): Promise<Result> | AsyncIterableIterator<Result> {
+  run<Value, Outcome>(plan: Part<Value, Outcome>, options?: PlanOptions): Promise<Value>;
+  run<Result>(operation: Plan<Result, unknown>, options?: RunOptions & PlanOptions): Promise<Result> | AsyncIterableIterator<Result> {
     if (options === undefined && operation instanceof Operation && this.ordinary(operation)) return this.flights.runPlain(operation);
     if (operation instanceof Plan && !(operation instanceof Operation)) return this.#plans.run(operation, options);
     const checked = checkRun(operation, options);
@@ -154,7 +154,7 @@ export class Ring implements AsyncDisposable {
   }
 
   /** As {@link Ring.run}, but never rejects: tells how an operation ended ({@link Settled}), and of a plan the same of every part. */
-  settle<Outcome>(plan: Plan<unknown, Outcome> & { readonly multishot?: undefined }, options?: RunOptions): Promise<Outcome> {
+  settle<Outcome>(plan: Plan<unknown, Outcome> & { readonly multishot?: undefined }, options?: RunOptions & PlanOptions): Promise<Outcome> {
     const whole: Plan<unknown, Outcome> = plan;
     if (!(whole instanceof Operation)) return this.#plans.settle(whole, options);
     if (whole instanceof MultishotOperation) throw new TypeError(`settle: '${whole.name}' completes many times; iterate ring.run(...)`);

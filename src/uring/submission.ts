@@ -101,7 +101,8 @@ export class SubmissionQueue {
     this.counts[SUBMITTED] = tail;
   }
 
-  private get lastSqe(): number {
+  /** Where the SQE written last is: the index of its first word. */
+  get lastSqe(): number {
     return this.counts[LAST_SQE]!;
   }
 
@@ -182,6 +183,11 @@ export class SubmissionQueue {
   setFlags(flags: number): void {
     this.words[this.lastSqe]! |= flags << 8;
     if ((flags & IOSQE_IO_DRAIN) !== 0) this.drains = true;
+  }
+
+  /** Sets `IOSQE_IO_LINK` or `_HARDLINK` on an SQE that was queued and not submitted: what is queued behind it is linked to it. */
+  linkFrom(sqe: number, link: number): void {
+    this.words[sqe]! |= link << 8;
   }
 
   /** The `IOSQE_*` flags of the SQE written last. */

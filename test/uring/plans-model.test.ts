@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Ring, type RingShape } from "uring-ublk";
+import { Operation, Ring, type RingShape } from "uring-ublk";
 import { memoryFile, pattern } from "./support/descriptors.ts";
 import { brief } from "./support/outcome.ts";
 import { matches, NEVER } from "./support/plan-model.ts";
@@ -26,28 +26,33 @@ class Pulse implements Disposable {
   }
 }
 
-async function run(ring: Ring, { spec, abort }: Trial, file: number, ms: number): Promise<unknown> {
+async function run(ring: Ring, { spec, abort }: Trial, file: number, ms: number, links: boolean): Promise<unknown> {
   const controller = new AbortController();
   const timer = abort === NEVER ? undefined : setTimeout(() => controller.abort(new Error("aborted")), abort * ms);
-  const outcome = await ring.settle(planOf(spec, file, ms), { signal: controller.signal });
+  const plan = planOf(spec, file, ms);
+  const outcome = await ring.settle(plan, {
+    ...(plan instanceof Operation ? {} : { links }),
+    ...(abort === NEVER ? {} : { signal: controller.signal }),
+  });
   clearTimeout(timer);
   return outcome;
 }
 
 /** The outcomes of trials that run side by side, once the machine gave them the time they need. */
-async function outcomesOf(ring: Ring, trials: readonly Trial[], file: number): Promise<unknown[]> {
+async function outcomesOf(ring: Ring, trials: readonly Trial[], file: number, links: boolean): Promise<unknown[]> {
   for (let ms = STEP_MS; ; ms *= 2) {
     using pulse = new Pulse();
-    const outcomes = await Promise.all(trials.map((trial) => run(ring, trial, file, ms)));
+    const outcomes = await Promise.all(trials.map((trial) => run(ring, trial, file, ms, links)));
     if (pulse.longest < ms / 6 || ms > 20 * STEP_MS) return outcomes;
   }
 }
 
 describe(`random plans (seed ${SEED})`, () => {
-  for (const [name, shape] of [
-    ["task work in enter", { taskrun: "defer" }],
-    ["cooperative task work", { taskrun: "coop" }],
-  ] as [string, RingShape][]) {
+  for (const [name, links, shape] of [
+    ["in user space", false, { taskrun: "defer" }],
+    ["through links of the kernel where they mean the same", true, { taskrun: "defer" }],
+    ["through links, on a ring with cooperative task work", true, { taskrun: "coop" }],
+  ] as [string, boolean, RingShape][]) {
     test(`end as the rules say: ${name}`, async () => {
       await using ring = await Ring.open({ entries: 256, cqEntries: 4096, ...shape });
       using file = memoryFile(pattern(4));
@@ -55,7 +60,7 @@ describe(`random plans (seed ${SEED})`, () => {
       const seen = new Set<string>();
       for (let done = 0; done < PLANS; done += AT_ONCE) {
         const trials = Array.from({ length: AT_ONCE }, () => trialOf(random));
-        const outcomes = await outcomesOf(ring, trials, file.first);
+        const outcomes = await outcomesOf(ring, trials, file.first, links);
         for (const [i, { spec, abort, fate }] of trials.entries()) {
           const line = brief(outcomes[i]);
           seen.add(line);

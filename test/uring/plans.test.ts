@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { fstatSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   AF_UNIX,
@@ -321,6 +321,113 @@ describe("a chain", () => {
   });
 });
 
+describe("a chain through links of the kernel", () => {
+  /** How many SQEs went out in each enter. */
+  function entersOf(ring: Ring): number[] {
+    const enters: number[] = [];
+    const { raw } = ring;
+    const { enter } = raw;
+    raw.enter = (min: number, timeoutNs?: number) => {
+      if (raw.queued > 0) enters.push(raw.queued);
+      return enter.call(raw, min, timeoutNs);
+    };
+    return enters;
+  }
+
+  test("L1 goes out in one submit, as far as it is operations", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const enters = entersOf(ring);
+    using file = memoryFile(pattern(100));
+    const buffer = new Uint8Array(100);
+    const copy = chain(read({ fd: file.first, buffer, offset: 0 }).exact(), write({ fd: file.first, buffer, offset: 50 }).exact(), nop());
+    expect(await ring.run(copy)).toEqual([100, 100, 0]);
+    expect(enters).toEqual([3]);
+    expect(fstatSync(file.first).size).toBe(150);
+    enters.length = 0;
+    expect(await ring.run(copy, { links: false })).toEqual([100, 100, 0]);
+    expect(enters).toEqual([1, 1, 1]);
+    enters.length = 0;
+    await ring.run(
+      chain(
+        nop(),
+        nop(),
+        step(() => nop()),
+        chain.hard(nop(), nop()),
+        nop().always(),
+        nop(),
+        nop(),
+      ),
+    );
+    expect(enters).toEqual([2, 1, 2, 1, 2]);
+    enters.length = 0;
+    // A hard chain that may be aborted goes step by step: the kernel would start what follows what was cancelled.
+    await ring.run(chain.hard(nop(), nop()), { signal: new AbortController().signal });
+    await ring.run(deadline(chain.hard(nop(), nop()), LONG));
+    expect(enters.slice(0, 2)).toEqual([1, 1]);
+    await expectWhole(ring);
+  });
+
+  test("L2 never goes across what does not sever a link when it fails", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const enters = entersOf(ring);
+    using file = memoryFile(pattern(4));
+    await ring.run(chain(nop(), fsync({ fd: file.first }), nop(), nop()));
+    expect(enters).toEqual([2, 2]);
+    enters.length = 0;
+    // A receive that is short severs nothing without MSG_WAITALL: not if it must be whole.
+    await ring.settle(chain(nop(), send({ fd: 9999, buffer: pattern(1) }).exact(), nop()));
+    expect(enters).toEqual([2]);
+    await expectWhole(ring);
+  });
+
+  test("L3 goes on where the kernel ended it and the rules do not", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const enters = entersOf(ring);
+    using file = memoryFile(pattern(10));
+    const short = read({ fd: file.first, buffer: new Uint8Array(20), offset: 0 });
+    expect(await ring.run(chain(nop(), short, nop({ result: 2 }), nop({ result: 3 })))).toEqual([0, 10, 2, 3]);
+    expect(enters).toEqual([4, 2]);
+    enters.length = 0;
+    // An SQE that the kernel does not take ends all of its chain, what stands before it too.
+    const refused = read({ fd: file.first, buffer: new Uint8Array(1), offset: 0, ioprio: 0xe000 });
+    expect(brief(await ring.settle(chain(nop(), nop(), refused, nop())))).toBe(
+      "failed:EINVAL[fulfilled fulfilled failed:EINVAL unstarted]",
+    );
+    expect(enters).toEqual([4, 1, 1, 1]);
+    expect(brief(await ring.settle(chain.hard(nop(), refused, nop())))).toBe("failed:EINVAL[fulfilled failed:EINVAL fulfilled]");
+    await expectWhole(ring);
+  });
+
+  test("L4 goes step by step where there is no room for more", async () => {
+    await using ring = await Ring.open({ entries: 4, cqEntries: 4 });
+    using ends = pipe();
+    const waiting = Array.from({ length: 2 }, () => ring.run(read({ fd: ends.first, buffer: new Uint8Array(1) })));
+    await Bun.sleep(1);
+    const enters = entersOf(ring);
+    await ring.run(chain(nop(), nop(), nop()));
+    expect(enters).toEqual([1, 1, 1]);
+    sys.write(ends.second, new Uint8Array(2));
+    await Promise.all(waiting);
+    // Where a kernel thread submits as well: a chain ends where a submit does, and nobody knows where that is.
+    await using polled = await Ring.open({ entries: 8, sqpoll: true });
+    expect(await polled.run(chain(nop(), nop({ result: 1 }), nop({ result: 2 })))).toEqual([0, 1, 2]);
+    await expectWhole(ring);
+  });
+
+  test("L5 is cancelled as a whole", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    using ends = pipe();
+    const controller = new AbortController();
+    const plan = chain(nop(), read({ fd: ends.first, buffer: new Uint8Array(1) }), nop(), timeout({ ms: 1 }));
+    const settling = ring.settle(plan, { signal: controller.signal });
+    await Bun.sleep(5);
+    expect(ring.inFlight).toBe(3); // the read, and what is linked behind it
+    controller.abort();
+    expect(brief(await settling)).toBe("cancelled[fulfilled cancelled unstarted unstarted]");
+    await expectWhole(ring);
+  });
+});
+
 describe("a group", () => {
   const started = (lines: string[], name: string) =>
     step(() => {
@@ -350,8 +457,12 @@ describe("a group", () => {
       if (raw.queued > 0) enters.push(raw.queued);
       return enter.call(raw, min, timeoutNs);
     };
-    await ring.run(group(nop(), [nop(), chain(nop(), nop()), nop(), all(nop(), nop())]));
+    const members = [nop(), chain(nop(), nop()), nop(), all(nop(), nop())] as const;
+    await ring.run(group(nop(), members), { links: false });
     expect(enters).toEqual([1, 5, 1]);
+    enters.length = 0;
+    await ring.run(group(nop(), members)); // a chain among them is handed over as a whole
+    expect(enters).toEqual([1, 6]);
     // The members of several groups as well.
     enters.length = 0;
     await Promise.all([ring.run(group(nop(), [nop(), nop()])), ring.run(group(nop(), [nop(), nop(), nop()]))]);

@@ -76,6 +76,7 @@ export const ACCEPT = declare({
   syscall: "accept4(2)",
   since: "5.5",
   completions: "one",
+  severs: true,
   options: ["address", "dontWait", ...ACCEPT_BASE],
   hints: HINTS,
   raw(slot: number, fd: number, address: number, length: number, flags: number, fileIndex: number = 0) {
@@ -95,6 +96,7 @@ export const ACCEPT_DIRECT = declare({
   syscall: "accept4(2)",
   since: "5.15",
   completions: "one",
+  severs: true,
   options: ["slot", "address", "dontWait", ...ACCEPT_BASE],
   hints: DIRECT_HINTS,
   raw: ACCEPT.raw,

@@ -29,6 +29,7 @@ export const ASYNC_CANCEL = declare({
   syscall: "none",
   since: "5.5",
   completions: "one",
+  severs: true,
   options: matchOptions,
   hints: {
     ENOENT: "nothing in flight matches: it has ended, or was never queued on this ring",

@@ -30,6 +30,7 @@ export const SOCKET = declare({
   syscall: "socket(2)",
   since: "5.19",
   completions: "one",
+  severs: true,
   options: ["domain", "type", "protocol"],
   raw(slot: number, domain: number, type: number, protocol: number, fileIndex: number = 0) {
     this.prep(IORING_OP_SOCKET, slot, domain, type, 0, protocol, 0, 0, fileIndex, 0);
@@ -50,6 +51,7 @@ export const SOCKET_DIRECT = declare({
   syscall: "socket(2)",
   since: "5.19",
   completions: "one",
+  severs: true,
   options: ["domain", "type", "protocol", "slot"],
   hints: { ...TABLE_HINTS, EINVAL: "the slot lies outside the ring's file table, or there is no such type of socket" },
   raw: SOCKET.raw,
@@ -110,6 +112,7 @@ export const BIND = declare({
   syscall: "bind(2)",
   since: "6.11",
   completions: "one",
+  severs: true,
   options: ["fd", "address"],
   raw(slot: number, fd: number, address: number, length: number) {
     this.prep(IORING_OP_BIND, slot, fd, length, address, 0, 0, 0, 0, 0);
@@ -146,6 +149,7 @@ export const CONNECT = declare({
   syscall: "connect(2)",
   since: "5.5",
   completions: "one",
+  severs: true,
   options: ["fd", "address"],
   raw(slot: number, fd: number, address: number, length: number) {
     this.prep(IORING_OP_CONNECT, slot, fd, length, address, 0, 0, 0, 0, 0);
@@ -190,6 +194,7 @@ export const LISTEN = declare({
   syscall: "listen(2)",
   since: "6.11",
   completions: "one",
+  severs: true,
   options: ["fd", "backlog"],
   raw(slot: number, fd: number, backlog: number) {
     this.prep(IORING_OP_LISTEN, slot, fd, 0, 0, backlog, 0, 0, 0, 0);

@@ -49,6 +49,7 @@ export const EPOLL_CTL = declare({
   syscall: "epoll_ctl(2)",
   since: "5.6",
   completions: "one",
+  severs: true,
   options: ["epfd", "fd", "change", "events", "data"],
   hints: { EPERM: "the file cannot be watched, as regular files cannot" },
   raw(slot: number, epfd: number, fd: number, change: number, event: number) {
@@ -72,6 +73,7 @@ export const EPOLL_WAIT = declare({
   syscall: "epoll_wait(2)",
   since: "6.15",
   completions: "one",
+  severs: true,
   options: ["epfd", "maxEvents"],
   raw(slot: number, epfd: number, events: number, maxEvents: number) {
     this.prep(IORING_OP_EPOLL_WAIT, slot, epfd, 0, events, maxEvents, 0, 0, 0, 0);

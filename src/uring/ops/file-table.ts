@@ -27,6 +27,7 @@ export const FIXED_FD_INSTALL = declare({
   syscall: "dup(2)",
   since: "6.8",
   completions: "one",
+  severs: true,
   options: ["slot", "cloexec"],
   raw(slot: number, fd: number, flags: number) {
     this.prep(IORING_OP_FIXED_FD_INSTALL, slot, fd, 0, 0, 0, flags, 0, 0, 0);

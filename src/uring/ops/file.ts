@@ -125,6 +125,7 @@ export const OPENAT = declare({
   syscall: "openat(2)",
   since: "5.6",
   completions: "one",
+  severs: true,
   options: ["path", "flags", "mode", "dirfd"],
   raw(slot: number, dirfd: number, path: number, flags: number, mode: number, fileIndex: number) {
     this.prep(IORING_OP_OPENAT, slot, dirfd, 0, path, mode, flags, 0, fileIndex, 0);
@@ -142,6 +143,7 @@ export const OPENAT_DIRECT = declare({
   syscall: "openat(2)",
   since: "5.15",
   completions: "one",
+  severs: true,
   options: ["path", "flags", "mode", "dirfd", "slot"],
   hints: {
     ...TABLE_HINTS,
@@ -196,6 +198,7 @@ export const CLOSE = declare({
   syscall: "close(2)",
   since: "5.6",
   completions: "one",
+  severs: true,
   options: ["fd"],
   raw(slot: number, fd: number, fileIndex: number) {
     this.prep(IORING_OP_CLOSE, slot, fd, 0, 0, 0, 0, 0, fileIndex, 0);
@@ -210,6 +213,7 @@ export const CLOSE_DIRECT = declare({
   syscall: "close(2)",
   since: "5.15",
   completions: "one",
+  severs: true,
   options: ["slot"],
   raw: CLOSE.raw,
   lower: (o: { slot: FixedFile }, l) => [0, l.slot("slot", o.slot) + 1],

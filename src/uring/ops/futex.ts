@@ -68,6 +68,7 @@ export const FUTEX_WAIT = declare({
   syscall: "futex_wait(2)",
   since: "6.7",
   completions: "one",
+  severs: true,
   options: ["words", "index", "shared", "value", "mask"],
   accepts: [EAGAIN],
   raw(slot: number, futex: number, value: number, mask: number, futexFlags: number, flags: number) {
@@ -83,6 +84,7 @@ export const FUTEX_WAKE = declare({
   syscall: "futex_wake(2)",
   since: "6.7",
   completions: "one",
+  severs: true,
   options: ["words", "index", "shared", "count", "mask"],
   raw(slot: number, futex: number, most: number, mask: number, futexFlags: number, flags: number) {
     this.prep(IORING_OP_FUTEX_WAKE, slot, futexFlags, most, futex, 0, flags, 0, 0, mask);
@@ -103,6 +105,7 @@ export const FUTEX_WAITV = declare({
   syscall: "futex_waitv(2)",
   since: "6.7",
   completions: "one",
+  severs: true,
   options: ["futexes"],
   accepts: [EAGAIN],
   raw(slot: number, futexes: number, futexCount: number, flags: number) {

@@ -17,6 +17,7 @@ export const GETSOCKNAME = declare({
   since: "6.19",
   needs: "SOCKET_URING_OP_GETSOCKNAME",
   completions: "one",
+  severs: true,
   options: ["fd", "peer"],
   hints: SOCKET_HINTS,
   raw(slot: number, fd: number, address: number, length: number, peer: number) {

@@ -66,6 +66,7 @@ export const NOP = declare({
   syscall: "none",
   since: "5.1",
   completions: "one",
+  severs: true,
   options: OPTIONS,
   steady: true,
   raw(slot: number, flags: number = 0, result: number = 0, fd: number = -1, bufferIndex: number = 0) {
@@ -83,6 +84,7 @@ export const NOP128 = declare({
   syscall: "none",
   since: "5.19",
   completions: "one",
+  severs: true,
   options: OPTIONS,
   steady: true,
   raw(slot: number, flags: number = 0, result: number = 0, fd: number = -1, bufferIndex: number = 0) {

@@ -44,6 +44,7 @@ export const OPENAT2 = declare({
   syscall: "openat2(2)",
   since: "5.6",
   completions: "one",
+  severs: true,
   options: ["path", "flags", "mode", "resolve", "dirfd"],
   raw(slot: number, dirfd: number, path: number, how: number, fileIndex: number) {
     this.prep(IORING_OP_OPENAT2, slot, dirfd, how, path, open_how.size, 0, 0, fileIndex, 0);
@@ -59,6 +60,7 @@ export const OPENAT2_DIRECT = declare({
   syscall: "openat2(2)",
   since: "5.15",
   completions: "one",
+  severs: true,
   options: ["path", "flags", "mode", "resolve", "dirfd", "slot"],
   hints: TABLE_HINTS,
   raw: OPENAT2.raw,

@@ -35,6 +35,7 @@ export const PIPE = declare({
   syscall: "pipe2(2)",
   since: "6.16",
   completions: "one",
+  severs: true,
   options: ["flags"],
   raw(slot: number, fds: number, flags: number, fileIndex: number) {
     this.prep(IORING_OP_PIPE, slot, 0, 0, fds, 0, flags, 0, fileIndex, 0);
@@ -60,6 +61,7 @@ export const PIPE_DIRECT = declare({
   syscall: "pipe2(2)",
   since: "6.16",
   completions: "one",
+  severs: true,
   options: ["flags", "slot"],
   hints: {
     ...TABLE_HINTS,

@@ -33,6 +33,7 @@ export const POLL_ADD = declare({
   syscall: "poll(2)",
   since: "5.1",
   completions: "one",
+  severs: true,
   options: ["fd", "events"],
   raw(slot: number, fd: number, events: number) {
     this.prep(IORING_OP_POLL_ADD, slot, fd, 0, 0, 0, events, 0, 0, 0);
@@ -72,6 +73,7 @@ export const POLL_REMOVE = declare({
   syscall: "none",
   since: "5.1",
   completions: "one",
+  severs: true,
   options: ["target"],
   hints: GONE,
   raw(slot: number, userDataLow: number, userDataHigh: number) {
@@ -101,6 +103,7 @@ export const POLL_UPDATE = declare({
   since: "5.13",
   needs: "IORING_POLL_UPDATE_EVENTS",
   completions: "one",
+  severs: true,
   options: ["target", "events"],
   hints: GONE,
   raw(slot: number, userDataLow: number, userDataHigh: number, newLow: number, newHigh: number, events: number, flags: number) {

@@ -68,6 +68,7 @@ export const FADVISE = declare({
   syscall: "posix_fadvise(2)",
   since: "5.6",
   completions: "one",
+  severs: true,
   options: ["fd", "offset", "length", "advice"],
   raw(slot: number, fd: number, offset: number, length: number, advice: number) {
     const long = length > LENGTH_32;

@@ -32,6 +32,7 @@ export const READ = declare({
   syscall: "pread(2)",
   since: "5.6",
   completions: "one",
+  severs: "short",
   options: READ_ONE,
   raw(slot: number, fd: number, address: number, length: number, offset: number, flags: number) {
     this.prep(IORING_OP_READ, slot, fd, offset, address, length, flags, 0, 0, 0);
@@ -47,6 +48,7 @@ export const READ_FIXED = declare({
   syscall: "pread(2)",
   since: "5.1",
   completions: "one",
+  severs: "short",
   options: READ_ONE,
   raw(slot: number, fd: number, address: number, length: number, offset: number, index: number, flags: number) {
     this.prep(IORING_OP_READ_FIXED, slot, fd, offset, address, length, flags, index, 0, 0);
@@ -62,6 +64,7 @@ export const READV = declare({
   syscall: "preadv2(2)",
   since: "5.1",
   completions: "one",
+  severs: "short",
   options: READ_MANY,
   raw(slot: number, fd: number, vectors: number, vectorCount: number, offset: number, flags: number) {
     this.prep(IORING_OP_READV, slot, fd, offset, vectors, vectorCount, flags, 0, 0, 0);
@@ -77,6 +80,7 @@ export const READV_FIXED = declare({
   syscall: "preadv2(2)",
   since: "6.15",
   completions: "one",
+  severs: "short",
   options: READ_MANY,
   raw(slot: number, fd: number, vectors: number, vectorCount: number, offset: number, index: number, flags: number) {
     this.prep(IORING_OP_READV_FIXED, slot, fd, offset, vectors, vectorCount, flags, index, 0, 0);

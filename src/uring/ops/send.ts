@@ -39,6 +39,7 @@ export const SEND = declare({
   syscall: "send(2)",
   since: "5.6",
   completions: "one",
+  severs: true,
   options: ["buffer", "address", ...TRANSFER],
   hints: { EINVAL: "a flag this kernel does not know: fixed buffers in plain sends came after 6.18, an address with 6.0" },
   raw(slot: number, fd: number, address: number, length: number, flags: number, to: number = 0, toLength: number = 0, index: number = 0) {
@@ -60,6 +61,7 @@ export const SEND_BUFFERS = declare({
   since: "6.17",
   needs: "IORING_SEND_VECTORIZED",
   completions: "one",
+  severs: true,
   options: ["buffers", "address", ...TRANSFER],
   hints: { EINVAL: "sends of several buffers came with Linux 6.17; sendmsg does it on every kernel" },
   raw: SEND.raw,
@@ -79,6 +81,7 @@ export const SEND_GROUPED = declare({
   since: "6.10",
   needs: "IORING_FEAT_RECVSEND_BUNDLE",
   completions: "one",
+  severs: true,
   options: ["group", "address", ...TRANSFER],
   hints: { ENOBUFS: "nothing was pushed into the group, or it was sent already" },
   raw: SEND.raw,

@@ -35,6 +35,7 @@ export const SPLICE = declare({
   syscall: "splice(2)",
   since: "5.7",
   completions: "one",
+  severs: "short",
   options: ["fdIn", "offsetIn", "fdOut", "offsetOut", "length", "flags"],
   hints: {
     EINVAL: "neither file is a pipe, a file is open with O_APPEND, or its file system cannot splice",
@@ -64,6 +65,7 @@ export const TEE = declare({
   syscall: "tee(2)",
   since: "5.8",
   completions: "one",
+  severs: "short",
   options: ["fdIn", "fdOut", "length", "flags"],
   raw(slot: number, fdIn: number, fdOut: number, length: number, flags: number) {
     this.prep(IORING_OP_TEE, slot, fdOut, 0, 0, length, flags, 0, fdIn, 0);

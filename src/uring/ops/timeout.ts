@@ -100,6 +100,7 @@ export const TIMEOUT_REMOVE = declare({
   syscall: "none",
   since: "5.5",
   completions: "one",
+  severs: true,
   options: ["target"],
   hints: GONE,
   raw(slot: number, userDataLow: number, userDataHigh: number) {
@@ -132,6 +133,7 @@ export const TIMEOUT_UPDATE = declare({
   syscall: "none",
   since: "5.11",
   completions: "one",
+  severs: true,
   options: ["target", "ms", "absolute", "link"],
   hints: GONE,
   raw(slot: number, userDataLow: number, userDataHigh: number, time: number, flags: number) {

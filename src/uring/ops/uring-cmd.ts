@@ -69,6 +69,7 @@ export const URING_CMD = declare({
   syscall: "ioctl(2)",
   since: "5.19",
   completions: "one",
+  severs: true,
   options: ["fd", "cmdOp", "payload", "address", "pins", "buffer"],
   raw(
     slot: number,
@@ -126,6 +127,7 @@ export const URING_CMD128 = declare({
   syscall: "ioctl(2)",
   since: "5.19",
   completions: "one",
+  severs: true,
   options: ["fd", "cmdOp", "payload", "address", "pins", "buffer"],
   raw(slot: number, fd: number, cmdOp: number, address: number, payload: Int32Array, flags: number = 0, bufferIndex: number = 0) {
     // Where every SQE has 128 bytes the plain opcode is the one that all kernels know; a mixed ring needs the long one (6.19).

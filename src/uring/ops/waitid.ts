@@ -44,6 +44,7 @@ export const WAITID = declare({
   syscall: "waitid(2)",
   since: "6.7",
   completions: "one",
+  severs: true,
   options: ["type", "id", "options"],
   hints: { ECHILD: "there is no such child, or somebody else has waited for it already" },
   raw(slot: number, type: number, id: number, info: number, options: number, flags: number) {

@@ -32,6 +32,7 @@ export const WRITE = declare({
   syscall: "pwrite(2)",
   since: "5.6",
   completions: "one",
+  severs: "short",
   options: WRITE_ONE,
   raw(slot: number, fd: number, address: number, length: number, offset: number, flags: number) {
     this.prep(IORING_OP_WRITE, slot, fd, offset, address, length, flags, 0, 0, 0);
@@ -47,6 +48,7 @@ export const WRITE_FIXED = declare({
   syscall: "pwrite(2)",
   since: "5.1",
   completions: "one",
+  severs: "short",
   options: WRITE_ONE,
   raw(slot: number, fd: number, address: number, length: number, offset: number, index: number, flags: number) {
     this.prep(IORING_OP_WRITE_FIXED, slot, fd, offset, address, length, flags, index, 0, 0);
@@ -62,6 +64,7 @@ export const WRITEV = declare({
   syscall: "pwritev2(2)",
   since: "5.1",
   completions: "one",
+  severs: "short",
   options: WRITE_MANY,
   raw(slot: number, fd: number, vectors: number, vectorCount: number, offset: number, flags: number) {
     this.prep(IORING_OP_WRITEV, slot, fd, offset, vectors, vectorCount, flags, 0, 0, 0);
@@ -77,6 +80,7 @@ export const WRITEV_FIXED = declare({
   syscall: "pwritev2(2)",
   since: "6.15",
   completions: "one",
+  severs: "short",
   options: WRITE_MANY,
   raw(slot: number, fd: number, vectors: number, vectorCount: number, offset: number, index: number, flags: number) {
     this.prep(IORING_OP_WRITEV_FIXED, slot, fd, offset, vectors, vectorCount, flags, index, 0, 0);

@@ -1,16 +1,20 @@
 import type { Link } from "./chain.ts";
 import { Execution, ended, type Parent, type PlanContext, Tally } from "./execution.ts";
+import { linkedFrom } from "./linkable.ts";
+import { type Linked, LinkedExecution } from "./linked-execution.ts";
 import { Always } from "./plan.ts";
 import { Step } from "./step.ts";
 import { StepExecution } from "./step-execution.ts";
 
-/** One run of a chain: a step at a time. */
+/** One run of a chain: a step at a time, or several that are handed over together. */
 export class ChainExecution extends Execution implements Parent {
   readonly #links: readonly Link[];
   readonly #hard: boolean;
   readonly #steps: (Execution | undefined)[] = [];
   readonly #tally = new Tally();
   #at = 0; // the link whose turn it is
+  #together: LinkedExecution | undefined; // those from there on that are in flight
+  #alone = false; // the kernel refused to take them together
   #advancing = false;
   #stopped = false;
 
@@ -29,7 +33,8 @@ export class ChainExecution extends Execution implements Parent {
     if (!this.running || this.#stopped) return;
     this.#stopped = true;
     this.#tally.stop(reason);
-    if (!(this.#links[this.#at] instanceof Always)) this.#steps[this.#at]?.interrupt(reason);
+    if (this.#together !== undefined) this.#together.interrupt(reason);
+    else if (!(this.#links[this.#at] instanceof Always)) this.#steps[this.#at]?.interrupt(reason);
   }
 
   settled(part: Execution): void {
@@ -48,15 +53,40 @@ export class ChainExecution extends Execution implements Parent {
     this.#advancing = true;
     for (let at = this.#at; at < this.#links.length; at = this.#at) {
       const link = this.#links[at]!;
-      if (this.#takes(link)) {
+      if (!this.#takes(link)) this.#at++;
+      else if (!this.#startTogether()) {
         const step = this.#execution(link, this.#steps[at - 1]?.value);
         this.#steps[at] = step;
         step.start();
         if (this.#at === at) break; // it is in flight
-      } else this.#at++;
+      } else if (this.#together !== undefined) break;
     }
     this.#advancing = false;
     if (this.#at === this.#links.length) this.#finish();
+  }
+
+  // Hands over several steps in one submit, where kernel links mean the same and there is room.
+  #startTogether(): boolean {
+    const { links, interruptible, flights } = this.context;
+    if (!links || this.#alone || this.#stopped || (this.#hard && interruptible)) return false;
+    const operations = linkedFrom(this.#links, this.#at, this.#hard);
+    if (operations.length === 0 || !flights.canSubmit(operations.length)) return false;
+    this.#together = new LinkedExecution(operations, this.#hard, this.context, (linked) => this.#togetherOver(linked));
+    this.#together.start();
+    flights.driver.kick();
+    return true;
+  }
+
+  #togetherOver({ executions, done, refused }: Linked): void {
+    this.#together = undefined;
+    this.#alone ||= refused;
+    for (const [i, execution] of executions.entries()) {
+      if (execution === undefined) continue;
+      this.#steps[this.#at + i] = execution;
+      this.#tally.add(execution);
+    }
+    this.#at += done;
+    if (!this.#advancing) this.#advance();
   }
 
   #takes(link: Link): boolean {

@@ -24,7 +24,7 @@ export class DeadlineExecution extends Execution implements Parent {
       this.end("failed", this.#error);
       return;
     }
-    this.#plan = this.#deadline.plan.execution(this.context, this);
+    this.#plan = this.#deadline.plan.execution({ ...this.context, interruptible: true }, this);
     this.#plan.start();
   }
 

@@ -17,6 +17,10 @@ export interface PlanContext {
   readonly flights: Flights;
   /** The room in the ring that was kept for the plan. */
   readonly reservation: Reservation;
+  /** Whether kernel links may be used. */
+  readonly links: boolean;
+  /** Whether the part may be interrupted before it is over, other than by the ring's end. */
+  readonly interruptible: boolean;
   /** Why a part cannot be run on this ring, or undefined. */
   problem(part: { readonly width: number; visit(look: (operation: Operation<unknown>) => void): void }): unknown;
 }

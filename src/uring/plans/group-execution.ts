@@ -62,7 +62,7 @@ export class GroupExecution extends Execution implements Parent {
         this.#memberOver(); // another was over at once, and has failed
         continue;
       }
-      const execution = this.#execution(member);
+      const execution = this.#execution(member, this.#group.cancels);
       this.#members.push(execution);
       execution.start();
     }
@@ -102,8 +102,9 @@ export class GroupExecution extends Execution implements Parent {
     return 1 + this.#group.members.length + (this.#group.release === undefined ? 0 : 1);
   }
 
-  #execution(part: Plan<unknown, unknown> | Step<never, unknown, unknown>): Execution {
-    if (part instanceof Step) return new StepExecution(part, this.#leader.value, this.context, this);
-    return part.execution(this.context, this);
+  #execution(part: Plan<unknown, unknown> | Step<never, unknown, unknown>, interruptible = false): Execution {
+    const context = interruptible ? { ...this.context, interruptible } : this.context;
+    if (part instanceof Step) return new StepExecution(part, this.#leader.value, context, this);
+    return part.execution(context, this);
   }
 }

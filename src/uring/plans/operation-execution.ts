@@ -25,12 +25,20 @@ export class OperationExecution extends Execution implements Listener<unknown> {
   }
 
   start(): void {
+    this.context.reservation.start(this.#take());
+  }
+
+  /** The same at once, in room that nobody kept. */
+  startNow(): void {
+    this.#take().begin();
+  }
+
+  #take(): InFlight {
     this.status = "running";
-    const { flights, reservation } = this.context;
-    const flight = flights.flight();
+    const flight = this.context.flights.flight();
     flight.take(this.#operation, undefined, undefined, this);
     this.#flight = flight;
-    reservation.start(flight);
+    return flight;
   }
 
   interrupt(reason: unknown): void {

@@ -12,6 +12,7 @@ export class PlanRun implements Parent, Waiting, RunningPlan {
   readonly #plan: Plan<unknown, unknown>;
   readonly #problem: PlanContext["problem"];
   readonly #signal: AbortSignal | undefined;
+  readonly #links: boolean;
   readonly #over: (run: PlanRun) => void;
   #reservation: Reservation | undefined;
   #execution: Execution | undefined;
@@ -21,13 +22,14 @@ export class PlanRun implements Parent, Waiting, RunningPlan {
     flights: Flights,
     plan: Plan<unknown, unknown>,
     problem: PlanContext["problem"],
-    signal: AbortSignal | undefined,
+    { signal, links }: { readonly signal: AbortSignal | undefined; readonly links: boolean },
     over: (run: PlanRun) => void,
   ) {
     this.#flights = flights;
     this.#plan = plan;
     this.#problem = problem;
     this.#signal = signal;
+    this.#links = links;
     this.#over = over;
     this.size = plan.width;
   }
@@ -44,7 +46,8 @@ export class PlanRun implements Parent, Waiting, RunningPlan {
     const flights = this.#flights;
     const reservation = new Reservation(flights, this.size);
     this.#reservation = reservation;
-    this.#execution = this.#plan.execution({ flights, reservation, problem: this.#problem }, this);
+    const context = { flights, reservation, problem: this.#problem, links: this.#links, interruptible: this.#signal !== undefined };
+    this.#execution = this.#plan.execution(context, this);
     this.#execution.start();
   }
 

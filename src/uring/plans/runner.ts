@@ -1,6 +1,7 @@
+import { IORING_SETUP_SQPOLL } from "../abi.ts";
 import type { Flights } from "../flights.ts";
 import type { Operation } from "../operation.ts";
-import { checkKnown } from "../options.ts";
+import { checkBoolean, checkKnown } from "../options.ts";
 import { checkPart } from "./check.ts";
 import type { Plan } from "./plan.ts";
 import { PlanRun } from "./run.ts";
@@ -9,6 +10,8 @@ import { PlanRun } from "./run.ts";
 export interface PlanOptions {
   /** Aborts the plan: nothing more starts, and what is in flight is cancelled and waited for. It rejects with the signal's reason. */
   signal?: AbortSignal;
+  /** Whether chains may be handed to the kernel as linked SQEs where that means the same. Default true. */
+  links?: boolean;
 }
 
 /** Why an operation cannot be run on a ring, or undefined. */
@@ -18,10 +21,13 @@ export type Refusal = (operation: Operation<unknown>) => unknown;
 export class PlanRunner {
   readonly #flights: Flights;
   readonly #refusal: Refusal;
+  readonly #linking: boolean;
 
   constructor(flights: Flights, refusal: Refusal) {
     this.#flights = flights;
     this.#refusal = refusal;
+    // An SQPOLL thread takes the SQEs when it likes, and a chain ends where a submit does.
+    this.#linking = (flights.raw.record.flags & IORING_SETUP_SQPOLL) === 0;
   }
 
   /** Resolves to the plan's value; rejects with the first thing that went wrong, or the reason of an abort. */
@@ -40,11 +46,12 @@ export class PlanRunner {
   // Before anything is queued the whole plan is looked at.
   #carryOut(plan: Plan<unknown, unknown>, options: PlanOptions = {}): Promise<PlanRun> {
     checkPart("run", "plan", plan);
-    checkKnown("run", options, ["signal"]);
-    const { signal } = options;
+    checkKnown("run", options, ["signal", "links"]);
+    const { signal, links = true } = options;
+    checkBoolean("run", "links", links);
     if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError("run: signal must be an AbortSignal");
     return new Promise((resolve) => {
-      const run = new PlanRun(this.#flights, plan, (part) => this.#problem(part), signal, resolve);
+      const run = new PlanRun(this.#flights, plan, (part) => this.#problem(part), { signal, links: links && this.#linking }, resolve);
       const problem: unknown = signal?.aborted ? signal.reason : this.#problem(plan);
       if (problem === undefined) run.start();
       else run.abandon(problem);

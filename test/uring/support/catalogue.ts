@@ -11,6 +11,7 @@ export interface Declared {
   readonly completions: "one" | "many" | "notify";
   readonly options: readonly string[];
   readonly needs?: string;
+  readonly severs?: true | "short";
   readonly raw: unknown;
 }
 

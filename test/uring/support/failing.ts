@@ -123,6 +123,30 @@ sys.write(peer, Uint8Array.of(1, 2));
 const [ended, gone] = sys.socketpair(AF_UNIX, 1);
 sys.close(gone);
 
+/** A pipe that takes 64 KiB and then no more, without waiting. */
+function full(): number {
+  const [, end] = sys.pipe();
+  sys.fcntl(end, 4, 0x800); // F_SETFL, O_NONBLOCK
+  return end;
+}
+const PIPE_BYTES = 65536;
+const tooMuch = new Uint8Array(100_000);
+const [tasted, filled] = sys.pipe();
+sys.write(filled, Uint8Array.of(1, 2, 3));
+
+/** A transfer with a registered buffer. */
+const registered = (name: string, write: (raw: RawRing, slot: number, address: number) => void, result: number): Failing => ({
+  name,
+  how: "short",
+  result,
+  write: (raw, slot) => {
+    raw.register.sparseBuffers(1);
+    raw.register.updateBuffers(0, [{ address: large.address, length: large.length }]);
+    write(raw, slot, large.address);
+  },
+});
+const large = Arena.allocate(2 * PIPE_BYTES);
+
 let alone = -1;
 /** A socket that is connected to nothing, made by a ring: none of the library's own calls makes one. */
 function unconnected(raw: RawRing): number {
@@ -139,6 +163,15 @@ function unconnected(raw: RawRing): number {
 
 const of = (operation: Operation<unknown>, more: Partial<Failing> = {}): Failing => ({ name: operation.name, write: operation, ...more });
 
+const kept: unknown[] = [];
+
+/** One that is made for every trial. */
+const anew = (make: () => Operation<unknown>, more: Partial<Failing>): Failing => ({
+  name: make().name,
+  write: (raw, slot) => void kept.push(make().encode(raw, slot)),
+  ...more,
+});
+
 /** Those whose failure severs a soft link. */
 export const SEVERING: readonly Failing[] = [
   of(read({ fd: small, buffer, offset: 0 }), { how: "short", result: 3 }),
@@ -146,16 +179,21 @@ export const SEVERING: readonly Failing[] = [
   of(read({ fd: writer, buffer }), { how: "of what is not open for it" }),
   of(readv({ fd: small, buffers: [buffer, buffer], offset: 0 }), { how: "short", result: 3 }),
   of(readFixed({ fd: small, buffer: unregistered, offset: 0 })),
+  registered("readFixed", (raw, slot, address) => raw.readFixed(slot, small, address, 8, 0, 0, 0), 3),
   of(readvFixed({ fd: small, buffers: [unregistered], offset: 0 }), { since: "6.15" }),
   of(readProvided({ fd: small, group: none, offset: 0 })),
   of(readMultishot({ fd: small, group: none }), { since: "6.7" }),
   of(write({ fd: reader, buffer, offset: 0 })),
+  anew(() => write({ fd: full(), buffer: tooMuch }), { how: "short", result: PIPE_BYTES }),
+  anew(() => writev({ fd: full(), buffers: [tooMuch] }), { how: "short", result: PIPE_BYTES }),
+  registered("writeFixed", (raw, slot, address) => raw.writeFixed(slot, full(), address, 2 * PIPE_BYTES, -1, 0, 0), PIPE_BYTES),
   of(writev({ fd: reader, buffers: [buffer], offset: 0 })),
   of(writeFixed({ fd: small, buffer: unregistered, offset: 0 })),
   of(writevFixed({ fd: small, buffers: [unregistered], offset: 0 }), { since: "6.15" }),
   of(splice({ fdIn: small, fdOut: small, length: 5 })),
   of(splice({ fdIn: small, offsetIn: 3, fdOut: writer, length: 5 }), { how: "short", result: 0 }),
   of(tee({ fdIn: small, fdOut: small, length: 5 })),
+  of(tee({ fdIn: tasted, fdOut: writer, length: 5 }), { how: "short", result: 3 }),
   of(openat({ path: MISSING })),
   of(openatDirect({ path: MISSING, slot: "any" })),
   of(openat2({ path: MISSING })),

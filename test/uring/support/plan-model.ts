@@ -7,6 +7,8 @@
 export type Spec =
   | { readonly kind: "nop"; readonly result: number }
   | { readonly kind: "odd" } // cannot be encoded
+  | { readonly kind: "refused" } // the kernel does not take it: with links it takes none of its chain
+  | { readonly kind: "lenient" } // fails without severing a link
   | { readonly kind: "short"; readonly exact: boolean } // reads 4 bytes of 8
   | { readonly kind: "timer"; readonly steps: number }
   | { readonly kind: "within"; readonly steps: number; readonly limit: number }
@@ -69,6 +71,10 @@ export class Model {
         return spec.result < 0 ? bad(CODES[spec.result]!, start) : good("fulfilled", start, spec.result);
       case "odd":
         return bad("RangeError", start);
+      case "refused":
+        return bad("EINVAL", start);
+      case "lenient":
+        return bad("EBADF", start);
       case "short":
         return spec.exact ? bad("EIO", start) : good("fulfilled", start, 4);
       case "timer":

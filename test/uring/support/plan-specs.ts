@@ -1,4 +1,4 @@
-import { all, chain, deadline, group, nop, type Part, read, retry, step, timeout, within } from "uring-ublk";
+import { all, chain, deadline, fsync, group, nop, type Part, read, retry, step, timeout, within } from "uring-ublk";
 import { Model, NEVER, type Spec } from "./plan-model.ts";
 import type { Random } from "./random.ts";
 
@@ -14,6 +14,10 @@ export function planOf(spec: Spec, file: number, ms: number): AnyPart {
       return nop({ result: spec.result });
     case "odd":
       return read({ fd: file, buffer: new Uint8Array(1), offset: -7 });
+    case "refused":
+      return read({ fd: file, buffer: new Uint8Array(1), offset: 0, ioprio: 0xe000 });
+    case "lenient":
+      return fsync({ fd: 900_000 });
     case "short": {
       const short = read({ fd: file, buffer: new Uint8Array(8), offset: 0 });
       return spec.exact ? short.exact() : short;
@@ -43,12 +47,13 @@ export function planOf(spec: Spec, file: number, ms: number): AnyPart {
 
 /** Operations and timers. */
 function leaf(random: Random, quiet: boolean): Spec {
-  const kind = random.below(quiet ? 6 : 12);
+  const kind = random.below(quiet ? 6 : 14);
   if (kind < 4) return { kind: "nop", result: random.below(3) };
   if (kind === 4) return { kind: "timer", steps: duration(random) };
   if (kind === 5) return { kind: "short", exact: false };
   if (kind < 9) return { kind: "nop", result: random.pick([-5, -28]) };
   if (kind === 9) return { kind: "odd" };
+  if (kind > 11) return { kind: kind === 12 ? "refused" : "lenient" };
   if (kind === 10) return { kind: "short", exact: true };
   return random.chance(50)
     ? { kind: "within", steps: random.chance(50) ? NEVER : duration(random), limit: duration(random) }

@@ -1,0 +1,33 @@
+import { IORING_OP_NOP128, IORING_OP_URING_CMD128 } from "../abi.ts";
+import { Operation } from "../operation.ts";
+import type { Link } from "./chain.ts";
+
+/** The most that is handed over in one submit: a chain takes no more of the ring at a time. */
+const LONGEST = 16;
+
+/** One SQE, one CQE, and nothing of the kernel's own behind it. */
+function simple(link: Link): link is Operation<unknown> {
+  if (!(link instanceof Operation)) return false;
+  const { declaration, modifiers } = link as Operation<unknown>;
+  const { completions, opcode } = declaration;
+  return completions === "one" && modifiers.limit === undefined && opcode !== IORING_OP_NOP128 && opcode !== IORING_OP_URING_CMD128;
+}
+
+/** Whether the kernel ends a soft chain behind the operation whenever the rules do; where it does so more often, that is told apart. */
+function severs({ declaration, modifiers }: Operation<unknown>): boolean {
+  return modifiers.length === undefined ? declaration.severs !== undefined : declaration.severs === "short";
+}
+
+/**
+ * The operations from `at` on that kernel links may carry out together, with the same meaning: `IOSQE_IO_LINK` (5.3) only behind what
+ * severs it when it fails, `IOSQE_IO_HARDLINK` (5.5) behind anything. Fewer than two are none.
+ */
+export function linkedFrom(links: readonly Link[], at: number, hard: boolean): readonly Operation<unknown>[] {
+  const linked: Operation<unknown>[] = [];
+  for (const link of links.slice(at, at + LONGEST)) {
+    if (!simple(link)) break;
+    linked.push(link);
+    if (!hard && !severs(link)) break; // it may be the last
+  }
+  return linked.length < 2 ? [] : linked;
+}

@@ -28,7 +28,7 @@ export type Target = OperationHandle | RawTarget;
  * const handle = new OperationHandle();
  * const waiting = ring.settle(timeout({ ms: 60_000 }), { handle });
  * await ring.run(cancel({ target: handle }));
- * console.log((await waiting).status, handle.inFlight); // rejected false
+ * console.log((await waiting).status, handle.inFlight); // failed false
  * ```
  */
 export class OperationHandle {

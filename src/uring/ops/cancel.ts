@@ -78,7 +78,7 @@ const ASYNC_CANCEL_FD = declare({
  * const timers = [ring.settle(timeout({ ms: 60_000 }), { handle }), ring.settle(timeout({ ms: 60_000 }))];
  * console.log(await ring.run(cancel({ target: handle }))); // 1
  * console.log(await ring.run(cancel({ any: true }))); // 1
- * console.log((await Promise.all(timers)).map(({ status }) => status).join()); // rejected,rejected
+ * console.log((await Promise.all(timers)).map(({ status }) => status).join()); // failed,failed
  * ```
  */
 export const cancel = (options: CancelMatch): Operation<number> => new Operation(ASYNC_CANCEL, options);
@@ -95,7 +95,7 @@ export const cancel = (options: CancelMatch): Operation<number> => new Operation
  * await using ring = await Ring.open({ entries: 8 });
  * const [near, far] = sys.socketpair(1, 1);
  * const waiting = ring.settle(poll({ fd: near, events: POLLIN }));
- * console.log(await ring.run(cancelFd({ fd: near })), (await waiting).status); // 1 rejected
+ * console.log(await ring.run(cancelFd({ fd: near })), (await waiting).status); // 1 failed
  * sys.close(near);
  * sys.close(far);
  * ```

@@ -85,7 +85,7 @@ export const OPENAT2_DIRECT = declare({
  * await using ring = await Ring.open({ entries: 8 });
  * const dirfd = sys.open("/etc", 0);
  * const outside = await ring.settle(openat2({ path: "../proc/version", dirfd, resolve: RESOLVE_BENEATH }));
- * console.log(outside.status, String((outside as { reason?: unknown }).reason).includes("EXDEV")); // rejected true
+ * console.log(outside.status, String((outside as { reason?: unknown }).reason).includes("EXDEV")); // failed true
  * sys.close(dirfd);
  * ```
  */

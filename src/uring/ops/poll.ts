@@ -176,7 +176,7 @@ export const pollMultishot = (options: PollOptions): MultishotOperation<number> 
  * const [near, far] = sys.socketpair(1, 1);
  * const handle = new OperationHandle();
  * const waiting = ring.settle(poll({ fd: near, events: POLLIN }), { handle });
- * console.log(await ring.run(pollRemove({ target: handle })), (await waiting).status); // 0 rejected
+ * console.log(await ring.run(pollRemove({ target: handle })), (await waiting).status); // 0 failed
  * sys.close(near);
  * sys.close(far);
  * ```

@@ -220,7 +220,7 @@ export const timeoutMultishot = (options: TimeoutMultishotOptions): MultishotOpe
  * await using ring = await Ring.open({ entries: 8 });
  * const handle = new OperationHandle();
  * const waiting = ring.settle(timeout({ ms: 60_000 }), { handle });
- * console.log(await ring.run(timeoutRemove({ target: handle })), (await waiting).status); // 0 rejected
+ * console.log(await ring.run(timeoutRemove({ target: handle })), (await waiting).status); // 0 failed
  * ```
  */
 export const timeoutRemove = (options: TimeoutRemoveOptions): Operation<number> => new Operation(TIMEOUT_REMOVE, options);

@@ -159,7 +159,7 @@ export const URING_CMD128 = declare({
  * sys.write(far, new Uint8Array(7));
  * // How many bytes wait in the socket; UNIX sockets have no commands.
  * const { status } = await ring.settle(uringCmd({ fd: near, cmdOp: abi.SOCKET_URING_OP_SIOCINQ }));
- * console.log(status); // rejected
+ * console.log(status); // failed
  * sys.close(near);
  * sys.close(far);
  * ```
@@ -179,7 +179,7 @@ export const uringCmd = (options: UringCmdOptions): Operation<number> => new Ope
  * import { Ring, uringCmd128 } from "uring-ublk";
  * await using ring = await Ring.open({ entries: 8, sqe: 128 });
  * const { status } = await ring.settle(uringCmd128({ fd: 0, cmdOp: 0, payload: new Uint8Array(80) }));
- * console.log(status); // rejected (standard input is no driver)
+ * console.log(status); // failed (standard input is no driver)
  * ```
  */
 export const uringCmd128 = (options: UringCmdOptions): Operation<number> => new Operation(URING_CMD128, options);

@@ -123,7 +123,7 @@ export const FSETXATTR = declare({
  * import { getxattr, Ring } from "uring-ublk";
  * await using ring = await Ring.open({ entries: 8 });
  * const got = await ring.settle(getxattr({ path: "/proc/self", name: "user.none", buffer: new Uint8Array(64) }));
- * console.log(got.status); // rejected
+ * console.log(got.status); // failed
  * ```
  */
 export const getxattr = (options: GetxattrOptions): Operation<number> => new Operation(GETXATTR, options);
@@ -141,7 +141,7 @@ export const getxattr = (options: GetxattrOptions): Operation<number> => new Ope
  * await using ring = await Ring.open({ entries: 8 });
  * const fd = sys.open("/proc/version", 0);
  * const got = await ring.settle(fgetxattr({ fd, name: "user.none", buffer: new Uint8Array(64) }));
- * console.log(got.status); // rejected
+ * console.log(got.status); // failed
  * sys.close(fd);
  * ```
  */

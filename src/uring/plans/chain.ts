@@ -147,7 +147,7 @@ function checkLinks(what: string, links: readonly Link[]): void {
  * const fd = openSync(`${path}.new`, "w");
  * const text = new TextEncoder().encode("all or nothing");
  * // Renamed only when it is whole and on disk.
- * await ring.run(chain(write({ fd, buffer: text, offset: 0 }).exact(), fsync({ fd }), renameat({ from: `${path}.new`, to: path })));
+ * await ring.run(chain(write({ fd, buffer: text, offset: 0 }).exact(), fsync({ fd }), renameat({ oldPath: `${path}.new`, newPath: path })));
  * console.log(readFileSync(path, "utf8")); // all or nothing
  * ```
  */

@@ -9,6 +9,7 @@ export type Status = "fulfilled" | "failed" | "cancelled" | "unstarted";
  * `cancelled` while it was in flight; or was never begun (`unstarted`).
  */
 export interface Unsuccessful {
+  /** Which of the three. */
   readonly status: "failed" | "cancelled" | "unstarted";
   /** Its own error; or why it was cancelled or not begun: the error of another part, a signal's reason, a {@link TimeLimitError}. */
   readonly reason: unknown;

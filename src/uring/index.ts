@@ -193,6 +193,7 @@ export {
 export { All, all } from "./plans/all.ts";
 export { Chain, type ChainMaker, chain, type Follower, type FreeLink, type Link } from "./plans/chain.ts";
 export { Deadline, deadline } from "./plans/deadline.ts";
+export { Explanation } from "./plans/explanation.ts";
 export { Group, type GroupOptions, type GroupValue, group, type Leading, type Member } from "./plans/group.ts";
 export type {
   AllOutcome,

@@ -4,6 +4,7 @@ import type { FeatureName } from "./features.ts";
 import { Lowering, type Modifiers } from "./lowering.ts";
 import { checkInteger, checkKnown } from "./options.ts";
 import type { Execution, Parent, PlanContext } from "./plans/execution.ts";
+import { Explanation } from "./plans/explanation.ts";
 import { OperationExecution } from "./plans/operation-execution.ts";
 import { type Settled, unsuccessful } from "./plans/outcome.ts";
 import { Plan } from "./plans/plan.ts";
@@ -173,6 +174,11 @@ export class Operation<Result> extends Plan<Result, Settled<Result>> {
   /** @internal */
   execution(context: PlanContext, parent: Parent): Execution {
     return new OperationExecution(this, context, parent);
+  }
+
+  /** @internal */
+  explain(): Explanation {
+    return new Explanation(this.name, this.modifiers.limit === undefined ? "" : "with a link timeout of the kernel");
   }
 
   /** @internal */

@@ -12,6 +12,7 @@ import { InFlight } from "./in-flight.ts";
 import { Mailbox } from "./mailbox.ts";
 import { MultishotOperation, Operation } from "./operation.ts";
 import { checkInteger, checkKnown } from "./options.ts";
+import type { Explanation } from "./plans/explanation.ts";
 import { settled } from "./plans/outcome.ts";
 import { type Part, Plan } from "./plans/plan.ts";
 import { type PlanOptions, PlanRunner } from "./plans/runner.ts";
@@ -159,6 +160,11 @@ export class Ring implements AsyncDisposable {
     if (!(whole instanceof Operation)) return this.#plans.settle(whole, options);
     if (whole instanceof MultishotOperation) throw new TypeError(`settle: '${whole.name}' completes many times; iterate ring.run(...)`);
     return settled(this.run<unknown>(whole, options), options?.signal) as Promise<Outcome>;
+  }
+
+  /** How a plan would be carried out on this ring, and why so: what goes out in one submit, and where kernel links are used. */
+  explain(plan: Plan<unknown, unknown>, options?: PlanOptions): Explanation {
+    return this.#plans.explain(plan, options);
   }
 
   /** Submits soon what was queued on the raw layer. */

@@ -880,6 +880,69 @@ describe("an abort", () => {
   });
 });
 
+describe("explain", () => {
+  const lines = (text: unknown) => String(text).split("\n");
+
+  test("says what goes out together, and why the rest does not", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const buffer = new Uint8Array(8);
+    const plan = chain(
+      read({ fd: 3, buffer }).exact(),
+      fsync({ fd: 3 }),
+      nop(),
+      step(() => nop()),
+      within(nop(), 5),
+      chain(nop()).always(),
+      send({ fd: 3, buffer }).exact(),
+      nop(),
+    );
+    expect(lines(ring.explain(plan))).toEqual([
+      "chain of 8: one part after the other",
+      "  2 operations: one submit of SQEs linked by IOSQE_IO_LINK",
+      "    read",
+      "    fsync",
+      "  nop",
+      "  step: made when its turn comes, and carried out like any other part",
+      "  nop: with a link timeout of the kernel; its time limit is linked behind it",
+      "  chain of 1: one part after the other; done in any case",
+      "    nop",
+      "  send: being short severs no link behind it",
+      "  nop",
+    ]);
+    const hard = chain.hard(fsync({ fd: 3 }), nop());
+    expect(lines(ring.explain(hard))[1]).toBe("  2 operations: one submit of SQEs linked by IOSQE_IO_HARDLINK");
+    expect(lines(ring.explain(deadline(hard, 5)))[1]).toMatch(/hard chain of 2.*without kernel links: behind a hard link/);
+    expect(lines(ring.explain(hard, { signal: new AbortController().signal }))[0]).toMatch(/without kernel links/);
+    expect(lines(ring.explain(chain(nop(), nop()), { links: false }))[0]).toBe(
+      "chain of 2: one part after the other, without kernel links: links: false",
+    );
+    await using polled = await Ring.open({ entries: 8, sqpoll: true });
+    expect(lines(polled.explain(chain(nop(), nop())))[0]).toMatch(/without kernel links: a kernel thread submits/);
+  });
+
+  test("knows groups, limits and repetition", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const plan = retry(deadline(group(nop(), [all(nop(), nop()), nop()], { onFailure: "cancel", release: nop() }), 5), {
+      attempts: 3,
+      delay: 1,
+    });
+    const explanation = ring.explain(plan);
+    expect(lines(explanation).map((line) => line.split(":")[0])).toEqual([
+      "retry of up to 3",
+      "  deadline of 5 ms",
+      "    group of 1 + 2",
+      "      nop",
+      "      all of 2",
+      "        nop",
+      "        nop",
+      "      nop",
+      "      nop",
+    ]);
+    expect(explanation.parts[0]?.parts[0]?.how).toMatch(/one submit of all members, which cancels the others when one fails; its release/);
+    expect(() => ring.explain(5 as never)).toThrow(/plan is 5/);
+  });
+});
+
 describe("the rules of docs/plans.md", () => {
   test("have a test each", () => {
     const rules = [...readFileSync(join(ROOT, "docs/plans.md"), "utf8").matchAll(/^\| ([A-Z]\d) +\|/gm)].map(([, rule = ""]) => rule);

@@ -2,6 +2,7 @@ import type { Operation } from "../operation.ts";
 import { AllExecution } from "./all-execution.ts";
 import { checkList, checkPart } from "./check.ts";
 import type { Execution, Parent, PlanContext } from "./execution.ts";
+import { type ExplainContext, Explanation } from "./explanation.ts";
 import { type AllOutcome, unsuccessful } from "./outcome.ts";
 import { type Part, Plan } from "./plan.ts";
 import type { Outcomes, Values } from "./shape.ts";
@@ -28,6 +29,12 @@ export class All<out Value, out Outcome> extends Plan<Value, Outcome> {
   /** @internal */
   execution(context: PlanContext, parent: Parent): Execution {
     return new AllExecution(this.parts, context, parent);
+  }
+
+  /** @internal */
+  explain(context: ExplainContext): Explanation {
+    const parts = this.parts.map((part) => part.explain(context));
+    return new Explanation(`all of ${parts.length}`, "they begin in one submit", parts);
   }
 
   /** @internal */

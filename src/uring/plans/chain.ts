@@ -2,6 +2,8 @@ import type { Operation } from "../operation.ts";
 import { ChainExecution } from "./chain-execution.ts";
 import { checkList, checkPart } from "./check.ts";
 import type { Execution, Parent, PlanContext } from "./execution.ts";
+import { type ExplainContext, Explanation } from "./explanation.ts";
+import { linkedFrom, whyAlone } from "./linkable.ts";
 import { type ChainOutcome, unsuccessful } from "./outcome.ts";
 import { Always, type Part, Plan } from "./plan.ts";
 import type { Outcomes, Values } from "./shape.ts";
@@ -44,10 +46,34 @@ export class Chain<out Value, out Outcome> extends Plan<Value, Outcome> {
   }
 
   /** @internal */
+  explain(context: ExplainContext): Explanation {
+    const { links, hard } = this;
+    const flag = hard ? "IOSQE_IO_HARDLINK" : "IOSQE_IO_LINK";
+    const unlinked =
+      context.unlinked ?? (hard && context.interruptible ? "behind a hard link what was cancelled would be followed" : undefined);
+    const parts: Explanation[] = [];
+    for (let at = 0; at < links.length; ) {
+      const linked = unlinked === undefined ? linkedFrom(links, at, hard) : [];
+      const operations = linked.map((operation) => new Explanation(operation.name, ""));
+      if (linked.length > 0) parts.push(new Explanation(`${linked.length} operations`, `one submit of SQEs linked by ${flag}`, operations));
+      else parts.push(explainAlone(links[at]!, hard, context));
+      at += linked.length || 1;
+    }
+    const how = unlinked === undefined ? "one part after the other" : `one part after the other, without kernel links: ${unlinked}`;
+    return new Explanation(`${hard ? "hard chain" : "chain"} of ${links.length}`, how, parts);
+  }
+
+  /** @internal */
   unstarted(reason: unknown): unknown {
     const steps = this.links.map((link) => (link instanceof Always ? link.plan : link).unstarted(reason));
     return { ...unsuccessful("unstarted", reason), steps };
   }
+}
+
+function explainAlone(link: Link, hard: boolean, context: ExplainContext): Explanation {
+  const { what, how, parts } = (link instanceof Always ? link.plan : link).explain(context);
+  const always = link instanceof Always ? "done in any case" : undefined;
+  return new Explanation(what, [how, always, whyAlone(link, hard)].filter((reason) => reason).join("; "), parts);
 }
 
 /** What makes chains: {@link chain}. */

@@ -5,6 +5,7 @@ import { show } from "../options.ts";
 import { checkPart } from "./check.ts";
 import { DeadlineExecution } from "./deadline-execution.ts";
 import type { Execution, Parent, PlanContext } from "./execution.ts";
+import { type ExplainContext, Explanation } from "./explanation.ts";
 import { type DeadlineOutcome, unsuccessful } from "./outcome.ts";
 import { type Part, Plan } from "./plan.ts";
 
@@ -37,6 +38,12 @@ export class Deadline<out Value, out Outcome> extends Plan<Value, Outcome> {
   /** @internal */
   execution(context: PlanContext, parent: Parent): Execution {
     return new DeadlineExecution(this, context, parent);
+  }
+
+  /** @internal */
+  explain(context: ExplainContext): Explanation {
+    const plan = this.plan.explain({ ...context, interruptible: true });
+    return new Explanation(`deadline of ${this.ms} ms`, "a timer of the ring beside it; when it has run, cancels", [plan]);
   }
 
   /** @internal */

@@ -2,6 +2,7 @@ import type { Operation } from "../operation.ts";
 import { checkChoice, checkKnown } from "../options.ts";
 import { checkList, checkMember, checkPart } from "./check.ts";
 import type { Execution, Parent, PlanContext } from "./execution.ts";
+import { type ExplainContext, Explanation } from "./explanation.ts";
 import { GroupExecution } from "./group-execution.ts";
 import { type GroupOutcome, unsuccessful } from "./outcome.ts";
 import { type Part, Plan } from "./plan.ts";
@@ -65,6 +66,20 @@ export class Group<out Value, out Outcome> extends Plan<Value, Outcome> {
   /** @internal */
   execution(context: PlanContext, parent: Parent): Execution {
     return new GroupExecution(this, context, parent);
+  }
+
+  /** @internal */
+  explain(context: ExplainContext): Explanation {
+    const inside = this.cancels ? { ...context, interruptible: true } : context;
+    const parts = [this.leader.explain(context), ...this.members.map((member) => member.explain(inside))];
+    if (this.release !== undefined) parts.push(this.release.explain(context));
+    const behind = this.release === undefined ? "" : "; its release behind the last";
+    const failing = this.cancels ? ", which cancels the others when one fails" : "";
+    return new Explanation(
+      `group of 1 + ${this.members.length}`,
+      `in user space, no kernel has groups: the leader, then one submit of all members${failing}${behind}`,
+      parts,
+    );
   }
 
   /** @internal */

@@ -18,6 +18,17 @@ function severs({ declaration, modifiers }: Operation<unknown>): boolean {
   return modifiers.length === undefined ? declaration.severs !== undefined : declaration.severs === "short";
 }
 
+/** Why nothing can be linked behind a link of a chain; undefined where something can. */
+export function whyAlone(link: Link, hard: boolean): string | undefined {
+  if (!(link instanceof Operation)) return undefined; // it says so itself
+  const operation: Operation<unknown> = link;
+  if (operation.modifiers.limit !== undefined) return "its time limit is linked behind it";
+  if (!simple(operation)) return "it has more than one SQE or CQE";
+  if (hard || severs(operation)) return undefined;
+  if (operation.modifiers.length !== undefined && operation.declaration.severs !== undefined) return "being short severs no link behind it";
+  return "a link behind it would not be severed whenever it fails, or severed when it did not";
+}
+
 /**
  * The operations from `at` on that kernel links may carry out together, with the same meaning: `IOSQE_IO_LINK` (5.3) only behind what
  * severs it when it fails, `IOSQE_IO_HARDLINK` (5.5) behind anything. Fewer than two are none.

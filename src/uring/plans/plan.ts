@@ -1,5 +1,6 @@
 import type { Operation } from "../operation.ts";
 import type { Execution, Parent, PlanContext } from "./execution.ts";
+import type { ExplainContext, Explanation } from "./explanation.ts";
 
 declare const value: unique symbol;
 declare const outcome: unique symbol;
@@ -22,6 +23,9 @@ export abstract class Plan<out Value, out Outcome> {
 
   /** What carries it out, once. @internal */
   abstract execution(context: PlanContext, parent: Parent): Execution;
+
+  /** How it will be carried out. @internal */
+  abstract explain(context: ExplainContext): Explanation;
 
   /** The outcome of a plan of which nothing began. @internal */
   abstract unstarted(reason: unknown): unknown;

@@ -3,6 +3,7 @@ import { timeout } from "../ops/timeout.ts";
 import { checkInteger, checkKnown, show } from "../options.ts";
 import { checkDelay, checkPart } from "./check.ts";
 import type { Execution, Parent, PlanContext } from "./execution.ts";
+import { type ExplainContext, Explanation } from "./explanation.ts";
 import { type RetryOutcome, unsuccessful } from "./outcome.ts";
 import { type Part, Plan } from "./plan.ts";
 import { RetryExecution } from "./retry-execution.ts";
@@ -46,6 +47,14 @@ export class Retry<out Value, out Outcome> extends Plan<Value, Outcome> {
   /** @internal */
   execution(context: PlanContext, parent: Parent): Execution {
     return new RetryExecution(this, context, parent);
+  }
+
+  /** @internal */
+  explain(context: ExplainContext): Explanation {
+    const between = this.rule.delay === 0 ? "" : ", with a timer of the ring between two";
+    return new Explanation(`retry of up to ${this.rule.attempts}`, `each attempt is a run of the whole${between}`, [
+      this.plan.explain(context),
+    ]);
   }
 
   /** @internal */

@@ -3,6 +3,7 @@ import type { Flights } from "../flights.ts";
 import type { Operation } from "../operation.ts";
 import { checkBoolean, checkKnown } from "../options.ts";
 import { checkPart } from "./check.ts";
+import type { Explanation } from "./explanation.ts";
 import type { Plan } from "./plan.ts";
 import { PlanRun } from "./run.ts";
 
@@ -43,19 +44,35 @@ export class PlanRunner {
     return this.#carryOut(plan, options).then((run) => run.outcome() as Outcome);
   }
 
+  /** Says how the plan would be carried out. */
+  explain(plan: Plan<unknown, unknown>, options?: PlanOptions): Explanation {
+    const { signal, links } = this.#checked(plan, options);
+    const unlinked = links
+      ? this.#linking
+        ? undefined
+        : "a kernel thread submits (sqpoll), and a chain ends where a submit does"
+      : "links: false";
+    return plan.explain({ unlinked, interruptible: signal !== undefined });
+  }
+
   // Before anything is queued the whole plan is looked at.
-  #carryOut(plan: Plan<unknown, unknown>, options: PlanOptions = {}): Promise<PlanRun> {
-    checkPart("run", "plan", plan);
-    checkKnown("run", options, ["signal", "links"]);
-    const { signal, links = true } = options;
-    checkBoolean("run", "links", links);
-    if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError("run: signal must be an AbortSignal");
+  #carryOut(plan: Plan<unknown, unknown>, options?: PlanOptions): Promise<PlanRun> {
+    const { signal, links } = this.#checked(plan, options);
     return new Promise((resolve) => {
       const run = new PlanRun(this.#flights, plan, (part) => this.#problem(part), { signal, links: links && this.#linking }, resolve);
       const problem: unknown = signal?.aborted ? signal.reason : this.#problem(plan);
       if (problem === undefined) run.start();
       else run.abandon(problem);
     });
+  }
+
+  #checked(plan: Plan<unknown, unknown>, options: PlanOptions = {}): { signal: AbortSignal | undefined; links: boolean } {
+    checkPart("run", "plan", plan);
+    checkKnown("run", options, ["signal", "links"]);
+    const { signal, links = true } = options;
+    checkBoolean("run", "links", links);
+    if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError("run: signal must be an AbortSignal");
+    return { signal, links };
   }
 
   #problem(plan: Pick<Plan<unknown, unknown>, "width" | "visit">): unknown {

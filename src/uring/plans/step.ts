@@ -1,4 +1,5 @@
 import { show } from "../options.ts";
+import { Explanation } from "./explanation.ts";
 import { type Unsuccessful, unsuccessful } from "./outcome.ts";
 import type { Part } from "./plan.ts";
 
@@ -13,6 +14,11 @@ export class Step<in Previous, out Value, out Outcome> {
   constructor(make: (previous: Previous) => Part<Value, Outcome>) {
     this.make = make;
     Object.freeze(this);
+  }
+
+  /** @internal */
+  explain(): Explanation {
+    return new Explanation("step", "made when its turn comes, and carried out like any other part");
   }
 
   /** The outcome of a step that was never made. @internal */

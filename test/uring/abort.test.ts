@@ -115,8 +115,6 @@ describe("a descriptor that arrives after the abort", () => {
   test("is closed", async () => {
     await using ring = await Ring.open({ entries: 64 });
     const path = "/proc/sys/kernel/ostype";
-    await ring.run(timeout({ ms: 1 })); // Bun listens to the ring's eventfd through a copy of its own
-    const before = openDescriptors();
     let crossed = 0;
     for (let i = 0; i < 300; i++) {
       const abort = new AbortController();
@@ -129,7 +127,6 @@ describe("a descriptor that arrives after the abort", () => {
     }
     expect(crossed).toBe(300);
     expect(descriptorsTo(path)).toBe(0);
-    expect(await descriptorsDownTo(before)).toBeLessThanOrEqual(before);
   });
 
   test("in a slot of the file table is taken out again", async () => {

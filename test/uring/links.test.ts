@@ -73,8 +73,8 @@ describe("a soft link behind an operation that fails", () => {
 
 describe("a hard link", () => {
   for (const failing of SEVERING.filter(({ write }) => typeof write !== "function")) {
-    const { since = "5.19" } = failing;
-    requires(kernelAtLeast(since), `needs Linux ${since}`)(`holds whatever the result is: ${called(failing)}`, () => {
+    const { since = "5.19", takenSince = since } = failing;
+    requires(kernelAtLeast(takenSince), `needs Linux ${takenSince}`)(`holds whatever the result is: ${called(failing)}`, () => {
       expect(behind(failing, HARD).next).toBe(0);
     });
   }

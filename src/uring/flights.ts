@@ -27,12 +27,24 @@ export interface RunningPlan {
   cancel(reason: unknown): void;
 }
 
-/** Refuses a zero-copy send on a ring that drains; kernels before 6.13 drained in another way. */
+// How the kernel counts what a drain waits for was written anew between the two.
+const COUNTS_REQUESTS = "6.16"; // of the tested kernels the first; 6.12 counts CQEs
+
+/** Refuses a zero-copy send on a ring that has drained, where the kernel never begins it. */
 function checkNoDrain(): void {
   if (!kernelIsAtLeast("6.13")) return;
   throw new TypeError(
     "a zero-copy send on a ring that has drained waits for its own notification, for ever: Linux counts that among what was queued " +
       "before; send on another ring, or with send and sendmsg",
+  );
+}
+
+/** Refuses a drain on a ring that has sent without copying, where the kernel never begins it. */
+function checkNoZeroCopy(): void {
+  if (kernelIsAtLeast(COUNTS_REQUESTS)) return;
+  throw new TypeError(
+    `drain() on a ring that has sent without copying waits for ever: before Linux ${COUNTS_REQUESTS} the kernel expects one completion too ` +
+      "many of such a send; drain on another ring, or send with send and sendmsg",
   );
 }
 
@@ -53,6 +65,7 @@ export class Flights implements Host {
   readonly plans = new Set<RunningPlan>();
   /** Room that is kept for plans, and not taken by their operations. */
   reserved = 0;
+  private zeroCopied = false; // a zero-copy send was queued at some time
   #gone: { readonly error: unknown } | undefined;
   private readonly handler: (result: number, flags: number, slot: number) => void;
   private flying = 0;
@@ -123,7 +136,10 @@ export class Flights implements Host {
   /** @internal */
   seat(flight: InFlight): number {
     const { completions } = flight;
-    if (completions === "notify" && this.raw.drains) checkNoDrain();
+    if (completions === "notify") {
+      if (this.raw.drains) checkNoDrain();
+      this.zeroCopied = true;
+    } else if (this.zeroCopied && flight.drains) checkNoZeroCopy();
     const slot = this.raw.allocate(this.handler, completions);
     this.seated[slot] = flight;
     this.flying++;

@@ -1,5 +1,5 @@
 import { errnoName } from "../ffi/index.ts";
-import { IORING_CQE_F_BUFFER, IORING_CQE_F_NOTIF } from "./abi.ts";
+import { IORING_CQE_F_BUFFER, IORING_CQE_F_NOTIF, IOSQE_IO_DRAIN } from "./abi.ts";
 import type { Completions } from "./core.ts";
 import { ProtocolError, ShortTransferError, TimeLimitError, UringError } from "./error.ts";
 import type { Host, Listener, Room } from "./flight-host.ts";
@@ -123,6 +123,11 @@ export class InFlight {
   /** How many CQEs it will have. */
   get completions(): Completions {
     return this.operation!.declaration.completions;
+  }
+
+  /** Whether it waits for all that was queued before. */
+  get drains(): boolean {
+    return (this.operation!.modifiers.flags & IOSQE_IO_DRAIN) !== 0;
   }
 
   /** The signal was aborted. */

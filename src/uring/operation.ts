@@ -139,7 +139,8 @@ export class Operation<Result> extends Plan<Result, Settled<Result>> {
    * are held back because of a drain, and some time after: it ends in its own time. Closing the ring waits for it a second.
    *
    * Not for zero-copy sends, and not on a ring that they are run on: the kernel (seen from 6.16 to 7.3) counts their own notification among
-   * what was queued before, and never begins them. The library refuses them on a ring that has drained.
+   * what was queued before, and never begins them. The library refuses them on a ring that has drained. Before 6.16 (seen on 6.12) it is the
+   * drain that never begins, on a ring that has sent without copying, and is refused.
    */
   drain(): this & { readonly drained: true } {
     if (this.declaration.completions === "notify")

@@ -111,6 +111,20 @@ describe("a zero-copy send", () => {
     sys.close(fd);
   });
 
+  const old = requires(!kernelAtLeast("6.16"), "since Linux 6.16 a drain behind them begins");
+  old("is followed by no drain, which would never begin", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const fd = await socketToItself(ring);
+    expect(await ring.run(nop().drain())).toBe(0);
+    await ring.run(sendZc({ fd, buffer: new Uint8Array(100) }));
+    expect(await ring.settle(nop().drain())).toMatchObject({
+      status: "failed",
+      reason: { message: expect.stringMatching(/without copying/) },
+    });
+    expect(await ring.run(nop())).toBe(0);
+    sys.close(fd);
+  });
+
   t("cannot drain itself", () => {
     const zeroCopy = sendZc({ fd: 3, buffer: new Uint8Array(1) }) as Operation<unknown>;
     expect(() => zeroCopy.drain()).toThrow(/sendZc: a zero-copy send that drains waits for its own notification, for ever/);

@@ -9,10 +9,11 @@ import { Random, SEED } from "./support/random.ts";
 const FULL = process.env.URING_UBLK_FULL === "1";
 /** So many, or what a slow machine runs in the time. */
 const PLANS = FULL ? 3000 : 600;
-const SECONDS = FULL ? 50 : 20;
-const AT_ONCE = 100;
-/** How long a step of time is; longer where the machine is too busy for the order of events to be what it should. */
-const STEP_MS = 20;
+const SECONDS = FULL ? 30 : 15;
+const AT_ONCE = 50;
+/** How long a step of time is; it grows where the machine is too busy for the order of events to be what it should. */
+let stepMs = 20;
+const LONGEST_STEP_MS = 500;
 
 /** Notes the longest time that this thread did not get to run. */
 class Pulse implements Disposable {
@@ -43,10 +44,12 @@ async function run(ring: Ring, { spec, abort }: Trial, file: number, ms: number,
 
 /** The outcomes of trials that run side by side, once the machine gave them the time they need. */
 async function outcomesOf(ring: Ring, trials: readonly Trial[], file: number, links: boolean): Promise<unknown[]> {
-  for (let ms = STEP_MS; ; ms *= 2) {
+  for (;;) {
+    const ms = stepMs;
     using pulse = new Pulse();
     const outcomes = await Promise.all(trials.map((trial) => run(ring, trial, file, ms, links)));
-    if (pulse.longest < ms / 6 || ms > 20 * STEP_MS) return outcomes;
+    if (pulse.longest < ms / 6 || ms > LONGEST_STEP_MS) return outcomes;
+    stepMs *= 2;
   }
 }
 

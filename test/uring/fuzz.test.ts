@@ -128,8 +128,9 @@ async function runOne(ring: Ring, operation: Operation<unknown>, signal: AbortSi
 }
 
 async function round(random: Random, ring: Ring, playground: Playground): Promise<void> {
-  // Where a kernel thread submits, an abort does not always reach what a worker carries out on a ring that drains.
-  const drains = (ring.record.flags & abi.IORING_SETUP_SQPOLL) === 0;
+  // Where a kernel thread submits, an abort does not always reach what a worker carries out on a ring that drains. Linux 6.12 sometimes
+  // begins nothing more behind a drain, on a ring that does many things at once (of the tested kernels 6.16 is the first that does not).
+  const drains = (ring.record.flags & abi.IORING_SETUP_SQPOLL) === 0 && kernelAtLeast("6.16");
   const controller = new AbortController();
   const runs: Run[] = [];
   for (let i = 0; i < 24; i++) {

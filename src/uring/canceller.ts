@@ -33,13 +33,15 @@ const SOON = 100;
 export class Canceller {
   readonly #raw: RawRing;
   readonly #polled: boolean;
+  readonly #kept: () => number;
   readonly #kick: () => void;
   readonly #pending: InFlightAt[] = [];
   #heldUp: InFlightAt[] = [];
   #timer: Timer | undefined;
 
-  /** `kick` submits what was queued. */
-  constructor(raw: RawRing, kick: () => void) {
+  /** `kick` submits what was queued; so many slots are `kept` for others. */
+  constructor(raw: RawRing, kick: () => void, kept: () => number = () => 0) {
+    this.#kept = kept;
     this.#raw = raw;
     this.#polled = (raw.record.flags & IORING_SETUP_SQPOLL) !== 0;
     this.#kick = kick;
@@ -103,7 +105,7 @@ export class Canceller {
   }
 
   #send(): void {
-    while (this.#pending.length > 0 && this.#raw.freeSlots > 0) {
+    while (this.#pending.length > 0 && this.#raw.freeSlots > this.#kept()) {
       const target = this.#pending.shift()!;
       // No flag means: by user_data. Kernels before 6.6 refuse the flag that says so.
       if (this.#flies(target)) this.#cancel(target, 0);

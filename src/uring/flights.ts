@@ -61,6 +61,7 @@ export class Flights implements Host {
   private readonly seated: (InFlight | undefined)[] = [];
   private readonly spare: InFlight[] = [];
   private readonly waiting = new Set<Waiting>();
+  private readonly parts = new Set<InFlight>(); // operations of plans that have begun: before all others
   /** Plans that are being run. */
   readonly plans = new Set<RunningPlan>();
   /** Room that is kept for plans, and not taken by their operations. */
@@ -73,7 +74,11 @@ export class Flights implements Host {
   constructor(raw: RawRing, driver: Driver) {
     this.raw = raw;
     this.driver = driver;
-    this.cancels = new Canceller(raw, () => driver.kick());
+    this.cancels = new Canceller(
+      raw,
+      () => driver.kick(),
+      () => this.reserved,
+    );
     const { seated } = this;
     this.handler = (result, flags, slot) => seated[slot]!.complete(result, flags);
   }
@@ -102,7 +107,7 @@ export class Flights implements Host {
     const flight = this.flight();
     const promise = new Promise<Result>(flight.executor);
     flight.takePlain(operation);
-    if (this.waiting.size === 0 && this.hasRoom(1)) flight.begin();
+    if (this.waiting.size === 0 && this.parts.size === 0 && this.hasRoom(1)) flight.begin();
     else this.waiting.add(flight);
     this.driver.kick();
     return promise;
@@ -111,9 +116,15 @@ export class Flights implements Host {
   /** Begins, or waits for room behind those that do already. */
   start(flight: Waiting): void {
     if (this.refuses(flight)) return;
-    if (this.waiting.size === 0 && this.hasRoom(flight.size)) flight.begin();
+    if (this.waiting.size === 0 && this.parts.size === 0 && this.hasRoom(flight.size)) flight.begin();
     else this.waiting.add(flight);
     this.driver.kick();
+  }
+
+  /** The same for an operation of a plan that has begun: it waits for no plan that has not. */
+  startPart(flight: InFlight): void {
+    if (this.parts.size === 0 && this.hasRoom(flight.size)) flight.begin();
+    else this.parts.add(flight);
   }
 
   /** Tells what comes when the ring is gone already that it is. */
@@ -125,12 +136,12 @@ export class Flights implements Host {
 
   /** Whether so many operations can be queued for one submit, now, without taking anybody's turn. */
   canSubmit(count: number): boolean {
-    return this.#gone === undefined && this.waiting.size === 0 && this.hasRoom(count) && this.raw.sqRoom >= count;
+    return this.#gone === undefined && this.waiting.size === 0 && this.parts.size === 0 && this.hasRoom(count) && this.raw.sqRoom >= count;
   }
 
   /** Begins what waits, as far as there is room. */
   admit(): void {
-    if (this.waiting.size > 0) this.admitWaiting();
+    this.admitAll();
   }
 
   /** @internal */
@@ -158,12 +169,12 @@ export class Flights implements Host {
       flight.reservation = undefined;
       reservation.free(size); // before others take it
     }
-    if (this.waiting.size > 0) this.admitWaiting();
+    this.admitAll();
   }
 
   /** @internal */
   withdraw(flight: Waiting): boolean {
-    return this.waiting.delete(flight);
+    return this.waiting.delete(flight) || this.parts.delete(flight as InFlight);
   }
 
   /** @internal */
@@ -175,7 +186,7 @@ export class Flights implements Host {
   /** Cancels all; those in flight still end with their own CQEs. */
   cancel(reason: unknown): void {
     for (const plan of [...this.plans]) plan.cancel(reason); // what they do in any case, they still do
-    for (const flight of [...this.waiting]) if (!(flight instanceof InFlight && flight.planned)) flight.cancel(reason);
+    for (const flight of [...this.waiting]) flight.cancel(reason);
     for (let slot = 0; slot < this.seated.length; slot++) if (this.seated[slot]?.planned === false) this.seated[slot]!.cancel(reason);
   }
 
@@ -188,10 +199,11 @@ export class Flights implements Host {
   abandon(error: unknown): InFlight[] {
     this.#gone = { error };
     const left = this.seated.filter((flight) => flight !== undefined);
-    const waiting = [...this.waiting];
+    const waiting = [...this.parts, ...this.waiting];
     this.seated.length = 0;
     this.flying = 0;
     this.waiting.clear();
+    this.parts.clear();
     for (const flight of [...left, ...waiting]) flight.abandon(error);
     return left;
   }
@@ -202,10 +214,16 @@ export class Flights implements Host {
     return raw.inFlight + needed <= raw.record.cqEntries && raw.freeSlots >= RESERVED + needed;
   }
 
-  private admitWaiting(): void {
-    for (const flight of this.waiting) {
+  private admitAll(): void {
+    if (this.parts.size === 0 && this.waiting.size === 0) return;
+    this.admitFrom(this.parts);
+    if (this.parts.size === 0) this.admitFrom(this.waiting);
+  }
+
+  private admitFrom(queue: Set<Waiting>): void {
+    for (const flight of queue) {
       if (!this.hasRoom(flight.size)) return;
-      this.waiting.delete(flight);
+      queue.delete(flight);
       flight.begin();
     }
   }

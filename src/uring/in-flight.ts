@@ -34,6 +34,7 @@ export class InFlight {
   private fulfilPromise: ((value: unknown) => void) | undefined;
   private rejectPromise: ((error: unknown) => void) | undefined;
   private stopping = false; // part of a plan that ends
+  private abandoned = false;
   /** Its SQE was queued. */
   begun = false;
   /** The kept room that it takes. */
@@ -57,6 +58,7 @@ export class InFlight {
   /** An operation is handed over; the listener hears of it, or else the promise of the executor. */
   take(operation: Operation<unknown>, signal?: AbortSignal, handle?: OperationHandle, listener?: Listener<unknown>): void {
     this.operation = operation;
+    this.begun = false;
     if (listener !== undefined) this.listener = listener;
     if (handle !== undefined) {
       this.handle = handle;
@@ -93,6 +95,7 @@ export class InFlight {
       if (this.cancelled || this.stopping) host.cancels.add(slot, this.repeats); // by a handler that ran while room was made
     } catch (error) {
       if (slot >= 0 && !raw.inFlightAt(slot)) raw.release(slot);
+      if (this.abandoned) return; // the ring failed meanwhile, and has told it so
       this.end(slot);
       this.reject(error);
       this.over();
@@ -197,6 +200,7 @@ export class InFlight {
 
   /** The ring is gone: nothing will complete any more. What the operation pins stays pinned with it. */
   abandon(error: unknown): void {
+    this.abandoned = true;
     this.letGo();
     this.slot = -1;
     this.released?.(undefined);
@@ -220,7 +224,6 @@ export class InFlight {
     this.limit = undefined;
     this.answered = false;
     this.stopping = false;
-    this.begun = false;
     if (!this.lent) this.cancelled = false;
   }
 

@@ -67,7 +67,7 @@ export class Ring implements AsyncDisposable {
     this.#owned = owned;
     this.#groups = new GroupTable(raw.register);
     this.flights = new Flights(raw, driver);
-    this.#plans = new PlanRunner(this.flights, (operation) => this.refusal(operation, undefined, undefined));
+    this.#plans = new PlanRunner(this.flights, (operation, begun) => this.refusal(operation, undefined, undefined, begun));
     driver.afterBatch = () => this.flights.admit();
     this.#buffers = new FixedBufferTable(raw.register, fixedBuffers);
     for (const opcode of raw.register.probe()) this.opcodes[opcode] = 1;
@@ -257,10 +257,15 @@ export class Ring implements AsyncDisposable {
     );
   }
 
-  private refusal(operation: Operation<unknown>, signal: AbortSignal | undefined, handle: OperationHandle | undefined): unknown {
+  private refusal(
+    operation: Operation<unknown>,
+    signal: AbortSignal | undefined,
+    handle: OperationHandle | undefined,
+    begun = false,
+  ): unknown {
     if (signal?.aborted) return signal.reason;
     if (this.raw.failure !== undefined) return this.raw.failure;
-    if (this.ending || this.raw.closed) return new TypeError("the ring is closed");
+    if ((this.ending && !begun) || this.raw.closed) return new TypeError("the ring is closed");
     if (operation.opcode < PROBED_OPCODES && this.opcodes[operation.opcode] !== 1) {
       return missingOperation(operation.name, operation.declaration.since);
     }

@@ -17,6 +17,7 @@ import {
   openat,
   Ring,
   read,
+  readProvided,
   retry,
   ShortTransferError,
   SOCK_STREAM,
@@ -878,6 +879,99 @@ describe("an abort", () => {
     expect(await ring.run(wide)).toEqual([0, [0, 1, 2, 3, 4, 5, 6, 7]]);
     sys.write(ends.second, new Uint8Array(7));
     await Promise.all(busy);
+    await expectWhole(ring);
+  });
+});
+
+describe("plans that compete for the ring", () => {
+  test("make way for each other, also for steps that take more than was known", async () => {
+    await using ring = await Ring.open({ entries: 16 });
+    const one = chain(
+      nop(),
+      step(() => within(nop({ result: 7 }), LONG)),
+    );
+    const all32 = await Promise.all(Array.from({ length: 32 }, () => ring.run(one)));
+    expect(all32).toEqual(Array.from({ length: 32 }, () => [0, 7]));
+    await using small = await Ring.open({ entries: 1, cqEntries: 2 });
+    expect(await small.run(one)).toEqual([0, 7]);
+    await expectWhole(ring);
+  });
+
+  test("do not wait for one that has not begun", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    using ends = pipe();
+    const exchange = chain(
+      nop(),
+      step(() =>
+        all(
+          read({ fd: ends.first, buffer: new Uint8Array(1) }),
+          timeout({ ms: SOON }),
+          chain(timeout({ ms: SOON }), write({ fd: ends.second, buffer: pattern(1) })),
+        ),
+      ),
+    );
+    const running = ring.run(exchange);
+    const large = ring.run(all(...Array.from({ length: 16 }, () => nop())));
+    expect(await running).toEqual([0, [1, "elapsed", ["elapsed", 1]]]);
+    expect((await large).length).toBe(16);
+    await expectWhole(ring);
+  });
+
+  test("give back what they must also when it is a step, and the ring is being closed", async () => {
+    const ring = await Ring.open({ entries: 8 });
+    const before = openOf();
+    const plan = group(unix(), [never()], { release: step((fd) => close({ fd })) });
+    const settling = ring.settle(plan);
+    await Bun.sleep(SOON);
+    await ring.close();
+    expect(brief(await settling)).toBe("cancelled[fulfilled (cancelled) fulfilled]");
+    expect(openOf()).toBe(before);
+  });
+
+  test("end when a rule of theirs aborts them", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    const controller = new AbortController();
+    let attempts = 0;
+    const plan = retry(
+      chain(
+        nop(),
+        step(() => (attempts++ === 0 ? fail() : never())),
+      ),
+      {
+        attempts: 3,
+        on: () => {
+          controller.abort();
+          return true;
+        },
+      },
+    );
+    expect(brief(await ring.settle(plan, { signal: controller.signal }))).toBe("cancelled[failed:EIO[fulfilled failed:EIO]]");
+    await expectWhole(ring);
+  });
+
+  test("go on behind what severs a link without failing", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    using file = memoryFile(pattern(3));
+    using group = ring.bufferGroup({ buffers: 2, size: 64 });
+    const [chunk, rest] = await ring.run(chain(readProvided({ fd: file.first, group, offset: 0 }), nop({ result: 4 })));
+    expect([chunk.bytes.length, rest]).toEqual([3, 4]);
+    await expectWhole(ring);
+  });
+
+  test("tell what waited and was aborted as unstarted, whatever the object was used for before", async () => {
+    await using ring = await Ring.open({ entries: 4, cqEntries: 4 });
+    for (let i = 0; i < 8; i++) await ring.run(nop());
+    const controller = new AbortController();
+    const wide = chain(
+      nop(),
+      step(() => all(never(), never(), never(), never())),
+    );
+    const busy = ring.settle(never(), { signal: controller.signal });
+    const settling = ring.settle(wide, { signal: controller.signal });
+    await Bun.sleep(SOON);
+    controller.abort();
+    expect(brief(await settling)).toBe("cancelled[fulfilled cancelled[cancelled cancelled cancelled unstarted]]");
+    await busy;
     await expectWhole(ring);
   });
 });

@@ -96,7 +96,6 @@ export const ACCEPT_DIRECT = declare({
   syscall: "accept4(2)",
   since: "5.15",
   completions: "one",
-  severs: true,
   options: ["slot", "address", "dontWait", ...ACCEPT_BASE],
   hints: DIRECT_HINTS,
   raw: ACCEPT.raw,

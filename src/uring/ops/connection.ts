@@ -51,7 +51,6 @@ export const SOCKET_DIRECT = declare({
   syscall: "socket(2)",
   since: "5.19",
   completions: "one",
-  severs: true,
   options: ["domain", "type", "protocol", "slot"],
   hints: { ...TABLE_HINTS, EINVAL: "the slot lies outside the ring's file table, or there is no such type of socket" },
   raw: SOCKET.raw,

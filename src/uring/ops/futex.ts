@@ -68,7 +68,6 @@ export const FUTEX_WAIT = declare({
   syscall: "futex_wait(2)",
   since: "6.7",
   completions: "one",
-  severs: true,
   options: ["words", "index", "shared", "value", "mask"],
   accepts: [EAGAIN],
   raw(slot: number, futex: number, value: number, mask: number, futexFlags: number, flags: number) {
@@ -105,7 +104,6 @@ export const FUTEX_WAITV = declare({
   syscall: "futex_waitv(2)",
   since: "6.7",
   completions: "one",
-  severs: true,
   options: ["futexes"],
   accepts: [EAGAIN],
   raw(slot: number, futexes: number, futexCount: number, flags: number) {

@@ -18,7 +18,6 @@ export const READ_PROVIDED = declare({
   syscall: "pread(2)",
   since: "5.19",
   completions: "one",
-  severs: true,
   options: ["group", "length", ...SHARED],
   raw(slot: number, fd: number, group: number, length: number, offset: number, flags: number) {
     this.prep(IORING_OP_READ, slot, fd, offset, 0, length, flags, group, 0, 0);

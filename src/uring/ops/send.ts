@@ -81,7 +81,6 @@ export const SEND_GROUPED = declare({
   since: "6.10",
   needs: "IORING_FEAT_RECVSEND_BUNDLE",
   completions: "one",
-  severs: true,
   options: ["group", "address", ...TRANSFER],
   hints: { ENOBUFS: "nothing was pushed into the group, or it was sent already" },
   raw: SEND.raw,

@@ -52,7 +52,6 @@ export const SENDMSG = declare({
   syscall: "sendmsg(2)",
   since: "5.3",
   completions: "one",
-  severs: true,
   options: ["buffers", "address", "control", ...TRANSFER],
   raw(slot: number, fd: number, message: number, flags: number) {
     this.prep(IORING_OP_SENDMSG, slot, fd, 0, message, 1, flags, 0, 0, 0);

@@ -19,6 +19,9 @@ const cancelledBy = ({ status, reason }: Execution): "kernel" | "plan" | undefin
   return status === "failed" && reason instanceof UringError && reason.code === "ECANCELED" ? "kernel" : undefined;
 };
 
+/** What the kernel has against an SQE that it does not take. */
+const AT_ONCE = new Set(["EINVAL", "EBADF", "EFAULT", "EOPNOTSUPP", "EPERM", "ENXIO", "ENOMEM", "EOVERFLOW", "E2BIG", "ENAMETOOLONG"]);
+
 const NOTHING_DONE: Linked = Object.freeze({ executions: [], done: 0, refused: true });
 
 /**
@@ -94,7 +97,7 @@ export class LinkedExecution implements Parent {
   // An SQE that the kernel cannot take fails with an error of its own, and none of the others is begun.
   #refusedFrom(start: number): boolean {
     const rest = this.#executions.slice(start);
-    const refused = rest.filter(({ status }, i) => status === "failed" && cancelledBy(rest[i]!) === undefined);
+    const refused = rest.filter(({ status, reason }) => status === "failed" && reason instanceof UringError && AT_ONCE.has(reason.code));
     return refused.length > 0 && refused.length < rest.length && rest.every(({ status }) => status !== "fulfilled");
   }
 

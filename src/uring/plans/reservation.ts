@@ -25,10 +25,12 @@ export class Reservation {
     if (this.#flights.refuses(flight)) return;
     if (this.#take(flight)) flight.begin();
     else {
+      this.#giveUpIdle(); // it is too little, and whoever waits must hold nothing that others could use
       this.#waiting.add(flight);
       flight.wanted = this;
-      this.#flights.start(flight);
+      this.#flights.startPart(flight);
     }
+    this.#flights.driver.kick();
   }
 
   /** An operation that waited has begun, in other room, or was withdrawn. */
@@ -49,9 +51,14 @@ export class Reservation {
 
   /** The plan is over. */
   end(): void {
-    this.#flights.reserved -= this.#total;
-    this.#total = 0;
+    this.#giveUpIdle();
     this.#flights.admit();
+    this.#flights.driver.kick();
+  }
+
+  #giveUpIdle(): void {
+    this.#flights.reserved -= this.#total - this.#used;
+    this.#total = this.#used;
   }
 
   #take(flight: InFlight): boolean {

@@ -61,8 +61,9 @@ export class RetryExecution extends Execution implements Parent {
     else if (status !== "failed" || this.#stopped) this.end(status as "failed", reason);
     else {
       try {
-        if (this.#again(reason)) return this.#delayOrAttempt();
-        this.end("failed", reason);
+        const next = this.#again(reason) ? this.#delayed() : undefined;
+        if (next !== undefined && !this.#stopped) return next();
+        this.end(this.#stopped ? "cancelled" : "failed", this.#stopped ? this.#stop : reason); // a function of the rule may have aborted
       } catch (error) {
         this.end("failed", error); // a function of the rule
       }
@@ -83,10 +84,10 @@ export class RetryExecution extends Execution implements Parent {
     return typeof on === "function" ? on(reason, this.#attempts.length) === true : on.includes(codeOf(reason));
   }
 
-  #delayOrAttempt(): Execution {
+  #delayed(): () => Execution {
     const { delay } = this.#retry.rule;
     const ms = typeof delay === "function" ? checkDelay(delay(this.#attempts.length)) : delay;
-    return ms === 0 ? this.#attempt() : timeout({ ms }).execution(this.context, this);
+    return () => (ms === 0 ? this.#attempt() : timeout({ ms }).execution(this.context, this));
   }
 
   #attempt(): Execution {

@@ -1,4 +1,4 @@
-import { IORING_SETUP_SQPOLL } from "../abi.ts";
+import { IORING_SETUP_SQPOLL, IORING_SETUP_SUBMIT_ALL } from "../abi.ts";
 import type { Flights } from "../flights.ts";
 import type { Operation } from "../operation.ts";
 import { checkBoolean, checkKnown } from "../options.ts";
@@ -15,20 +15,22 @@ export interface PlanOptions {
   links?: boolean;
 }
 
-/** Why an operation cannot be run on a ring, or undefined. */
-export type Refusal = (operation: Operation<unknown>) => unknown;
+/** Why an operation cannot be run on a ring, or undefined; a plan that has `begun` goes on while the ring is being closed. */
+export type Refusal = (operation: Operation<unknown>, begun: boolean) => unknown;
 
 /** Runs plans on a ring. */
 export class PlanRunner {
   readonly #flights: Flights;
   readonly #refusal: Refusal;
-  readonly #linking: boolean;
+  readonly #unlinked: string | undefined; // why kernel links are not used on this ring
 
   constructor(flights: Flights, refusal: Refusal) {
     this.#flights = flights;
     this.#refusal = refusal;
-    // An SQPOLL thread takes the SQEs when it likes, and a chain ends where a submit does.
-    this.#linking = (flights.raw.record.flags & IORING_SETUP_SQPOLL) === 0;
+    // A chain ends where a submit does.
+    const { flags } = flights.raw.record;
+    if ((flags & IORING_SETUP_SQPOLL) !== 0) this.#unlinked = "a kernel thread submits (sqpoll), and a chain ends where a submit does";
+    else if ((flags & IORING_SETUP_SUBMIT_ALL) === 0) this.#unlinked = "without submitAll a refused SQE ends a submit, and so a chain";
   }
 
   /** Resolves to the plan's value; rejects with the first thing that went wrong, or the reason of an abort. */
@@ -47,11 +49,7 @@ export class PlanRunner {
   /** Says how the plan would be carried out. */
   explain(plan: Plan<unknown, unknown>, options?: PlanOptions): Explanation {
     const { signal, links } = this.#checked(plan, options);
-    const unlinked = links
-      ? this.#linking
-        ? undefined
-        : "a kernel thread submits (sqpoll), and a chain ends where a submit does"
-      : "links: false";
+    const unlinked = links ? this.#unlinked : "links: false";
     return plan.explain({ unlinked, interruptible: signal !== undefined });
   }
 
@@ -59,8 +57,14 @@ export class PlanRunner {
   #carryOut(plan: Plan<unknown, unknown>, options?: PlanOptions): Promise<PlanRun> {
     const { signal, links } = this.#checked(plan, options);
     return new Promise((resolve) => {
-      const run = new PlanRun(this.#flights, plan, (part) => this.#problem(part), { signal, links: links && this.#linking }, resolve);
-      const problem: unknown = signal?.aborted ? signal.reason : this.#problem(plan);
+      const run = new PlanRun(
+        this.#flights,
+        plan,
+        (part) => this.#problem(part, true),
+        { signal, links: links && this.#unlinked === undefined },
+        resolve,
+      );
+      const problem: unknown = signal?.aborted ? signal.reason : this.#problem(plan, false);
       if (problem === undefined) run.start();
       else run.abandon(problem);
     });
@@ -75,7 +79,7 @@ export class PlanRunner {
     return { signal, links };
   }
 
-  #problem(plan: Pick<Plan<unknown, unknown>, "width" | "visit">): unknown {
+  #problem(plan: Pick<Plan<unknown, unknown>, "width" | "visit">, begun: boolean): unknown {
     const { cqEntries } = this.#flights.raw.record;
     if (plan.width > cqEntries)
       return new RangeError(
@@ -83,7 +87,7 @@ export class PlanRunner {
       );
     let problem: unknown;
     plan.visit((operation) => {
-      problem ??= this.#refusal(operation);
+      problem ??= this.#refusal(operation, begun);
     });
     return problem;
   }

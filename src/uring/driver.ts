@@ -1,10 +1,11 @@
 import { drainMicrotasks } from "bun:jsc";
-import { addressOf, EFD_NONBLOCK, sys } from "../ffi/index.ts";
+import { addressOf } from "../ffi/index.ts";
 import { IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_IOPOLL } from "./abi.ts";
 import { UringError } from "./error.ts";
 import { kernelIsAtLeast } from "./features.ts";
 import type { RawRing } from "./raw-ring.ts";
 import { io_timespec } from "./structs.ts";
+import { WakeUp } from "./wake-up.ts";
 
 /** How a thread drives a ring. */
 export interface DriverPolicy {
@@ -30,15 +31,11 @@ const ETIME = -62;
 const STAY = 0;
 const COME_BACK = 1;
 const LEAVE = 2;
-/** How often a ring with operations in flight is looked at without having been woken: a wake-up that got lost costs this much, and no more. */
+/**
+ * How often a ring with operations in flight is looked at without having been woken. Bun loses wake-ups and immediates of a turn of its event
+ * loop in which something runs an event loop of its own (a test's `expect().rejects` does): that costs this much, and no more.
+ */
 const SWEEP_MS = 500;
-
-/** The part of a stream's reader that is used; the type packages disagree about the rest. */
-interface Reader {
-  read(): Promise<{ done: boolean }>;
-  cancel(): Promise<void>;
-  releaseLock(): void;
-}
 
 /**
  * Moves a ring: submits what was queued, waits, and runs the handlers; on the main thread and in Workers.
@@ -52,13 +49,10 @@ export class Driver {
   afterBatch: (() => void) | undefined;
   readonly #raw: RawRing;
   readonly #policy: DriverPolicy;
-  /** The eventfd that wakes the event loop. */
-  readonly eventfd: number;
-  readonly #stream: ReadableStream<Uint8Array>;
+  readonly #wakeUp: WakeUp;
   readonly #holder: Timer;
   readonly #searching: boolean;
   readonly #deaf: boolean;
-  #reader: Reader | undefined;
   #held = false;
   #scheduled = false;
   private running = false;
@@ -72,26 +66,31 @@ export class Driver {
   #tickSlot = -1;
   #tickDue = false;
   #woken = false;
+  #found = false;
   #idle: (() => void)[] = [];
   readonly #timespec = io_timespec.build({ tv_sec: 0, tv_nsec: TURN_MS * 1e6 });
 
   constructor(raw: RawRing, policy: DriverPolicy = { serving: false }) {
     this.#raw = raw;
     this.#policy = policy;
-    this.eventfd = sys.eventfd(0, EFD_NONBLOCK);
+    this.#wakeUp = new WakeUp(() => this.#wake());
     try {
       raw.register.eventfd(this.eventfd);
     } catch (error) {
-      sys.close(this.eventfd);
+      this.#wakeUp.close();
       throw error;
     }
     // Completions of a polled ring are only found by looking.
     this.#searching = (raw.record.flags & IORING_SETUP_IOPOLL) !== 0;
     // Linux 6.12 tells of work that waits for this thread's enter only once for each registration of an eventfd.
     this.#deaf = (raw.record.flags & IORING_SETUP_DEFER_TASKRUN) !== 0 && !kernelIsAtLeast("6.16");
-    this.#stream = Bun.file(this.eventfd).stream();
     this.#holder = setInterval(this.#sweep, SWEEP_MS);
     this.#holder.unref();
+  }
+
+  /** The eventfd that wakes the event loop. */
+  get eventfd(): number {
+    return this.#wakeUp.eventfd;
   }
 
   /** A handler has settled a promise: microtasks run before the next batch. */
@@ -139,12 +138,7 @@ export class Driver {
     this.#raw.attention = true;
     clearInterval(this.#holder);
     this.#tellIdle();
-    const reader = this.#reader;
-    this.#reader = undefined;
-    // Cancelling the stream ends Bun's interest in the descriptor before the number can be reused.
-    const cancelled = reader === undefined ? this.#stream.cancel() : reader.cancel();
-    const close = (): void => sys.close(this.eventfd);
-    cancelled.then(close, close);
+    this.#wakeUp.close();
   }
 
   private schedule(): void {
@@ -199,11 +193,14 @@ export class Driver {
   }
 
   readonly #sweep = (): void => {
-    if (this.running || this.#scheduled || this.#raw.inFlight === 0 || this.#ended()) return;
+    if (this.running || this.#raw.inFlight === 0 || this.#ended()) return;
+    this.#scheduled = false; // what was to come in the meantime has come, or is overdue
+    this.#found = false;
     let more = false;
     this.#guard(() => {
       more = this.#burst();
     });
+    if (!this.#wakeUp.heard() && this.#found) this.#wakeUp.renew();
     this.#settle(more);
   };
 
@@ -222,6 +219,7 @@ export class Driver {
       raw.eventfdEnabled = false;
       const entered = wait ? raw.enter(1, LINGER_NS) : raw.enter(0);
       const reaped = raw.reap();
+      if (reaped > 0) this.#found = true;
       this.#microtasks();
       if (this.#ended()) return false;
       // An enter that was interrupted or refused has not looked for completions: it is repeated.
@@ -342,8 +340,10 @@ export class Driver {
       this.#flushes = MICROTASK_FLUSHES; // what is left over goes through the event loop
       this.kick();
     }
-    if (raw.inFlight > 0) this.#listen();
-    else {
+    if (raw.inFlight > 0) {
+      this.#hold();
+      this.#wakeUp.listen();
+    } else {
       this.#tellIdle();
       this.#release();
     }
@@ -369,29 +369,7 @@ export class Driver {
       if (this.#stopped || this.#raw.inFlight > 0 || this.#scheduled) return;
       this.#held = false;
       this.#holder.unref();
-      const reader = this.#reader;
-      this.#reader = undefined;
-      reader?.releaseLock();
+      this.#wakeUp.mute();
     });
-  }
-
-  #listen(): void {
-    this.#hold();
-    if (this.#reader !== undefined) return;
-    const reader: Reader = this.#stream.getReader();
-    this.#reader = reader;
-    this.#pump(reader);
-  }
-
-  #pump(reader: Reader): void {
-    if (this.#reader !== reader) return;
-    reader.read().then(
-      ({ done }) => {
-        if (done || this.#stopped) return;
-        this.#pump(reader); // first, so that an event loop nested in what follows is woken as well
-        this.#wake();
-      },
-      () => {}, // the lock was released: nobody waits for this reader any more
-    );
   }
 }

@@ -1,0 +1,81 @@
+import { EFD_NONBLOCK, sys } from "../ffi/index.ts";
+
+/** The part of a stream's reader that is used; the type packages disagree about the rest. */
+interface Reader {
+  read(): Promise<{ done: boolean }>;
+  cancel(): Promise<void>;
+  releaseLock(): void;
+}
+
+/** An eventfd that the event loop listens to: how the kernel wakes a thread that is not in enter. */
+export class WakeUp {
+  readonly eventfd: number = sys.eventfd(0, EFD_NONBLOCK);
+  readonly #told: () => void;
+  #stream: ReadableStream<Uint8Array>;
+  #reader: Reader | undefined;
+  #closed = false;
+  #heard = false;
+
+  /** `told` is called once for each wake-up. */
+  constructor(told: () => void) {
+    this.#told = told;
+    this.#stream = Bun.file(this.eventfd).stream();
+  }
+
+  /** Whether there was a wake-up since this was last read. */
+  heard(): boolean {
+    const heard = this.#heard;
+    this.#heard = false;
+    return heard;
+  }
+
+  /** Begins to listen, which holds the process open. */
+  listen(): void {
+    if (this.#closed || this.#reader !== undefined) return;
+    const reader: Reader = this.#stream.getReader();
+    this.#reader = reader;
+    this.#pump(reader);
+  }
+
+  /** Listens no more: this does not hold the process open. */
+  mute(): void {
+    const reader = this.#reader;
+    this.#reader = undefined;
+    reader?.releaseLock();
+  }
+
+  /** Listens anew: Bun has lost a wake-up, and with it the readiness of the descriptor. */
+  renew(): void {
+    if (this.#closed || this.#reader === undefined) return;
+    this.#cancel();
+    this.#stream = Bun.file(this.eventfd).stream();
+    this.listen();
+  }
+
+  /** Ends Bun's interest in the descriptor, then closes it: its number may be somebody else's soon. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const close = (): void => sys.close(this.eventfd);
+    this.#cancel().then(close, close);
+  }
+
+  #cancel(): Promise<void> {
+    const reader = this.#reader;
+    this.#reader = undefined;
+    return reader === undefined ? this.#stream.cancel() : reader.cancel();
+  }
+
+  #pump(reader: Reader): void {
+    if (this.#reader !== reader) return;
+    reader.read().then(
+      ({ done }) => {
+        if (done || this.#closed || this.#reader !== reader) return;
+        this.#heard = true;
+        this.#pump(reader); // first, so that an event loop nested in what follows is woken as well
+        this.#told();
+      },
+      () => {}, // the lock was released: nobody waits for this reader any more
+    );
+  }
+}

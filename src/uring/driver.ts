@@ -37,6 +37,12 @@ const LEAVE = 2;
  */
 const SWEEP_MS = 500;
 
+/** What the event loop and the queue of microtasks call. */
+interface Calls {
+  readonly turn: () => void;
+  readonly flush: () => void;
+}
+
 /**
  * Moves a ring: submits what was queued, waits, and runs the handlers; on the main thread and in Workers.
  *
@@ -67,6 +73,8 @@ export class Driver {
   #tickDue = false;
   #woken = false;
   #found = false;
+  #punctual = false;
+  #calls = this.#makeCalls();
   #idle: (() => void)[] = [];
   readonly #timespec = io_timespec.build({ tv_sec: 0, tv_nsec: TURN_MS * 1e6 });
 
@@ -146,16 +154,29 @@ export class Driver {
     this.#scheduled = true;
     this.#hold();
     // From the microtasks of a stay: it submits by itself when they return. If they do not (a nested event loop), the loop does.
-    if (this.#draining || this.#policy.serving || this.#flushes >= MICROTASK_FLUSHES) setImmediate(this.#turn);
+    if (this.#draining || this.#policy.serving || this.#flushes >= MICROTASK_FLUSHES) setImmediate(this.#calls.turn);
     else {
       this.#flushes++;
-      queueMicrotask(this.#flush);
+      queueMicrotask(this.#calls.flush);
     }
   }
 
+  // What comes after it was given up must not begin a second row of turns beside the first.
+  #makeCalls(): Calls {
+    const calls: Calls = {
+      turn: () => {
+        if (calls === this.#calls) this.#turn();
+      },
+      flush: () => {
+        if (calls === this.#calls) this.#flush();
+      },
+    };
+    return calls;
+  }
+
   // A flush from a microtask only submits and reaps: the code that queued goes on as soon as its result is there.
-  readonly #flush = (): void => {
-    this.#scheduled = false;
+  #flush(): void {
+    this.#came();
     if (this.running || this.#ended()) return;
     let again = false;
     this.#guard(() => {
@@ -163,14 +184,19 @@ export class Driver {
       this.#raw.reap();
     });
     this.#settle(again);
-  };
+  }
 
   // From the event loop itself: whatever else waited for it has had its turn.
-  readonly #turn = (): void => {
-    this.#scheduled = false;
+  #turn(): void {
+    this.#came();
     this.#flushes = 0;
     this.#stay();
-  };
+  }
+
+  #came(): void {
+    this.#scheduled = false;
+    this.#punctual = true;
+  }
 
   // From the eventfd. Bun may find it readable without asking the event loop, one wake after the other: that must come to an end.
   #wake(): void {
@@ -193,16 +219,27 @@ export class Driver {
   }
 
   readonly #sweep = (): void => {
-    if (this.running || this.#raw.inFlight === 0 || this.#ended()) return;
-    this.#scheduled = false; // what was to come in the meantime has come, or is overdue
+    if (this.running || this.#raw.inFlight === 0 || this.#ended() || this.#awaited()) return;
+    const asleep = this.#raw.eventfdEnabled; // whatever completed should have woken it
     this.#found = false;
     let more = false;
     this.#guard(() => {
       more = this.#burst();
     });
-    if (!this.#wakeUp.heard() && this.#found) this.#wakeUp.renew();
+    if (!this.#wakeUp.heard() && asleep && this.#found) this.#wakeUp.renew();
     this.#settle(more);
   };
+
+  // Whether a turn is to come. If none came since the last look, it is overdue.
+  #awaited(): boolean {
+    const punctual = this.#punctual;
+    this.#punctual = false;
+    if (!this.#scheduled) return false;
+    if (punctual) return true;
+    this.#scheduled = false;
+    this.#calls = this.#makeCalls();
+    return false;
+  }
 
   #mayBlock(): boolean {
     return this.#policy.serving && this.#policy.awaiting?.() !== true;

@@ -52,18 +52,20 @@ export class WakeUp {
     this.listen();
   }
 
-  /** Ends Bun's interest in the descriptor, then closes it: its number may be somebody else's soon. */
+  /** At once: a Worker may have no turn of its event loop, nor of its microtasks, after this. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    const close = (): void => sys.close(this.eventfd);
-    this.#cancel().then(close, close);
+    this.#cancel();
+    sys.close(this.eventfd);
   }
 
-  #cancel(): Promise<void> {
+  // Bun listens to a duplicate of the descriptor, which it closes in here.
+  #cancel(): void {
     const reader = this.#reader;
     this.#reader = undefined;
-    return reader === undefined ? this.#stream.cancel() : reader.cancel();
+    const cancelled = reader === undefined ? this.#stream.cancel() : reader.cancel();
+    cancelled.catch(() => {}); // of a stream that has failed there is nothing left to cancel
   }
 
   #pump(reader: Reader): void {

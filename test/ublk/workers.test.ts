@@ -4,10 +4,10 @@ import { serve } from "uring-ublk";
 import { memory } from "uring-ublk/targets";
 import { type RequestErrorEvent, UblkControl } from "uring-ublk/ublk";
 import { sh } from "../support/disk-tools.ts";
-import { haveUblk, kernelAtLeast, ublkTest } from "../support/requires.ts";
+import { haveUblk, isFullRun, kernelAtLeast, ublkTest } from "../support/requires.ts";
 import { client } from "./support/client.ts";
 import { fio } from "./support/fio.ts";
-import { devices, stuckProcesses } from "./support/machine.ts";
+import { devices, holdings, stuckProcesses } from "./support/machine.ts";
 import { BAD, CHANNEL, Count, type WorkersOptions } from "./support/workers-target.ts";
 
 setDefaultTimeout(60_000); // an emulated machine, and neighbours
@@ -93,6 +93,26 @@ ublkTest(kernelAtLeast("7.0"))("timers, fetches and messages go on in Workers un
   // Two Workers take a turn of their event loops every 50 ms: 60 each. A fetch needs a few.
   for (const [i, least] of [30, 6, 30].entries()) expect(after[i]! - before[i]!).toBeGreaterThan(least);
 });
+
+/** Two Workers take a second or more to start on an emulated machine. */
+const CYCLES = isFullRun() ? 50 : 4;
+
+test(`create, serve in 2 Workers and delete ${CYCLES} times leaks no descriptor, mapping, thread or device`, async () => {
+  const cycle = async (): Promise<void> => {
+    const disk = await serve(MODULE, { ...serving, options: options().options });
+    await disk.stop();
+  };
+  for (let i = 0; i < 3; i++) await cycle();
+  Bun.gc(true);
+  const before = holdings();
+  for (let i = 0; i < CYCLES; i++) await cycle();
+  Bun.gc(true);
+  await Bun.sleep(200);
+  const after = holdings();
+  expect(after.fds).toBeLessThanOrEqual(before.fds);
+  expect(after.threads).toBeLessThanOrEqual(before.threads + 1); // the runtime's own helpers come and go
+  expect(after.maps).toBeLessThanOrEqual(before.maps + 2 * CYCLES); // a leaked queue is a ring, its buffers and a thread: ten and more
+}, 240_000);
 
 test("a module that cannot be served is refused by name, and nothing stays", async () => {
   for (const [name, message] of [

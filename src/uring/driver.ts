@@ -139,13 +139,19 @@ export class Driver {
     });
   }
 
-  /** Stops driving. The ring itself is closed by its owner. */
+  /** Stops driving. The eventfd stays: it is closed with the ring, by whoever closes that. */
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#raw.attention = true;
     clearInterval(this.#holder);
     this.#tellIdle();
+    this.#wakeUp.stop();
+  }
+
+  /** Stops, and closes the eventfd. The ring itself is closed by its owner. */
+  close(): void {
+    this.stop();
     this.#wakeUp.close();
   }
 

@@ -112,7 +112,7 @@ export class Ring implements AsyncDisposable {
   abandon(): void {
     this.ending = true;
     this.#closing ??= Promise.resolve();
-    this.driver.stop();
+    this.driver.close();
     this.#leave(closedError());
     this.raw.close();
   }
@@ -290,7 +290,7 @@ export class Ring implements AsyncDisposable {
       await this.driver.idle(CANCEL_AGAIN_MS);
       late = performance.now() - since > PATIENCE_MS;
     }
-    this.driver.stop();
+    this.driver.close();
     this.#leave(this.raw.failure ?? closed);
     this.#groups.dispose();
     this.raw.close();

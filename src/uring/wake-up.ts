@@ -13,6 +13,7 @@ export class WakeUp {
   readonly #told: () => void;
   #stream: ReadableStream<Uint8Array>;
   #reader: Reader | undefined;
+  #stopped = false;
   #closed = false;
   #heard = false;
 
@@ -31,7 +32,7 @@ export class WakeUp {
 
   /** Begins to listen, which holds the process open. */
   listen(): void {
-    if (this.#closed || this.#reader !== undefined) return;
+    if (this.#stopped || this.#reader !== undefined) return;
     const reader: Reader = this.#stream.getReader();
     this.#reader = reader;
     this.#pump(reader);
@@ -46,17 +47,24 @@ export class WakeUp {
 
   /** Listens anew: Bun has lost a wake-up, and with it the readiness of the descriptor. */
   renew(): void {
-    if (this.#closed || this.#reader === undefined) return;
+    if (this.#stopped || this.#reader === undefined) return;
     this.#cancel();
     this.#stream = Bun.file(this.eventfd).stream();
     this.listen();
   }
 
-  /** At once: a Worker may have no turn of its event loop, nor of its microtasks, after this. */
+  /** Ends Bun's interest in the descriptor, for good. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#cancel();
+  }
+
+  /** Closes the descriptor, at once: a Worker may have no turn of its event loop, nor of its microtasks, after this. */
   close(): void {
+    this.stop();
     if (this.#closed) return;
     this.#closed = true;
-    this.#cancel();
     sys.close(this.eventfd);
   }
 
@@ -72,7 +80,7 @@ export class WakeUp {
     if (this.#reader !== reader) return;
     reader.read().then(
       ({ done }) => {
-        if (done || this.#closed || this.#reader !== reader) return;
+        if (done || this.#stopped || this.#reader !== reader) return;
         this.#heard = true;
         this.#pump(reader); // first, so that an event loop nested in what follows is woken as well
         this.#told();

@@ -121,7 +121,7 @@ describe("a doorbell on a thread that is never blocked", () => {
     expect(rung).toBe(1);
     bell.ring();
     await until(() => rung > 1, "heard again");
-    driver.stop();
+    driver.close();
     raw.close();
     bell.ring();
     await Bun.sleep(5);

@@ -38,7 +38,7 @@ function serve({ synchronous, bell, plain, words: shared }: DoorbellOptions): vo
     setImmediate(() => Atomics.add(words, RUNG_TURNS, 1));
     if (Atomics.load(words, END) === 0) return;
     setImmediate(() => {
-      driver.stop();
+      driver.close();
       raw.close();
       postMessage("closed");
     });

@@ -56,7 +56,7 @@ function serve({ fd, synchronous, url, extra }: ServingOptions): void {
   };
   const slot = raw.allocate((result) => {
     if (result <= 0) {
-      driver.stop();
+      driver.close();
       raw.close();
       postMessage("closed");
       return;

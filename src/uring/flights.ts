@@ -23,6 +23,8 @@ export interface Waiting {
 
 /** A plan that is being run. */
 export interface RunningPlan {
+  /** Its place among those of its ring. */
+  place: number;
   /** Starts nothing more, and cancels what is in flight. */
   cancel(reason: unknown): void;
 }
@@ -62,8 +64,8 @@ export class Flights implements Host {
   private readonly spare: InFlight[] = [];
   private readonly waiting = new Set<Waiting>();
   private readonly parts = new Set<InFlight>(); // operations of plans that have begun: before all others
-  /** Plans that are being run. */
-  readonly plans = new Set<RunningPlan>();
+  /** Plans that are being run. A Set would make garbage. */
+  readonly plans: RunningPlan[] = [];
   /** Room that is kept for plans, and not taken by their operations. */
   reserved = 0;
   private zeroCopied = false; // a zero-copy send was queued at some time
@@ -132,6 +134,20 @@ export class Flights implements Host {
     if (this.#gone === undefined) return false;
     flight.abandon(this.#gone.error);
     return true;
+  }
+
+  /** A plan begins to run, or to wait. */
+  enter(plan: RunningPlan): void {
+    plan.place = this.plans.length;
+    this.plans.push(plan);
+  }
+
+  /** It is over. */
+  leave(plan: RunningPlan): void {
+    const last = this.plans.pop()!;
+    if (last === plan) return;
+    this.plans[plan.place] = last;
+    last.place = plan.place;
   }
 
   /** Whether so many operations can be queued for one submit, now, without taking anybody's turn. */

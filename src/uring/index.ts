@@ -191,6 +191,7 @@ export {
   setxattr,
 } from "./ops/xattr.ts";
 export { All, all } from "./plans/all.ts";
+export type { Patch } from "./plans/bindings.ts";
 export { Chain, type ChainMaker, chain, type Follower, type FreeLink, type Link } from "./plans/chain.ts";
 export { Deadline, deadline } from "./plans/deadline.ts";
 export { Explanation } from "./plans/explanation.ts";
@@ -207,8 +208,9 @@ export type {
   Unsuccessful,
 } from "./plans/outcome.ts";
 export { Always, type Part, Plan } from "./plans/plan.ts";
+export { Prepared, type PreparedOptions } from "./plans/prepared.ts";
 export { Retry, type RetryRule, retry } from "./plans/retry.ts";
-export type { PlanOptions } from "./plans/runner.ts";
+export type { PlanOptions, PrepareOptions } from "./plans/runner.ts";
 export type { OutcomeOf, Outcomes, ValueOf, Values } from "./plans/shape.ts";
 export { Step, step } from "./plans/step.ts";
 export { type IoClass, ioPriority } from "./priority.ts";

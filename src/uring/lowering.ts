@@ -39,6 +39,7 @@ export class Lowering {
   private morePinned: object[] | undefined;
   private words: number[] | undefined;
   private used = false;
+  private extent = 0; // of what a copy pins, in bytes, when it was made
 
   constructor(
     /** The operation's name, for what is wrong with an option. */
@@ -67,6 +68,43 @@ export class Lowering {
     this.morePinned = undefined;
     this.words = undefined;
     if (this.output !== NOTHING) this.output = NOTHING;
+  }
+
+  /** What was collected, for operations of the same memory. @internal */
+  copy(): Lowering {
+    const copy = new Lowering(this.name, this.ring);
+    copy.flags = this.flags;
+    copy.ioprio = this.ioprio;
+    copy.output = this.output;
+    copy.pinned = this.pinned;
+    copy.morePinned = this.morePinned;
+    copy.words = this.words;
+    copy.extent = copy.pinnedBytes();
+    return copy;
+  }
+
+  /** Takes over what was collected before; false, with nothing taken, when its memory is not what it was. @internal */
+  take(kept: Lowering): boolean {
+    const { pinned, morePinned } = kept;
+    const simple = morePinned === undefined && pinned instanceof Uint8Array;
+    if ((simple ? pinned.byteLength : kept.pinnedBytes()) !== kept.extent) return false;
+    this.used = true;
+    this.name = kept.name;
+    this.ring = kept.ring;
+    this.flags = kept.flags;
+    this.ioprio = kept.ioprio;
+    this.output = kept.output;
+    this.pinned = pinned;
+    this.morePinned = morePinned;
+    this.words = kept.words;
+    return true;
+  }
+
+  // A view that was detached has no bytes.
+  private pinnedBytes(): number {
+    let bytes = sizeOfPin(this.pinned);
+    if (this.morePinned !== undefined) for (const pin of this.morePinned) bytes += sizeOfPin(pin);
+    return bytes;
   }
 
   /** Whether nothing was collected besides the flags: the arguments of the raw writer are all there is. @internal */
@@ -242,6 +280,9 @@ export class Lowering {
     return lost(this.pinned) || this.morePinned?.some(lost) === true;
   }
 }
+
+const sizeOfPin = (pin: object | undefined): number =>
+  ArrayBuffer.isView(pin) || pin instanceof ArrayBuffer || pin instanceof SharedArrayBuffer ? pin.byteLength : 0;
 
 // A view that has a length has its memory: that is the cheap question.
 function lost(pin: object): boolean {

@@ -43,7 +43,10 @@ export interface Declaration<Name extends string, Args extends RawArguments, Opt
   readonly severs?: true | "short";
   /** The kernel refuses a personality. */
   readonly impersonal?: boolean;
-  /** `lower` depends on nothing but the options and the kernel: where it collects nothing either, an operation is lowered only once. */
+  /**
+   * `lower` depends on nothing but the options, the memory they name and the kernel. What collects nothing is lowered only once; in a
+   * prepared plan also what does, as long as its memory stays where it is.
+   */
   readonly steady?: boolean;
   raw(this: RingCore, slot: number, ...args: Args): void;
   lower(options: Options, lowering: Lowering): Args;
@@ -108,8 +111,10 @@ export class Operation<Result> extends Plan<Result, Settled<Result>> {
   readonly options: object;
   /** What the SQE carries besides the operation's own fields. @internal */
   readonly modifiers: Modifiers = NO_MODIFIERS;
-  /** What the SQE is made of, where that is always the same. @internal */
-  lowered: { readonly args: readonly never[]; readonly flags: number } | undefined = undefined;
+  /** What the SQE is made of, where that is always the same; `kept`: as long as the memory it names is. @internal */
+  lowered: { readonly args: readonly never[]; readonly flags: number; readonly kept?: Lowering } | undefined = undefined;
+  /** Its encoding is kept with the memory that it names: it belongs to a prepared plan. @internal */
+  readonly keeps: boolean = false;
   declare protected readonly _result: Result;
 
   /** @internal */
@@ -195,18 +200,24 @@ export class Operation<Result> extends Plan<Result, Settled<Result>> {
   /** Writes the SQE for a slot of a ring; what must be pinned until the final CQE is in the lowering. @internal */
   encode(ring: RingCore, slot: number, lowering: Lowering = new Lowering()): Lowering {
     const { declaration, lowered, modifiers } = this;
-    if (lowered !== undefined) {
+    if (lowered !== undefined && (lowered.kept === undefined || lowering.take(lowered.kept))) {
       writeSqe(ring, slot, declaration, lowered.args);
-      if (lowered.flags !== 0) ring.setFlags(lowered.flags);
+      if (lowered.kept !== undefined) lowering.finish(ring, modifiers);
+      else if (lowered.flags !== 0) ring.setFlags(lowered.flags);
       return lowering;
     }
     lowering.begin(declaration.name, ring);
     const args = declaration.lower(this.options as never, lowering) as readonly never[];
     writeSqe(ring, slot, declaration, args);
     lowering.finish(ring, modifiers);
-    if (declaration.steady === true && lowering.plain && modifiers.personality === 0)
-      this.lowered = { args, flags: lowering.flags | modifiers.flags };
+    if (declaration.steady === true) this.keep(args, lowering);
     return lowering;
+  }
+
+  private keep(args: readonly never[], lowering: Lowering): void {
+    const { flags, personality } = this.modifiers;
+    if (lowering.plain && personality === 0) this.lowered = { args, flags: lowering.flags | flags };
+    else if (this.keeps) this.lowered = { args, flags: 0, kept: lowering.copy() };
   }
 }
 
@@ -254,7 +265,10 @@ export const withOptions = <Op extends Operation<unknown>>(operation: Op, option
 export const modified = <Op extends Operation<unknown>>(operation: Op, change: Partial<Modifiers>): Op =>
   copied(operation, { modifiers: Object.freeze({ ...operation.modifiers, ...change }) });
 
-function copied<Op extends Operation<unknown>>(operation: Op, change: Partial<Pick<Op, "options" | "modifiers">>): Op {
+/** The same, keeping its encoding. */
+export const keeping = <Op extends Operation<unknown>>(operation: Op): Op => copied(operation, { keeps: true });
+
+function copied<Op extends Operation<unknown>>(operation: Op, change: Partial<Pick<Op, "options" | "modifiers" | "keeps">>): Op {
   const copy = Object.create(Object.getPrototypeOf(operation)) as Op;
   return Object.assign(copy, operation, { lowered: undefined }, change);
 }

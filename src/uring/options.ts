@@ -56,6 +56,11 @@ export function checkBoolean(what: string, option: string, value: unknown): bool
   throw new TypeError(`${what}: ${option} is ${show(value)}; it must be true or false`);
 }
 
+/** Throws a TypeError unless `value` is an AbortSignal or left out. */
+export function checkSignal(what: string, value: unknown): void {
+  if (value !== undefined && !(value instanceof AbortSignal)) throw new TypeError(`${what}: signal must be an AbortSignal`);
+}
+
 /** Throws a RangeError unless `value` is one of the choices. */
 export function checkChoice<T extends string>(what: string, option: string, value: unknown, choices: readonly T[]): T {
   if (choices.includes(value as T)) return value as T;

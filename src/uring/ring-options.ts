@@ -1,7 +1,7 @@
 import type { RingSyscalls } from "../ffi/index.ts";
 import { OperationHandle } from "./handle.ts";
 import { Operation } from "./operation.ts";
-import { checkKnown } from "./options.ts";
+import { checkKnown, checkSignal } from "./options.ts";
 import { type RingShape, shapeOptions } from "./setup.ts";
 
 /** Options of {@link Ring.open}: the ring's shape, and the tables to register. */
@@ -46,7 +46,7 @@ export function checkRun(operation: unknown, options: RunOptions = NO_OPTIONS): 
   if (!(operation instanceof Operation)) throw new TypeError("run: give it an operation, such as nop() or read({ ... }), or a plan");
   if (options === NO_OPTIONS) return options;
   checkKnown("run", options, ["signal", "handle"]);
-  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) throw new TypeError("run: signal must be an AbortSignal");
+  checkSignal("run", options.signal);
   if (options.handle !== undefined && !(options.handle instanceof OperationHandle))
     throw new TypeError("run: handle must be an OperationHandle");
   return options;

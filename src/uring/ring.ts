@@ -1,7 +1,7 @@
 import type { BufferGroup, BufferGroupOptions } from "./buffer-group.ts";
 import { Driver } from "./driver.ts";
 import { closedError, type UringError } from "./error.ts";
-import { type FeatureName, kernelSupports, missingFeature, missingOperation } from "./features.ts";
+import type { FeatureName } from "./features.ts";
 import { FixedBufferTable } from "./fixed-buffer-table.ts";
 import type { Listener } from "./flight-host.ts";
 import { Flights, RESERVED } from "./flights.ts";
@@ -15,20 +15,20 @@ import { checkInteger, checkKnown } from "./options.ts";
 import type { Explanation } from "./plans/explanation.ts";
 import { settled } from "./plans/outcome.ts";
 import { type Part, Plan } from "./plans/plan.ts";
-import { type PlanOptions, PlanRunner } from "./plans/runner.ts";
+import type { Prepared } from "./plans/prepared.ts";
+import { type PlanOptions, PlanRunner, type PrepareOptions } from "./plans/runner.ts";
 import { RawRing } from "./raw-ring.ts";
 import type { ResizeOptions } from "./resize.ts";
 import { checkRun, type RingOptions, type RunOptions, ringOptions } from "./ring-options.ts";
 import type { SendGroup, SendGroupOptions } from "./send-group.ts";
 import type { RingRecord } from "./setup.ts";
 import { Shots } from "./stream.ts";
-import { limitProblem } from "./time-limit.ts";
+import { KernelSupport } from "./support.ts";
 
 /** How long a cancel may be without effect before close sends another: one may have crossed with what it cancels. */
 const CANCEL_AGAIN_MS = 100;
 /** How long close waits for what it cannot hasten: notifications of zero-copy sends, and what plans do in any case. */
 const PATIENCE_MS = 1000;
-const PROBED_OPCODES = 63;
 
 /** Operations and memory whose ring was closed under them: the kernel may still write to what they pin. */
 const ABANDONED = new Set<object>();
@@ -51,7 +51,7 @@ export class Ring implements AsyncDisposable {
   /** The raw layer: positional writers without allocation. It shares the driver; call {@link Ring.kick} after queueing. */
   readonly raw: RawRing;
   private readonly driver: Driver;
-  private readonly opcodes = new Uint8Array(256); // 1 for those that the kernel has
+  private readonly kernel: KernelSupport;
   private readonly flights: Flights;
   readonly #owned: boolean;
   readonly #groups: GroupTable;
@@ -70,7 +70,7 @@ export class Ring implements AsyncDisposable {
     this.#plans = new PlanRunner(this.flights, (operation, begun) => this.refusal(operation, undefined, undefined, begun));
     driver.afterBatch = () => this.flights.admit();
     this.#buffers = new FixedBufferTable(raw.register, fixedBuffers);
-    for (const opcode of raw.register.probe()) this.opcodes[opcode] = 1;
+    this.kernel = new KernelSupport(raw);
     raw.onFailure = (error) => this.#failed(error);
   }
 
@@ -132,9 +132,7 @@ export class Ring implements AsyncDisposable {
    * by the kernel's name for it (`IORING_REGISTER_QUERY`, 6.18; before that, and for flags of single operations, by the release).
    */
   supports(what: Operation<unknown> | { readonly opcode: number } | FeatureName): boolean {
-    if (typeof what === "string") return kernelSupports(what, this.record.features, this.raw.syscalls);
-    const needs = what instanceof Operation ? what.declaration.needs : undefined;
-    return this.opcodes[what.opcode] === 1 && (needs === undefined || this.supports(needs));
+    return this.kernel.has(what);
   }
 
   /**
@@ -165,6 +163,11 @@ export class Ring implements AsyncDisposable {
   /** How a plan would be carried out on this ring, and why so: what goes out in one submit, and where kernel links are used. */
   explain(plan: Plan<unknown, unknown>, options?: PlanOptions): Explanation {
     return this.#plans.explain(plan, options);
+  }
+
+  /** Makes of a plan what runs it again and again, allocated and encoded once: {@link Prepared}. */
+  prepare<Value, Outcome>(plan: Part<Value, Outcome>, options?: PrepareOptions): Prepared<Value, Outcome> {
+    return this.#plans.prepare(plan, options);
   }
 
   /** Submits soon what was queued on the raw layer. */
@@ -250,7 +253,7 @@ export class Ring implements AsyncDisposable {
       declaration.needs === undefined &&
       modifiers.limit === undefined &&
       modifiers.length === undefined &&
-      this.opcodes[declaration.opcode] === 1 &&
+      this.kernel.opcode(declaration.opcode) &&
       !this.ending &&
       raw.failure === undefined &&
       !raw.closed
@@ -266,16 +269,8 @@ export class Ring implements AsyncDisposable {
     if (signal?.aborted) return signal.reason;
     if (this.raw.failure !== undefined) return this.raw.failure;
     if ((this.ending && !begun) || this.raw.closed) return new TypeError("the ring is closed");
-    if (operation.opcode < PROBED_OPCODES && this.opcodes[operation.opcode] !== 1) {
-      return missingOperation(operation.name, operation.declaration.since);
-    }
     if (handle?.taken) return new TypeError("run: the handle names an operation that has not ended; make another handle");
-    if (operation.modifiers.limit !== undefined) {
-      const problem = limitProblem(this.raw.record, this.opcodes);
-      if (problem !== undefined) return problem;
-    }
-    const { needs } = operation.declaration;
-    return needs === undefined || this.supports(needs) ? undefined : missingFeature(needs, operation.name);
+    return this.kernel.missing(operation);
   }
 
   async #close(): Promise<void> {
@@ -286,7 +281,7 @@ export class Ring implements AsyncDisposable {
     let late = false;
     while (this.raw.inFlight > 0 && this.raw.failure === undefined && !(late && this.#lost)) {
       // The raw layer's operations as well; what plans do in any case is given some time.
-      if (this.#owned && (late || this.flights.plans.size === 0)) this.flights.cancels.all();
+      if (this.#owned && (late || this.flights.plans.length === 0)) this.flights.cancels.all();
       await this.driver.idle(CANCEL_AGAIN_MS);
       late = performance.now() - since > PATIENCE_MS;
     }

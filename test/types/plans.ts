@@ -127,3 +127,19 @@ fsync({ fd: 3 }).allowShort();
 
 // @ts-expect-error a handle names one operation
 await ring.run(chain(nop()), { handle: {} });
+
+// A prepared plan has the plan's types.
+const reading = read({ fd: 3, buffer });
+const prepared = ring.prepare(chain(reading, openat({ path: "/" })));
+const ran = await prepared.run([[reading, read({ fd: 4, buffer })]]);
+expectType<Same<typeof ran, [number, number]>>();
+expectType<Same<typeof prepared.value, [number, number]>>();
+const tree = await prepared.settle();
+expectType<Same<typeof tree, ChainOutcome<readonly [Settled<number>, Settled<number>]>>>();
+prepared.start(({ value: [bytes] }) => expectType<Same<typeof bytes, number>>());
+// @ts-expect-error pairs
+prepared.run([reading]);
+// @ts-expect-error it is never over
+ring.prepare(acceptMultishot({ fd: 3 }));
+// @ts-expect-error the plan orders its parts
+ring.prepare(nop().drain());

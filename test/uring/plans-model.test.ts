@@ -9,7 +9,7 @@ import { Random, SEED } from "./support/random.ts";
 const FULL = process.env.URING_UBLK_FULL === "1";
 /** So many, or what a slow machine runs in the time. */
 const PLANS = FULL ? 3000 : 600;
-const SECONDS = FULL ? 30 : 15;
+const SECONDS = FULL ? 30 : 10;
 const AT_ONCE = 50;
 /** How long a step of time is; it grows where the machine is too busy for the order of events to be what it should. */
 let stepMs = 20;
@@ -30,35 +30,53 @@ class Pulse implements Disposable {
   }
 }
 
-async function run(ring: Ring, { spec, abort }: Trial, file: number, ms: number, links: boolean): Promise<unknown> {
+/** How a trial is run; `ms` is a step of time. */
+type Way = (ring: Ring, trial: Trial, file: number, ms: number) => Promise<unknown>;
+
+async function withSignal(abort: number, ms: number, settle: (options: { signal?: AbortSignal }) => Promise<unknown>): Promise<unknown> {
   const controller = new AbortController();
   const timer = abort === NEVER ? undefined : setTimeout(() => controller.abort(new Error("aborted")), abort * ms);
-  const plan = planOf(spec, file, ms);
-  const outcome = await ring.settle(plan, {
-    ...(plan instanceof Operation ? {} : { links }),
-    ...(abort === NEVER ? {} : { signal: controller.signal }),
-  });
+  const outcome = await settle(abort === NEVER ? {} : { signal: controller.signal });
   clearTimeout(timer);
   return outcome;
 }
 
+const once =
+  (links: boolean): Way =>
+  (ring, { spec, abort }, file, ms) => {
+    const plan = planOf(spec, file, ms);
+    return withSignal(abort, ms, (options) => ring.settle(plan, { ...(plan instanceof Operation ? {} : { links }), ...options }));
+  };
+
+let turn = 0;
+/** The second run of a prepared plan, whose first one was aborted somewhere on its way, or at its end. */
+const again =
+  (links: boolean): Way =>
+  async (ring, { spec, abort }, file, ms) => {
+    const prepared = ring.prepare(planOf(spec, file, ms), { links });
+    await withSignal(new Random(SEED + turn++).below(4) + 0.5, ms, (options) => prepared.settle([], options));
+    return await withSignal(abort, ms, (options) => prepared.settle([], options));
+  };
+
 /** The outcomes of trials that run side by side, once the machine gave them the time they need. */
-async function outcomesOf(ring: Ring, trials: readonly Trial[], file: number, links: boolean): Promise<unknown[]> {
+async function outcomesOf(ring: Ring, trials: readonly Trial[], file: number, way: Way): Promise<unknown[]> {
   for (;;) {
     const ms = stepMs;
     using pulse = new Pulse();
-    const outcomes = await Promise.all(trials.map((trial) => run(ring, trial, file, ms, links)));
+    const outcomes = await Promise.all(trials.map((trial) => way(ring, trial, file, ms)));
     if (pulse.longest < ms / 6 || ms > LONGEST_STEP_MS) return outcomes;
     stepMs *= 2;
   }
 }
 
 describe(`random plans (seed ${SEED})`, () => {
-  for (const [name, links, shape] of [
-    ["in user space", false, { taskrun: "defer" }],
-    ["through links of the kernel where they mean the same", true, { taskrun: "defer" }],
-    ["through links, on a ring with cooperative task work", true, { taskrun: "coop" }],
-  ] as [string, boolean, RingShape][]) {
+  for (const [name, way, shape] of [
+    ["in user space", once(false), { taskrun: "defer" }],
+    ["through links of the kernel where they mean the same", once(true), { taskrun: "defer" }],
+    ["through links, on a ring with cooperative task work", once(true), { taskrun: "coop" }],
+    ["prepared, in user space", again(false), { taskrun: "defer" }],
+    ["prepared, through links", again(true), { taskrun: "defer" }],
+  ] as [string, Way, RingShape][]) {
     test(`end as the rules say: ${name}`, async () => {
       await using ring = await Ring.open({ entries: 256, cqEntries: 4096, ...shape });
       using file = memoryFile(pattern(4));
@@ -67,7 +85,7 @@ describe(`random plans (seed ${SEED})`, () => {
       const until = performance.now() + SECONDS * 1000;
       for (let done = 0; done < PLANS && (done === 0 || performance.now() < until); done += AT_ONCE) {
         const trials = Array.from({ length: AT_ONCE }, () => trialOf(random));
-        const outcomes = await outcomesOf(ring, trials, file.first, links);
+        const outcomes = await outcomesOf(ring, trials, file.first, way);
         for (const [i, { spec, abort, fate }] of trials.entries()) {
           const line = brief(outcomes[i]);
           seen.add(line);

@@ -21,6 +21,7 @@ export const FSYNC = declare({
   syscall: "fsync(2)",
   since: "5.1",
   completions: "one",
+  steady: true,
   options: ["fd", "dataOnly"],
   raw(slot: number, fd: number, flags: number) {
     this.prep(IORING_OP_FSYNC, slot, fd, 0, 0, 0, flags, 0, 0, 0);

@@ -33,6 +33,7 @@ export const READ = declare({
   since: "5.6",
   completions: "one",
   severs: "short",
+  steady: true,
   options: READ_ONE,
   raw(slot: number, fd: number, address: number, length: number, offset: number, flags: number) {
     this.prep(IORING_OP_READ, slot, fd, offset, address, length, flags, 0, 0, 0);
@@ -49,6 +50,7 @@ export const READ_FIXED = declare({
   since: "5.1",
   completions: "one",
   severs: "short",
+  steady: true,
   options: READ_ONE,
   raw(slot: number, fd: number, address: number, length: number, offset: number, index: number, flags: number) {
     this.prep(IORING_OP_READ_FIXED, slot, fd, offset, address, length, flags, index, 0, 0);
@@ -65,6 +67,7 @@ export const READV = declare({
   since: "5.1",
   completions: "one",
   severs: "short",
+  steady: true,
   options: READ_MANY,
   raw(slot: number, fd: number, vectors: number, vectorCount: number, offset: number, flags: number) {
     this.prep(IORING_OP_READV, slot, fd, offset, vectors, vectorCount, flags, 0, 0, 0);
@@ -81,6 +84,7 @@ export const READV_FIXED = declare({
   since: "6.15",
   completions: "one",
   severs: "short",
+  steady: true,
   options: READ_MANY,
   raw(slot: number, fd: number, vectors: number, vectorCount: number, offset: number, index: number, flags: number) {
     this.prep(IORING_OP_READV_FIXED, slot, fd, offset, vectors, vectorCount, flags, index, 0, 0);

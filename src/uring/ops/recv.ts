@@ -29,6 +29,7 @@ export const RECV = declare({
   syscall: "recv(2)",
   since: "5.6",
   completions: "one",
+  steady: true,
   options: ["buffer", ...TRANSFER],
   hints: { EINVAL: "a flag this kernel does not know: fixed buffers in plain receives came after 6.18" },
   raw(slot: number, fd: number, address: number, length: number, flags: number, index: number = 0) {

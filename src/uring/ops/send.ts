@@ -40,6 +40,7 @@ export const SEND = declare({
   since: "5.6",
   completions: "one",
   severs: true,
+  steady: true,
   options: ["buffer", "address", ...TRANSFER],
   hints: { EINVAL: "a flag this kernel does not know: fixed buffers in plain sends came after 6.18, an address with 6.0" },
   raw(slot: number, fd: number, address: number, length: number, flags: number, to: number = 0, toLength: number = 0, index: number = 0) {

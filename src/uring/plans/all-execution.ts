@@ -1,38 +1,45 @@
-import { Execution, ended, type Parent, type PlanContext, Tally } from "./execution.ts";
+import { Execution, ended, outcomeOf, type Parent, type PlanContext, Tally } from "./execution.ts";
 import type { Plan } from "./plan.ts";
 
-/** One run of parts side by side. */
+/** Carries out parts side by side. */
 export class AllExecution extends Execution implements Parent {
   readonly #parts: readonly Plan<unknown, unknown>[];
-  readonly #executions: Execution[] = [];
+  readonly #executions: readonly Execution[];
   readonly #tally = new Tally();
-  #left: number;
+  #left = 0;
   #stopped = false;
 
   constructor(parts: readonly Plan<unknown, unknown>[], context: PlanContext, parent: Parent) {
     super(context, parent);
     this.#parts = parts;
-    this.#left = parts.length;
+    this.#executions = parts.map((part) => part.execution(context, this));
   }
 
-  start(): void {
-    this.status = "running";
-    for (const part of this.#parts) {
-      if (this.#stopped) {
+  get value(): unknown {
+    return this.#executions.map(({ value }) => value);
+  }
+
+  protected begin(): void {
+    this.#left = this.#parts.length;
+    for (const execution of this.#executions) {
+      if (this.#stopped)
         this.#over(); // a step of another part has aborted the whole
-        continue;
-      }
-      const execution = part.execution(this.context, this);
-      this.#executions.push(execution);
-      execution.start();
+      else execution.start();
     }
+  }
+
+  override reset(): void {
+    super.reset();
+    for (const execution of this.#executions) execution.reset();
+    this.#tally.reset();
+    this.#stopped = false;
   }
 
   interrupt(reason: unknown): void {
     if (!this.running || this.#stopped) return;
     this.#stopped = true;
     this.#tally.stop(reason);
-    for (const execution of this.#executions) execution.interrupt(reason);
+    for (const execution of this.#executions) if (execution.begun) execution.interrupt(reason);
   }
 
   settled(part: Execution): void {
@@ -42,12 +49,12 @@ export class AllExecution extends Execution implements Parent {
 
   outcome(): unknown {
     const { reason } = this.#tally;
-    return { ...ended(this), parts: this.#parts.map((part, i) => this.#executions[i]?.outcome() ?? part.unstarted(reason)) };
+    return { ...ended(this), parts: this.#parts.map((part, i) => outcomeOf(this.#executions[i]!, part, reason)) };
   }
 
   #over(): void {
     if (--this.#left > 0) return;
-    if (this.#tally.fulfilled === this.#parts.length) this.succeed(this.#executions.map(({ value }) => value));
+    if (this.#tally.fulfilled === this.#parts.length) this.succeed();
     else this.end(this.#tally.status, this.#tally.reason);
   }
 }

@@ -1,17 +1,18 @@
 import type { Link } from "./chain.ts";
-import { Execution, ended, type Parent, type PlanContext, Tally } from "./execution.ts";
+import { Execution, ended, outcomeOf, type Parent, type PlanContext, Tally } from "./execution.ts";
 import { linkedFrom } from "./linkable.ts";
-import { type Linked, LinkedExecution } from "./linked-execution.ts";
-import { Always } from "./plan.ts";
-import { Step } from "./step.ts";
+import { LinkedExecution } from "./linked-execution.ts";
+import type { OperationExecution } from "./operation-execution.ts";
+import { Always, partOf } from "./plan.ts";
 import { StepExecution } from "./step-execution.ts";
 
-/** One run of a chain: a step at a time, or several that are handed over together. */
+/** Carries out a chain: a step at a time, or several that are handed over together. */
 export class ChainExecution extends Execution implements Parent {
   readonly #links: readonly Link[];
   readonly #hard: boolean;
-  readonly #steps: (Execution | undefined)[] = [];
+  readonly #steps: readonly Execution[];
   readonly #tally = new Tally();
+  readonly #linked: (LinkedExecution | null)[] = []; // what can be handed over from each link on; null: nothing
   #at = 0; // the link whose turn it is
   #together: LinkedExecution | undefined; // those from there on that are in flight
   #alone = false; // the kernel refused to take them together
@@ -22,11 +23,24 @@ export class ChainExecution extends Execution implements Parent {
     super(context, parent);
     this.#links = links;
     this.#hard = hard;
+    this.#steps = links.map((link) => partOf(link).execution(context, this));
   }
 
-  start(): void {
-    this.status = "running";
+  get value(): unknown {
+    return this.#steps.map(({ value }) => value);
+  }
+
+  protected begin(): void {
     this.#advance();
+  }
+
+  override reset(): void {
+    super.reset();
+    for (const step of this.#steps) step.reset();
+    this.#tally.reset();
+    this.#at = 0;
+    this.#alone = false;
+    this.#stopped = false;
   }
 
   interrupt(reason: unknown): void {
@@ -38,6 +52,10 @@ export class ChainExecution extends Execution implements Parent {
   }
 
   settled(part: Execution): void {
+    if (this.#together !== undefined) {
+      this.#together.settled();
+      return;
+    }
     this.#tally.add(part);
     this.#at++;
     if (!this.#advancing) this.#advance();
@@ -45,18 +63,17 @@ export class ChainExecution extends Execution implements Parent {
 
   outcome(): unknown {
     const { reason } = this.#tally;
-    return { ...ended(this), steps: this.#links.map((link, i) => this.#steps[i]?.outcome() ?? unstarted(link, reason)) };
+    return { ...ended(this), steps: this.#links.map((link, i) => outcomeOf(this.#steps[i]!, partOf(link), reason)) };
   }
 
   // A step may be over at once: a loop, so that a long chain of such does not nest.
   #advance(): void {
     this.#advancing = true;
     for (let at = this.#at; at < this.#links.length; at = this.#at) {
-      const link = this.#links[at]!;
-      if (!this.#takes(link)) this.#at++;
+      if (!this.#takes(this.#links[at]!)) this.#at++;
       else if (!this.#startTogether()) {
-        const step = this.#execution(link, this.#steps[at - 1]?.value);
-        this.#steps[at] = step;
+        const step = this.#steps[at]!;
+        if (step instanceof StepExecution) step.previous = this.#steps[at - 1]?.value;
         step.start();
         if (this.#at === at) break; // it is in flight
       } else if (this.#together !== undefined) break;
@@ -69,41 +86,38 @@ export class ChainExecution extends Execution implements Parent {
   #startTogether(): boolean {
     const { links, interruptible, flights } = this.context;
     if (!links || this.#alone || this.#stopped || (this.#hard && interruptible)) return false;
-    const operations = linkedFrom(this.#links, this.#at, this.#hard);
-    if (operations.length === 0 || !flights.canSubmit(operations.length)) return false;
-    this.#together = new LinkedExecution(operations, this.#hard, this.context, (linked) => this.#togetherOver(linked));
-    this.#together.start();
+    const linked = this.#linkedFrom(this.#at);
+    if (linked === null || !flights.canSubmit(linked.size)) return false;
+    this.#together = linked;
+    linked.start();
     flights.driver.kick();
     return true;
   }
 
-  #togetherOver({ executions, done, refused }: Linked): void {
+  #linkedFrom(at: number): LinkedExecution | null {
+    const known = this.#linked[at];
+    if (known !== undefined) return known;
+    const count = linkedFrom(this.#links, at, this.#hard).length;
+    const steps = this.#steps.slice(at, at + count) as OperationExecution[];
+    const linked = count === 0 ? null : new LinkedExecution(steps, this.#hard, this.context, this.#togetherOver);
+    this.#linked[at] = linked;
+    return linked;
+  }
+
+  readonly #togetherOver = ({ steps, done, refused }: LinkedExecution): void => {
     this.#together = undefined;
     this.#alone ||= refused;
-    for (const [i, execution] of executions.entries()) {
-      if (execution === undefined) continue;
-      this.#steps[this.#at + i] = execution;
-      this.#tally.add(execution);
-    }
+    for (const step of steps) if (step.begun) this.#tally.add(step);
     this.#at += done;
     if (!this.#advancing) this.#advance();
-  }
+  };
 
   #takes(link: Link): boolean {
     return link instanceof Always || this.#tally.good || (this.#hard && !this.#stopped);
   }
 
-  #execution(link: Link, previous: unknown): Execution {
-    if (link instanceof Step) return new StepExecution(link, previous, this.context, this);
-    return (link instanceof Always ? link.plan : link).execution(this.context, this);
-  }
-
   #finish(): void {
-    if (this.#tally.fulfilled === this.#links.length) this.succeed(this.#steps.map((step) => step!.value));
+    if (this.#tally.fulfilled === this.#links.length) this.succeed();
     else this.end(this.#tally.status, this.#tally.reason);
   }
-}
-
-function unstarted(link: Link, reason: unknown): unknown {
-  return (link instanceof Always ? link.plan : link).unstarted(reason);
 }

@@ -5,7 +5,7 @@ import type { Execution, Parent, PlanContext } from "./execution.ts";
 import { type ExplainContext, Explanation } from "./explanation.ts";
 import { linkedFrom, whyAlone } from "./linkable.ts";
 import { type ChainOutcome, unsuccessful } from "./outcome.ts";
-import { Always, type Part, Plan } from "./plan.ts";
+import { Always, type Part, Plan, partOf } from "./plan.ts";
 import type { Outcomes, Values } from "./shape.ts";
 import { Step } from "./step.ts";
 
@@ -31,13 +31,13 @@ export class Chain<out Value, out Outcome> extends Plan<Value, Outcome> {
     super();
     this.links = Object.freeze([...links]);
     this.hard = hard;
-    this.width = Math.max(...links.map((link) => (link instanceof Always ? link.plan.width : link.width)));
+    this.width = Math.max(...links.map((link) => partOf(link).width));
     Object.freeze(this);
   }
 
   /** @internal */
   visit(look: (operation: Operation<unknown>) => void): void {
-    for (const link of this.links) if (!(link instanceof Step)) (link instanceof Always ? link.plan : link).visit(look);
+    for (const link of this.links) if (!(link instanceof Step)) partOf(link).visit(look);
   }
 
   /** @internal */
@@ -65,13 +65,13 @@ export class Chain<out Value, out Outcome> extends Plan<Value, Outcome> {
 
   /** @internal */
   unstarted(reason: unknown): unknown {
-    const steps = this.links.map((link) => (link instanceof Always ? link.plan : link).unstarted(reason));
+    const steps = this.links.map((link) => partOf(link).unstarted(reason));
     return { ...unsuccessful("unstarted", reason), steps };
   }
 }
 
 function explainAlone(link: Link, hard: boolean, context: ExplainContext): Explanation {
-  const { what, how, parts } = (link instanceof Always ? link.plan : link).explain(context);
+  const { what, how, parts } = partOf(link).explain(context);
   const always = link instanceof Always ? "done in any case" : undefined;
   return new Explanation(what, [how, always, whyAlone(link, hard)].filter((reason) => reason).join("; "), parts);
 }
@@ -151,7 +151,7 @@ function checkLinks(what: string, links: readonly Link[]): void {
   checkList(what, "steps", links);
   for (const [i, link] of links.entries()) {
     if (link instanceof Step) continue;
-    checkPart(what, `step ${i + 1}`, link instanceof Always ? link.plan : link);
+    checkPart(what, `step ${i + 1}`, partOf(link));
   }
 }
 

@@ -1,11 +1,11 @@
 import type { Deadline } from "./deadline.ts";
-import { Execution, ended, type Parent, type PlanContext } from "./execution.ts";
+import { Execution, ended, outcomeOf, type Parent, type PlanContext } from "./execution.ts";
 
-/** One run of a plan beside its timer; over when both are. */
+/** Carries out a plan beside its timer; over when both are. */
 export class DeadlineExecution extends Execution implements Parent {
   readonly #deadline: Deadline<unknown, unknown>;
   readonly #timer: Execution;
-  #plan: Execution | undefined;
+  readonly #plan: Execution;
   #planOver = false;
   #timerOver = false;
   #stopped = false; // from outside
@@ -15,22 +15,35 @@ export class DeadlineExecution extends Execution implements Parent {
     super(context, parent);
     this.#deadline = deadline;
     this.#timer = deadline.timer.execution(context, this);
+    this.#plan = deadline.plan.execution({ ...context, interruptible: true }, this);
   }
 
-  start(): void {
-    this.status = "running";
+  get value(): unknown {
+    return this.#plan.value;
+  }
+
+  override reset(): void {
+    super.reset();
+    this.#timer.reset();
+    this.#plan.reset();
+    this.#planOver = false;
+    this.#timerOver = false;
+    this.#stopped = false;
+    this.#error = undefined;
+  }
+
+  protected begin(): void {
     this.#timer.start();
     if (this.#timerOver) {
       this.end("failed", this.#error);
       return;
     }
-    this.#plan = this.#deadline.plan.execution({ ...this.context, interruptible: true }, this);
     this.#plan.start();
   }
 
   interrupt(reason: unknown): void {
     this.#stopped = true;
-    this.#plan?.interrupt(reason);
+    if (this.#plan.begun) this.#plan.interrupt(reason);
   }
 
   settled(part: Execution): void {
@@ -39,22 +52,22 @@ export class DeadlineExecution extends Execution implements Parent {
       this.#planOver = true;
       if (!this.#timerOver) this.#timer.interrupt(undefined);
     }
-    if (this.#planOver && this.#timerOver && this.running) this.#finish(this.#plan!);
+    if (this.#planOver && this.#timerOver && this.running) this.#finish(this.#plan);
   }
 
   outcome(): unknown {
-    return { ...ended(this), plan: this.#plan?.outcome() ?? this.#deadline.plan.unstarted(this.reason) };
+    return { ...ended(this), plan: outcomeOf(this.#plan, this.#deadline.plan, this.reason) };
   }
 
   #timerSettled({ status, reason }: Execution): void {
     this.#timerOver = true;
     if (this.#planOver || this.#stopped) return;
     this.#error = status === "failed" ? reason : this.#deadline.error();
-    this.#plan?.interrupt(this.#error);
+    if (this.#plan.begun) this.#plan.interrupt(this.#error);
   }
 
-  #finish({ status, value, reason }: Execution): void {
-    if (status === "fulfilled") this.succeed(value);
+  #finish({ status, reason }: Execution): void {
+    if (status === "fulfilled") this.succeed();
     else if (this.#error !== undefined && status !== "failed") this.end("failed", this.#error);
     else this.end(status as "failed", reason);
   }

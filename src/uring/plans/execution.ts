@@ -1,6 +1,7 @@
 import { UringError } from "../error.ts";
 import type { Flights } from "../flights.ts";
 import type { Operation } from "../operation.ts";
+import type { Bindings } from "./bindings.ts";
 import { type Status, unsuccessful } from "./outcome.ts";
 import type { Reservation } from "./reservation.ts";
 
@@ -15,24 +16,26 @@ export interface Parent {
 /** What the parts of one run of a plan share. */
 export interface PlanContext {
   readonly flights: Flights;
-  /** The room in the ring that was kept for the plan. */
+  /** The room in the ring that is kept for the plan. */
   readonly reservation: Reservation;
   /** Whether kernel links may be used. */
   readonly links: boolean;
   /** Whether the part may be interrupted before it is over, other than by the ring's end. */
   readonly interruptible: boolean;
+  /** What stands in the place of operations of a prepared plan. */
+  readonly bindings: Bindings | undefined;
   /** Why a part cannot be run on this ring, or undefined. */
   problem(part: { readonly width: number; visit(look: (operation: Operation<unknown>) => void): void }): unknown;
 }
 
-/** One run of a part of a plan: begun once, over once. */
+/** Carries out a part of a plan: in each run begun once at most, and over once. What is begun again is reset before. */
 export abstract class Execution {
   /** How it ended; "running" from when its turn has come. */
   status: Status | "running" = "unstarted";
   /** Why it was not fulfilled. */
   reason: unknown;
-  /** What it resolves to, once fulfilled. */
-  value: unknown;
+  /** Its turn has come. */
+  begun = false;
   protected readonly context: PlanContext;
   readonly #parent: Parent;
 
@@ -41,8 +44,24 @@ export abstract class Execution {
     this.#parent = parent;
   }
 
+  /** What it resolves to, once fulfilled; made when it is asked for. */
+  abstract get value(): unknown;
+
   /** Its turn has come. It may be over before this returns. */
-  abstract start(): void;
+  start(): void {
+    this.begun = true;
+    this.status = "running";
+    this.begin();
+  }
+
+  protected abstract begin(): void;
+
+  /** As if it had never begun: for another run. */
+  reset(): void {
+    this.begun = false;
+    this.status = "unstarted";
+    this.reason = undefined;
+  }
 
   /**
    * Starts nothing more and cancels what is in flight; the part is over when the last CQE has come. What a part must do in any case it
@@ -57,9 +76,8 @@ export abstract class Execution {
     return this.status === "running";
   }
 
-  protected succeed(value: unknown): void {
+  protected succeed(): void {
     this.status = "fulfilled";
-    this.value = value;
     this.#parent.settled(this);
   }
 
@@ -78,6 +96,15 @@ export class Tally {
   private begun = false;
   private failed = false;
   private first: unknown;
+
+  /** For another run. */
+  reset(): void {
+    this.fulfilled = 0;
+    this.bad = false;
+    this.begun = false;
+    this.failed = false;
+    this.first = undefined;
+  }
 
   /** Something is the reason that no more is started, whatever the parts tell. */
   stop(reason: unknown): void {
@@ -118,6 +145,10 @@ export function ended({ status, reason }: Execution): { readonly status: string 
   return status === "fulfilled" || status === "running" ? { status } : unsuccessful(status, reason);
 }
 
-/** Cancelled because another part of the same group failed. */
-export const siblingFailed = (operation: string, cause: unknown): UringError =>
-  new UringError({ operation, errno: ECANCELED, cause, hint: "another member of its group failed" });
+/** The outcome of a part; of one whose turn never came, why. */
+export const outcomeOf = (part: Execution, plan: { unstarted(reason: unknown): unknown }, reason: unknown): unknown =>
+  part.begun ? part.outcome() : plan.unstarted(reason);
+
+/** Cancelled because another member of the same group failed. */
+export const siblingFailed = (cause: unknown): UringError =>
+  new UringError({ operation: "group", errno: ECANCELED, cause, hint: "another member of its group failed" });

@@ -1,17 +1,15 @@
-import { Execution, ended, type Parent, type PlanContext, siblingFailed, Tally } from "./execution.ts";
+import { Execution, ended, outcomeOf, type Parent, type PlanContext, siblingFailed, Tally } from "./execution.ts";
 import type { Group } from "./group.ts";
 import { OperationExecution } from "./operation-execution.ts";
-import type { Plan } from "./plan.ts";
-import { Step } from "./step.ts";
 import { StepExecution } from "./step-execution.ts";
 
-/** One run of a group: the leader, then the members side by side, then what gives back what the leader provided. */
+/** Carries out a group: the leader, then the members side by side, then what gives back what the leader provided. */
 export class GroupExecution extends Execution implements Parent {
   readonly #group: Group<unknown, unknown>;
   readonly #leader: Execution;
   readonly #tally = new Tally();
-  readonly #members: (Execution | undefined)[] = [];
-  #release: Execution | undefined;
+  readonly #members: readonly Execution[];
+  readonly #release: Execution | undefined;
   #left = 0; // members that are not over
   #stopped = false;
 
@@ -19,13 +17,28 @@ export class GroupExecution extends Execution implements Parent {
     super(context, parent);
     this.#group = group;
     this.#leader = group.leader.execution(context, this);
+    const inside = group.cancels ? { ...context, interruptible: true } : context;
+    this.#members = group.members.map((member) => member.execution(inside, this));
+    this.#release = group.release?.execution(context, this);
     // What is given back must have been got, also when its success crosses with an abort.
     if (group.release !== undefined && this.#leader instanceof OperationExecution) this.#leader.keeps = true;
   }
 
-  start(): void {
-    this.status = "running";
+  get value(): unknown {
+    return { leader: this.#leader.value, members: this.#members.map(({ value }) => value) };
+  }
+
+  protected begin(): void {
     this.#leader.start();
+  }
+
+  override reset(): void {
+    super.reset();
+    this.#leader.reset();
+    for (const member of this.#members) member.reset();
+    this.#release?.reset();
+    this.#tally.reset();
+    this.#stopped = false;
   }
 
   interrupt(reason: unknown): void {
@@ -49,27 +62,22 @@ export class GroupExecution extends Execution implements Parent {
     return {
       ...ended(this),
       leader: this.#leader.outcome(),
-      members: members.map((member, i) => this.#members[i]?.outcome() ?? member.unstarted(reason)),
-      ...(release === undefined ? {} : { release: this.#release?.outcome() ?? release.unstarted(reason) }),
+      members: members.map((member, i) => outcomeOf(this.#members[i]!, member, reason)),
+      ...(release === undefined ? {} : { release: outcomeOf(this.#release!, release, reason) }),
     };
   }
 
   #startMembers(): void {
-    const { members } = this.#group;
-    this.#left = members.length;
-    for (const member of members) {
-      if (this.#stopped) {
+    this.#left = this.#members.length;
+    for (const member of this.#members) {
+      if (this.#stopped)
         this.#memberOver(); // another was over at once, and has failed
-        continue;
-      }
-      const execution = this.#execution(member, this.#group.cancels);
-      this.#members.push(execution);
-      execution.start();
+      else this.#startBehindLeader(member);
     }
   }
 
   #memberSettled({ status, reason }: Execution): void {
-    if (status === "failed" && this.#group.cancels && !this.#stopped) this.#stop(siblingFailed("group", reason));
+    if (status === "failed" && this.#group.cancels && !this.#stopped) this.#stop(siblingFailed(reason));
     this.#memberOver();
   }
 
@@ -80,31 +88,25 @@ export class GroupExecution extends Execution implements Parent {
   #stop(reason: unknown): void {
     this.#stopped = true;
     this.#tally.stop(reason);
-    for (const member of this.#members) member?.interrupt(reason);
+    for (const member of this.#members) if (member.begun) member.interrupt(reason);
   }
 
   #giveBack(): void {
-    const { release } = this.#group;
-    if (release === undefined) this.#finish();
-    else {
-      this.#release = this.#execution(release);
-      this.#release.start();
-    }
+    if (this.#release === undefined) this.#finish();
+    else this.#startBehindLeader(this.#release);
   }
 
   #finish(): void {
-    if (this.#tally.fulfilled === this.#needed) {
-      this.succeed({ leader: this.#leader.value, members: this.#members.map((member) => member?.value) });
-    } else this.end(this.#tally.status, this.#tally.reason);
+    if (this.#tally.fulfilled === this.#needed) this.succeed();
+    else this.end(this.#tally.status, this.#tally.reason);
   }
 
   get #needed(): number {
-    return 1 + this.#group.members.length + (this.#group.release === undefined ? 0 : 1);
+    return 1 + this.#members.length + (this.#release === undefined ? 0 : 1);
   }
 
-  #execution(part: Plan<unknown, unknown> | Step<never, unknown, unknown>, interruptible = false): Execution {
-    const context = interruptible ? { ...this.context, interruptible } : this.context;
-    if (part instanceof Step) return new StepExecution(part, this.#leader.value, context, this);
-    return part.execution(context, this);
+  #startBehindLeader(part: Execution): void {
+    if (part instanceof StepExecution) part.previous = this.#leader.value;
+    part.start();
   }
 }

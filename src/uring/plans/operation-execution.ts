@@ -7,11 +7,14 @@ import { type Status, unsuccessful } from "./outcome.ts";
 
 const interrupted = (error: unknown): boolean => error instanceof UringError && (error.code === "ECANCELED" || error.code === "EINTR");
 
-/** One run of an operation as a part of a plan; over with its final CQE, which for a zero-copy send is its notification. */
+/** Carries out an operation as a part of a plan; over with its final CQE, which for a zero-copy send is its notification. */
 export class OperationExecution extends Execution implements Listener<unknown> {
   /** What it provided is given back by somebody else: a success that crosses with an interruption is one all the same. */
   keeps = false;
-  readonly #operation: Operation<unknown>;
+  readonly #planned: Operation<unknown>;
+  #operation: Operation<unknown>; // what is bound in its place
+  #revision = 0;
+  #value: unknown;
   #flight: InFlight | undefined;
   #stopped = false;
   #stop: unknown; // why
@@ -21,21 +24,45 @@ export class OperationExecution extends Execution implements Listener<unknown> {
 
   constructor(operation: Operation<unknown>, context: PlanContext, parent: Parent) {
     super(context, parent);
+    this.#planned = operation;
     this.#operation = operation;
   }
 
-  start(): void {
+  get value(): unknown {
+    return this.#value;
+  }
+
+  /** What is, or was, carried out. */
+  get operation(): Operation<unknown> {
+    return this.#operation;
+  }
+
+  protected begin(): void {
     this.context.reservation.start(this.#take());
   }
 
   /** The same at once, in room that nobody kept. */
   startNow(): void {
+    this.begun = true;
+    this.status = "running";
     this.#take().begin();
   }
 
+  override reset(): void {
+    super.reset();
+    this.#value = undefined;
+    this.#stopped = false;
+    this.#stop = undefined;
+    this.#ended = "unstarted";
+  }
+
   #take(): InFlight {
-    this.status = "running";
-    const flight = this.context.flights.flight();
+    const { bindings, flights } = this.context;
+    if (bindings !== undefined && bindings.revision !== this.#revision) {
+      this.#revision = bindings.revision;
+      this.#operation = bindings.of(this.#planned);
+    }
+    const flight = flights.flight();
     flight.take(this.#operation, undefined, undefined, this);
     this.#flight = flight;
     return flight;
@@ -67,7 +94,7 @@ export class OperationExecution extends Execution implements Listener<unknown> {
       this.reason = this.#stop;
     } else {
       this.#ended = "fulfilled";
-      this.value = value;
+      this.#value = value;
     }
   }
 
@@ -80,7 +107,7 @@ export class OperationExecution extends Execution implements Listener<unknown> {
   /** @internal */
   over(): void {
     this.#flight = undefined;
-    if (this.#ended === "fulfilled") this.succeed(this.value);
+    if (this.#ended === "fulfilled") this.succeed();
     else this.end(this.#ended, this.reason);
   }
 

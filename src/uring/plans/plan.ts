@@ -21,7 +21,7 @@ export abstract class Plan<out Value, out Outcome> {
   /** Looks at every operation that is known before it runs. @internal */
   abstract visit(look: (operation: Operation<unknown>) => void): void;
 
-  /** What carries it out, once. @internal */
+  /** What carries it out. @internal */
   abstract execution(context: PlanContext, parent: Parent): Execution;
 
   /** How it will be carried out. @internal */
@@ -50,6 +50,10 @@ export class Always<out Value, out Outcome> {
     Object.freeze(this);
   }
 }
+
+/** What is done in the turn of a step, which may be one that is taken in any case. */
+export const partOf = <P extends object>(link: P | Always<unknown, unknown>): P | Plan<unknown, unknown> =>
+  link instanceof Always ? link.plan : link;
 
 /** What may be a part of a plan: anything that is over at some point. */
 export type Part<Value, Outcome> = Plan<Value, Outcome> & { readonly multishot?: undefined; readonly drained?: undefined };

@@ -2,7 +2,7 @@ import type { Flights } from "../flights.ts";
 import type { InFlight } from "../in-flight.ts";
 
 /**
- * Room in a ring, kept for one run of a plan: what is known to be in flight at a time never waits for others once the plan has begun.
+ * Room in a ring, kept for a run of a plan: what is known to be in flight at a time never waits for others once the plan has begun.
  * What a `step` adds beyond it waits like any operation, or takes what is free of the plan's own.
  *
  * Nobody holds room while waiting for more: a plan whose operations wait has all of its own in flight.
@@ -10,14 +10,17 @@ import type { InFlight } from "../in-flight.ts";
 export class Reservation {
   readonly #flights: Flights;
   readonly #waiting = new Set<InFlight>();
-  #total: number;
+  #total = 0;
   #used = 0;
 
-  /** Takes the room, which there must be. */
-  constructor(flights: Flights, total: number) {
+  constructor(flights: Flights) {
     this.#flights = flights;
+  }
+
+  /** Takes the room, which there must be. */
+  begin(total: number): void {
     this.#total = total;
-    flights.reserved += total;
+    this.#flights.reserved += total;
   }
 
   /** Begins an operation in the kept room; without any left it waits for it, and for other room. */
@@ -42,6 +45,7 @@ export class Reservation {
   free(size: number): void {
     this.#used -= size;
     this.#flights.reserved += size;
+    if (this.#waiting.size === 0) return;
     for (const flight of this.#waiting) {
       if (!this.#take(flight)) return;
       this.#flights.withdraw(flight);

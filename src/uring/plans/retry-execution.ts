@@ -4,10 +4,10 @@ import { Execution, ended, type Parent, type PlanContext } from "./execution.ts"
 import { codeOf } from "./outcome.ts";
 import type { Retry } from "./retry.ts";
 
-/** One run of a plan that is tried again: attempts, and timers between them. */
+/** Carries out a plan that is tried again: attempts, and timers between them. */
 export class RetryExecution extends Execution implements Parent {
   readonly #retry: Retry<unknown, unknown>;
-  readonly #attempts: Execution[] = [];
+  #attempts: Execution[] = [];
   #current: Execution | undefined; // an attempt, or the timer before the next
   #over = true; // the current one is
   #advancing = false;
@@ -19,9 +19,21 @@ export class RetryExecution extends Execution implements Parent {
     this.#retry = retry;
   }
 
-  start(): void {
-    this.status = "running";
+  get value(): unknown {
+    return this.#attempts.at(-1)?.value;
+  }
+
+  protected begin(): void {
     this.#advance();
+  }
+
+  override reset(): void {
+    super.reset();
+    this.#attempts = [];
+    this.#current = undefined;
+    this.#over = true;
+    this.#stopped = false;
+    this.#stop = undefined;
   }
 
   interrupt(reason: unknown): void {
@@ -56,8 +68,8 @@ export class RetryExecution extends Execution implements Parent {
   #next(): Execution | undefined {
     const current = this.#current;
     if (current === undefined || current !== this.#attempts.at(-1)) return this.#afterDelay(current);
-    const { status, value, reason } = current;
-    if (status === "fulfilled") this.succeed(value);
+    const { status, reason } = current;
+    if (status === "fulfilled") this.succeed();
     else if (status !== "failed" || this.#stopped) this.end(status as "failed", reason);
     else {
       try {

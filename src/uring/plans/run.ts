@@ -1,53 +1,69 @@
 import type { Flights, RunningPlan, Waiting } from "../flights.ts";
+import type { Bindings } from "./bindings.ts";
 import type { Execution, Parent, PlanContext } from "./execution.ts";
+import type { Status } from "./outcome.ts";
 import type { Plan } from "./plan.ts";
 import { Reservation } from "./reservation.ts";
 
-/** One run of a whole plan: waits until there is room for all of it, keeps that room, and tells when it is over. */
+/** What a run of a plan is made of. */
+export interface RunInit {
+  readonly flights: Flights;
+  readonly plan: Plan<unknown, unknown>;
+  readonly problem: PlanContext["problem"];
+  readonly links: boolean;
+  readonly bindings?: Bindings;
+  /** Called once for each run. */
+  readonly over: (run: PlanRun) => void;
+}
+
+/** The value of a run that is over; throws what its promise rejects with. */
+export function resultOf(run: PlanRun): unknown {
+  if (run.aborted !== undefined || run.status !== "fulfilled") throw run.reason;
+  return run.value;
+}
+
+/**
+ * Runs a whole plan: waits until there is room for all of it, keeps that room, and tells when it is over. It may be started again then, and
+ * allocates nothing for that.
+ */
 export class PlanRun implements Parent, Waiting, RunningPlan {
   readonly size: number;
+  /** @internal */
+  place = -1;
   /** It was aborted, and why. */
   aborted: { readonly reason: unknown } | undefined;
   readonly #flights: Flights;
   readonly #plan: Plan<unknown, unknown>;
-  readonly #problem: PlanContext["problem"];
-  readonly #signal: AbortSignal | undefined;
-  readonly #links: boolean;
   readonly #over: (run: PlanRun) => void;
-  #reservation: Reservation | undefined;
+  readonly #context: PlanContext & { interruptible: boolean };
+  readonly #reservation: Reservation;
   #execution: Execution | undefined;
+  #signal: AbortSignal | undefined;
 
-  /** `over` is called once. */
-  constructor(
-    flights: Flights,
-    plan: Plan<unknown, unknown>,
-    problem: PlanContext["problem"],
-    { signal, links }: { readonly signal: AbortSignal | undefined; readonly links: boolean },
-    over: (run: PlanRun) => void,
-  ) {
+  constructor({ flights, plan, problem, links, bindings, over }: RunInit) {
+    this.size = plan.width;
     this.#flights = flights;
     this.#plan = plan;
-    this.#problem = problem;
-    this.#signal = signal;
-    this.#links = links;
     this.#over = over;
-    this.size = plan.width;
+    this.#reservation = new Reservation(flights);
+    this.#context = { flights, reservation: this.#reservation, problem, links, bindings, interruptible: false };
   }
 
-  /** Begins, or waits for room in its turn. */
-  start(): void {
-    this.#flights.plans.add(this);
-    this.#signal?.addEventListener("abort", this, { once: true });
+  /** Begins, or waits for room in its turn. It may be `interruptible` before it is over, with a signal or otherwise. */
+  start(signal?: AbortSignal, interruptible = signal !== undefined): void {
+    this.aborted = undefined;
+    this.#execution?.reset();
+    this.#context.interruptible = interruptible;
+    this.#signal = signal;
+    this.#flights.enter(this);
+    signal?.addEventListener("abort", this, { once: true });
     this.#flights.start(this);
   }
 
   /** There is room. */
   begin(): void {
-    const flights = this.#flights;
-    const reservation = new Reservation(flights, this.size);
-    this.#reservation = reservation;
-    const context = { flights, reservation, problem: this.#problem, links: this.#links, interruptible: this.#signal !== undefined };
-    this.#execution = this.#plan.execution(context, this);
+    this.#reservation.begin(this.size);
+    this.#execution ??= this.#plan.execution(this.#context, this);
     this.#execution.start();
   }
 
@@ -64,6 +80,13 @@ export class PlanRun implements Parent, Waiting, RunningPlan {
     else this.#execution?.interrupt(reason);
   }
 
+  /** It is over before it was started, and tells why. */
+  refuse(reason: unknown): void {
+    this.#execution?.reset();
+    this.aborted = { reason };
+    this.#over(this);
+  }
+
   /** The ring is gone, and it had not begun. */
   abandon(error: unknown): void {
     this.aborted ??= { reason: error };
@@ -72,13 +95,13 @@ export class PlanRun implements Parent, Waiting, RunningPlan {
 
   /** The plan is over. */
   settled(): void {
-    this.#reservation?.end();
+    this.#reservation.end();
     this.#end();
   }
 
-  /** Whether it was fulfilled. */
-  get fulfilled(): boolean {
-    return this.#execution?.status === "fulfilled";
+  /** How it ended. */
+  get status(): Status | "running" {
+    return this.#execution?.status ?? "unstarted";
   }
 
   /** What it resolves to. */
@@ -88,17 +111,18 @@ export class PlanRun implements Parent, Waiting, RunningPlan {
 
   /** Why it was not fulfilled. */
   get reason(): unknown {
-    return this.#execution === undefined ? this.aborted?.reason : this.#execution.reason;
+    return this.aborted !== undefined ? this.aborted.reason : this.#execution?.reason;
   }
 
   /** The tree of what became of it. */
   outcome(): unknown {
-    return this.#execution?.outcome() ?? this.#plan.unstarted(this.aborted?.reason);
+    return this.#execution?.begun === true ? this.#execution.outcome() : this.#plan.unstarted(this.aborted?.reason);
   }
 
   #end(): void {
     this.#signal?.removeEventListener("abort", this);
-    this.#flights.plans.delete(this);
+    this.#signal = undefined;
+    this.#flights.leave(this);
     this.#over(this);
   }
 }

@@ -1,18 +1,24 @@
 import { IORING_SETUP_SQPOLL, IORING_SETUP_SUBMIT_ALL } from "../abi.ts";
 import type { Flights } from "../flights.ts";
 import type { Operation } from "../operation.ts";
-import { checkBoolean, checkKnown } from "../options.ts";
+import { checkBoolean, checkKnown, checkSignal } from "../options.ts";
+import { Bindings } from "./bindings.ts";
 import { checkPart } from "./check.ts";
 import type { Explanation } from "./explanation.ts";
 import type { Plan } from "./plan.ts";
-import { PlanRun } from "./run.ts";
+import { Prepared } from "./prepared.ts";
+import { PlanRun, type RunInit, resultOf } from "./run.ts";
 
-/** Options of {@link Ring.run} and {@link Ring.settle} with a plan. */
-export interface PlanOptions {
-  /** Aborts the plan: nothing more starts, and what is in flight is cancelled and waited for. It rejects with the signal's reason. */
-  signal?: AbortSignal;
+/** Options of {@link Ring.prepare} and {@link Ring.explain}. */
+export interface PrepareOptions {
   /** Whether chains may be handed to the kernel as linked SQEs where that means the same. Default true. */
   links?: boolean;
+}
+
+/** Options of {@link Ring.run} and {@link Ring.settle} with a plan. */
+export interface PlanOptions extends PrepareOptions {
+  /** Aborts the plan: nothing more starts, and what is in flight is cancelled and waited for. It rejects with the signal's reason. */
+  signal?: AbortSignal;
 }
 
 /** Why an operation cannot be run on a ring, or undefined; a plan that has `begun` goes on while the ring is being closed. */
@@ -35,10 +41,7 @@ export class PlanRunner {
 
   /** Resolves to the plan's value; rejects with the first thing that went wrong, or the reason of an abort. */
   run<Value>(plan: Plan<Value, unknown>, options?: PlanOptions): Promise<Value> {
-    return this.#carryOut(plan, options).then(({ aborted, fulfilled, value, reason }) => {
-      if (aborted !== undefined || !fulfilled) throw aborted === undefined ? reason : aborted.reason;
-      return value as Value;
-    });
+    return this.#carryOut(plan, options).then(resultOf) as Promise<Value>;
   }
 
   /** Resolves to the tree of what became of the plan. */
@@ -47,36 +50,55 @@ export class PlanRunner {
   }
 
   /** Says how the plan would be carried out. */
-  explain(plan: Plan<unknown, unknown>, options?: PlanOptions): Explanation {
-    const { signal, links } = this.#checked(plan, options);
+  explain(plan: Plan<unknown, unknown>, options: PlanOptions = {}): Explanation {
+    const links = this.#check("run", plan, options);
     const unlinked = links ? this.#unlinked : "links: false";
-    return plan.explain({ unlinked, interruptible: signal !== undefined });
+    return plan.explain({ unlinked, interruptible: options.signal !== undefined });
   }
 
-  // Before anything is queued the whole plan is looked at.
-  #carryOut(plan: Plan<unknown, unknown>, options?: PlanOptions): Promise<PlanRun> {
-    const { signal, links } = this.#checked(plan, options);
-    return new Promise((resolve) => {
-      const run = new PlanRun(
-        this.#flights,
-        plan,
-        (part) => this.#problem(part, true),
-        { signal, links: links && this.#unlinked === undefined },
-        resolve,
-      );
-      const problem: unknown = signal?.aborted ? signal.reason : this.#problem(plan, false);
-      if (problem === undefined) run.start();
-      else run.abandon(problem);
+  /** Makes what runs the plan again and again. */
+  prepare<Value, Outcome>(plan: Plan<Value, Outcome>, options: PrepareOptions = {}): Prepared<Value, Outcome> {
+    checkKnown("prepare", options, ["links"]);
+    const links = this.#check("prepare", plan, options);
+    const problem = this.#problem(plan, false);
+    if (problem !== undefined) throw problem;
+    const bindings = new Bindings(plan);
+    return new Prepared({
+      ...this.#init(plan, links),
+      bindings,
+      refusal: (operation) => this.#refusal(operation, false),
+      explain: () => this.explain(plan, options),
     });
   }
 
-  #checked(plan: Plan<unknown, unknown>, options: PlanOptions = {}): { signal: AbortSignal | undefined; links: boolean } {
-    checkPart("run", "plan", plan);
-    checkKnown("run", options, ["signal", "links"]);
+  // Before anything is queued the whole plan is looked at.
+  #carryOut(plan: Plan<unknown, unknown>, options: PlanOptions = {}): Promise<PlanRun> {
+    const links = this.#check("run", plan, options);
+    const { signal } = options;
+    return new Promise((over) => {
+      const run = new PlanRun({ ...this.#init(plan, links), over });
+      const problem: unknown = signal?.aborted ? signal.reason : this.#problem(plan, false);
+      if (problem === undefined) run.start(signal);
+      else run.refuse(problem);
+    });
+  }
+
+  #init(plan: Plan<unknown, unknown>, links: boolean): Omit<RunInit, "over"> {
+    return {
+      flights: this.#flights,
+      plan,
+      problem: (part) => this.#problem(part, true),
+      links: links && this.#unlinked === undefined,
+    };
+  }
+
+  #check(what: string, plan: Plan<unknown, unknown>, options: PlanOptions): boolean {
+    checkPart(what, "plan", plan);
+    checkKnown(what, options, ["signal", "links"]);
     const { signal, links = true } = options;
-    checkBoolean("run", "links", links);
-    if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError("run: signal must be an AbortSignal");
-    return { signal, links };
+    checkBoolean(what, "links", links);
+    checkSignal(what, signal);
+    return links;
   }
 
   #problem(plan: Pick<Plan<unknown, unknown>, "width" | "visit">, begun: boolean): unknown {

@@ -4,22 +4,33 @@ import { unsuccessful } from "./outcome.ts";
 import type { Plan } from "./plan.ts";
 import type { Step } from "./step.ts";
 
-/** One run of a step: makes the part, and is what becomes of it. */
+/** Carries out a step: makes the part, and is what becomes of it. */
 export class StepExecution extends Execution implements Parent {
   readonly #step: Step<never, unknown, unknown>;
-  readonly #previous: unknown;
+  /** What the function is called with. */
+  previous: unknown;
   #part: Execution | undefined;
   #stopped = false;
   #stop: unknown; // why
 
-  constructor(step: Step<never, unknown, unknown>, previous: unknown, context: PlanContext, parent: Parent) {
+  constructor(step: Step<never, unknown, unknown>, context: PlanContext, parent: Parent) {
     super(context, parent);
     this.#step = step;
-    this.#previous = previous;
   }
 
-  start(): void {
-    this.status = "running";
+  get value(): unknown {
+    return this.#part?.value;
+  }
+
+  override reset(): void {
+    super.reset();
+    this.previous = undefined;
+    this.#part = undefined;
+    this.#stopped = false;
+    this.#stop = undefined;
+  }
+
+  protected begin(): void {
     let part: Execution;
     try {
       part = this.#make().execution(this.context, this);
@@ -36,7 +47,7 @@ export class StepExecution extends Execution implements Parent {
   }
 
   #make(): Plan<unknown, unknown> {
-    const plan: unknown = this.#step.make(this.#previous as never);
+    const plan: unknown = this.#step.make(this.previous as never);
     if (plan instanceof Promise) {
       plan.catch(() => {}); // nobody will look at it
       throw new TypeError("step: the function returned a promise; a plan goes on at once, so await what it needs before it is run");
@@ -54,7 +65,7 @@ export class StepExecution extends Execution implements Parent {
   }
 
   settled(part: Execution): void {
-    if (part.status === "fulfilled") this.succeed(part.value);
+    if (part.status === "fulfilled") this.succeed();
     else this.end(part.status as "failed", part.reason);
   }
 

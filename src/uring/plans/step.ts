@@ -1,7 +1,9 @@
 import { show } from "../options.ts";
+import type { Execution, Parent, PlanContext } from "./execution.ts";
 import { Explanation } from "./explanation.ts";
 import { type Unsuccessful, unsuccessful } from "./outcome.ts";
 import type { Part } from "./plan.ts";
+import { StepExecution } from "./step-execution.ts";
 
 /** A part of a plan that is made when its turn comes; {@link step} makes it. */
 export class Step<in Previous, out Value, out Outcome> {
@@ -14,6 +16,11 @@ export class Step<in Previous, out Value, out Outcome> {
   constructor(make: (previous: Previous) => Part<Value, Outcome>) {
     this.make = make;
     Object.freeze(this);
+  }
+
+  /** What carries it out. @internal */
+  execution(context: PlanContext, parent: Parent): Execution {
+    return new StepExecution(this, context, parent);
   }
 
   /** @internal */

@@ -1,0 +1,147 @@
+import type { Operation } from "../operation.ts";
+import { checkKnown, checkSignal } from "../options.ts";
+import type { Bindings, Patch } from "./bindings.ts";
+import type { Explanation } from "./explanation.ts";
+import type { Status } from "./outcome.ts";
+import { PlanRun, type RunInit, resultOf } from "./run.ts";
+
+/** Options of {@link Prepared.run} and {@link Prepared.settle}. */
+export interface PreparedOptions {
+  /** Aborts this run, as {@link PlanOptions.signal} does. */
+  signal?: AbortSignal;
+}
+
+interface PreparedInit extends Omit<RunInit, "over"> {
+  readonly bindings: Bindings;
+  refusal(operation: Operation<unknown>): unknown;
+  explain(): Explanation;
+}
+
+const NO_PATCH: Patch = Object.freeze([]);
+
+/**
+ * A plan that is run again and again on one ring; {@link Ring.prepare} makes it. One run at a time: a second one while it is running is a
+ * TypeError, so prepare as many as shall run side by side.
+ *
+ * What it is made of is allocated and encoded once: {@link Prepared.start} allocates nothing, as long as the plan has no `step`, `retry` or
+ * `deadline`, whose parts are made in each run. The memory that its operations name is kept alive as long as it is; when a buffer was
+ * transferred or resized between two runs, the next run encodes anew, and fails where that cannot be.
+ *
+ * @example
+ * ```ts
+ * import { chain, nop, Ring } from "uring-ublk";
+ * await using ring = await Ring.open({ entries: 8 });
+ * const prepared = ring.prepare(chain(nop({ result: 1 }), nop({ result: 2 })));
+ * console.log(await prepared.run()); // [ 1, 2 ]
+ * let runs = 0;
+ * await new Promise<void>((resolve) => {
+ *   const again = (): void => {
+ *     if (++runs < 1000) prepared.start(again);
+ *     else resolve();
+ *   };
+ *   prepared.start(again);
+ * });
+ * console.log(prepared.status); // fulfilled
+ * ```
+ */
+export class Prepared<out Value, out Outcome> {
+  readonly #run: PlanRun;
+  readonly #bindings: Bindings;
+  readonly #refusal: (operation: Operation<unknown>) => unknown;
+  readonly #first: Operation<unknown>;
+  readonly #explain: () => Explanation;
+  #running = false;
+  #over: (() => void) | undefined;
+
+  /** @internal */
+  constructor({ bindings, refusal, explain, ...init }: PreparedInit) {
+    this.#run = new PlanRun({ ...init, bindings, over: () => this.#ended() });
+    this.#bindings = bindings;
+    this.#refusal = refusal;
+    this.#explain = explain;
+    this.#first = bindings.first;
+  }
+
+  /**
+   * Runs the plan: resolves to its value, rejects with the error of what failed first, or the reason of an abort. A `patch` puts other
+   * operations of the same kind in the place of some, for this run and those that follow.
+   */
+  run(patch: Patch = NO_PATCH, options: PreparedOptions = {}): Promise<Value> {
+    return this.#carryOut(patch, options).then(() => this.value);
+  }
+
+  /** The same, but never rejects: resolves to the tree of what became of the plan. */
+  settle(patch: Patch = NO_PATCH, options: PreparedOptions = {}): Promise<Outcome> {
+    return this.#carryOut(patch, options).then(() => this.outcome());
+  }
+
+  /**
+   * Runs the plan, and calls `over` once when it is over, with this. Allocates nothing. `over` runs inside the ring's completion handling, as
+   * a handler of the raw layer does: it may start the plan again, must not wait, and fails the ring when it throws.
+   *
+   * @throws TypeError when it is running, or the ring is closed.
+   */
+  start(over: (prepared: this) => void): void {
+    this.#checkIdle();
+    const problem = this.#refusal(this.#first);
+    if (problem !== undefined) throw problem;
+    this.#over = over as () => void;
+    this.#running = true;
+    this.#run.start(undefined, true);
+  }
+
+  /** Aborts the run, with a reason; nothing happens when there is none. What is in flight is cancelled and waited for. */
+  abort(reason: unknown = new DOMException("the prepared plan was aborted", "AbortError")): void {
+    if (this.#running) this.#run.cancel(reason);
+  }
+
+  /** How the last run ended, or that one is `"running"`, which is so also while it waits for room. */
+  get status(): Status | "running" {
+    return this.#running ? "running" : this.#run.status;
+  }
+
+  /** What the last run resolved to, made when it is asked for. Throws what it rejected with, and a TypeError while it is running. */
+  get value(): Value {
+    this.#checkIdle();
+    if (this.#run.status === "unstarted" && this.#run.aborted === undefined) throw new TypeError("prepared: it has not run yet");
+    return resultOf(this.#run) as Value;
+  }
+
+  /** The tree of what became of the last run. */
+  outcome(): Outcome {
+    this.#checkIdle();
+    return this.#run.outcome() as Outcome;
+  }
+
+  /** How it is carried out, and why so. */
+  explain(): Explanation {
+    return this.#explain();
+  }
+
+  #carryOut(patch: Patch, options: PreparedOptions): Promise<void> {
+    checkKnown("prepared", options, ["signal"]);
+    const { signal } = options;
+    checkSignal("prepared", signal);
+    this.#checkIdle();
+    this.#bindings.check(patch, this.#refusal);
+    return new Promise((over) => {
+      this.#over = over;
+      this.#running = true;
+      this.#bindings.bind(patch);
+      const problem: unknown = signal?.aborted ? signal.reason : this.#refusal(this.#first);
+      if (problem === undefined) this.#run.start(signal, true);
+      else this.#run.refuse(problem);
+    });
+  }
+
+  #checkIdle(): void {
+    if (this.#running) throw new TypeError("prepared: it is running, and runs once at a time: wait for its end, or prepare it twice");
+  }
+
+  #ended(): void {
+    const over = this.#over!;
+    this.#over = undefined;
+    this.#running = false;
+    (over as (prepared: this) => void)(this);
+  }
+}

@@ -72,7 +72,10 @@ export function warmUp(warmUpMilliseconds: number, loop: (milliseconds: number) 
 const STEADY = 0.05;
 
 /** The same where the JIT's work cannot be told from the rest: until the cost that a run answers stays the same. */
-export async function warmUpAsync(context: BenchContext, run: (milliseconds: number) => number | Promise<number>): Promise<void> {
+export async function warmUpAsync(
+  context: Pick<BenchContext, "warmUpMilliseconds">,
+  run: (milliseconds: number) => number | Promise<number>,
+): Promise<void> {
   const until = performance.now() + context.warmUpMilliseconds;
   const costs: number[] = [];
   for (let count = 0; count < MOST_RUNS; count++) {

@@ -14,19 +14,21 @@ const ECANCELED = -125;
 /**
  * One described operation: owns its slot and its pins until the final CQE. It is also the listener of its abort signal.
  *
- * An object serves one operation after the other, and makes the promise of each: what it is made of is allocated once. Whatever could
- * still name the operation that has ended (signal, handle, a pending cancel) lets go before, or knows the generation.
+ * An object serves one operation after the other. Whatever could still name the operation that has ended (signal, handle, a pending
+ * cancel) lets go before, or knows the generation.
  */
 export class InFlight {
   private readonly host: Host;
   private readonly lowering = new Lowering();
+  private collected = this.lowering; // what the operation in flight pins: its own if it keeps that
   private operation: Operation<unknown> | undefined;
   private listener: Listener<unknown> | undefined;
   private limit: TimeLimit | undefined;
   private signal: AbortSignal | undefined;
   private handle: OperationHandle | undefined;
   private slot = -1;
-  private plain = false; // one CQE, a promise of its own, and nothing to let go of
+  private plain = false; // one CQE, and nothing to let go of
+  private least = 0; // the result of one of these that is no failure
   private cancelled = false;
   private answered = false; // only notifications may still come
   private reason: unknown;
@@ -70,10 +72,13 @@ export class InFlight {
     }
   }
 
-  /** The same for an operation that completes once and has no time limit, where only the promise of the executor hears of it. */
-  takePlain(operation: Operation<unknown>): void {
+  /** The same for one that completes once, without a time limit, which nothing aborts but {@link InFlight.stop}. */
+  takePlain(operation: Operation<unknown>, listener?: Listener<unknown>): void {
     this.operation = operation;
     this.plain = true;
+    this.least = operation.modifiers.length ?? 0;
+    this.begun = false;
+    if (listener !== undefined) this.listener = listener;
   }
 
   /** Writes the SQE. A description that cannot be encoded rejects, with nothing queued and nothing kept. */
@@ -87,7 +92,7 @@ export class InFlight {
       const operation = this.operation!;
       if (operation.modifiers.limit !== undefined) this.encodeLimited(operation, operation.modifiers.limit, slot);
       else {
-        operation.encode(raw, slot, this.lowering);
+        this.collected = operation.encode(raw, slot, this.lowering);
         this.slot = slot;
       }
       this.begun = true;
@@ -108,7 +113,7 @@ export class InFlight {
     });
     try {
       limit.reserve(operation);
-      operation.encode(this.host.raw, slot, this.lowering);
+      this.collected = operation.encode(this.host.raw, slot, this.lowering);
     } catch (error) {
       limit.dispose();
       throw error;
@@ -156,6 +161,7 @@ export class InFlight {
   /** As part of a plan that ends: asks the kernel to cancel, and tells what comes of it as if nobody had asked. */
   stop(reason: unknown): void {
     this.stopping = true;
+    this.plain = false;
     if (this.slot >= 0) this.host.cancels.add(this.slot, this.repeats);
     else if (this.wanted !== undefined) this.cancel(reason);
   }
@@ -165,11 +171,11 @@ export class InFlight {
     return this.listener !== undefined && !this.lent;
   }
 
-  /** Gives back what a completion provided that nobody gets; false where it provides nothing that must be given back. */
+  /** Gives back what a completion provided that nobody gets; false where that is nothing. */
   discard(result: number, flags: number): boolean {
     const { declaration, options } = this.operation!;
     if (declaration.discard === undefined) return false;
-    declaration.discard(result, flags, options as never, this.host.raw, this.lowering);
+    declaration.discard(result, flags, options as never, this.host.raw, this.collected);
     return true;
   }
 
@@ -183,22 +189,22 @@ export class InFlight {
     return this.operation?.declaration.completions === "many";
   }
 
-  /** Whether it was cancelled from outside: by its signal, by its ring, or because nobody listens any more. */
+  /** Whether it was cancelled from outside: by its signal, its ring, or for want of a listener. */
   get aborted(): boolean {
     return this.cancelled;
   }
 
-  /** Asks the kernel to stop a multishot operation for now; what it completes until then still counts. */
+  /** Asks the kernel to stop a multishot operation for now. */
   interrupt(): void {
     if (this.slot >= 0 && !this.cancelled) this.host.cancels.add(this.slot, this.repeats);
   }
 
-  /** Whether all that is missing is the notification of a zero-copy send: the peer's pace, which no cancel quickens. */
+  /** Whether only the notification of a zero-copy send is missing: the peer's pace, which no cancel quickens. */
   get notifying(): boolean {
     return this.released !== undefined;
   }
 
-  /** The ring is gone: nothing will complete any more. What the operation pins stays pinned with it. */
+  /** The ring is gone: nothing will complete any more. What the operation pins stays pinned. */
   abandon(error: unknown): void {
     this.abandoned = true;
     this.letGo();
@@ -208,17 +214,17 @@ export class InFlight {
     this.listener?.over?.();
   }
 
-  /** Forgets what the operation was, so that nothing of it is kept alive: the next one may come. */
+  /** Forgets the operation, and keeps nothing of it alive: the next one may come. */
   clear(): void {
     this.operation = undefined;
     this.fulfilPromise = undefined;
     this.rejectPromise = undefined;
     this.lowering.clear();
+    this.listener = undefined;
     if (this.plain) {
       this.plain = false;
       return; // there was nothing else
     }
-    this.listener = undefined;
     this.reason = undefined;
     this.released = undefined;
     this.limit = undefined;
@@ -229,30 +235,34 @@ export class InFlight {
 
   /** A CQE of its slot. */
   complete(result: number, flags: number): void {
-    if (this.plain && result >= 0 && (flags & IORING_CQE_F_NOTIF) === 0) this.completePlain(result, flags);
+    if (this.plain && result >= this.least && (flags & IORING_CQE_F_NOTIF) === 0) this.completePlain(result, flags);
     else {
       const final = !this.host.raw.inFlightAt(this.slot);
       if (this.limit?.holds(result, flags, final) !== true) this.accept(result, flags, final);
     }
   }
 
-  // What nearly all completions are; small, so that the JIT inlines it.
+  // What nearly all completions are.
   private completePlain(result: number, flags: number): void {
-    const { host, slot, lowering } = this;
+    const { host, slot, collected, listener } = this;
     host.raw.release(slot);
     this.slot = -1;
-    host.finished(slot);
-    if (lowering.detached) this.corrupted();
+    host.finished(slot, this);
+    if (collected.detached) this.corrupted();
     else {
       const { declaration, options } = this.operation!;
       try {
-        const value = declaration.result(result, flags, options as never, lowering);
-        host.driver.microtasksDue = true;
-        this.fulfilPromise!(value);
+        const value = declaration.result(result, flags, options as never, collected);
+        if (listener !== undefined) listener.fulfil(value);
+        else {
+          host.driver.microtasksDue = true;
+          this.fulfilPromise!(value);
+        }
       } catch (error) {
         this.valueless(error);
       }
     }
+    listener?.over?.();
     host.retired(this);
   }
 
@@ -265,7 +275,7 @@ export class InFlight {
     host.raw.release(slot);
     this.slot = -1;
     this.end(slot);
-    if (this.lowering.detached) this.corrupted();
+    if (this.collected.detached) this.corrupted();
     else this.interpret(result, flags, true);
     this.over();
   }
@@ -281,7 +291,7 @@ export class InFlight {
     );
   }
 
-  // A completion of which no value could be made; one that cannot be fails the ring.
+  // No value could be made of a completion; one that cannot be fails the ring.
   private valueless(error: unknown): void {
     if (error instanceof ProtocolError) this.host.raw.fail(error);
     this.reject(error);
@@ -339,7 +349,7 @@ export class InFlight {
     }
     let value: unknown;
     try {
-      value = declaration.result(result, flags, options as never, this.lowering);
+      value = declaration.result(result, flags, options as never, this.collected);
     } catch (error) {
       this.valueless(error);
       return;

@@ -83,21 +83,11 @@ export class Lowering {
     return copy;
   }
 
-  /** Takes over what was collected before; false, with nothing taken, when its memory is not what it was. @internal */
-  take(kept: Lowering): boolean {
-    const { pinned, morePinned } = kept;
-    const simple = morePinned === undefined && pinned instanceof Uint8Array;
-    if ((simple ? pinned.byteLength : kept.pinnedBytes()) !== kept.extent) return false;
-    this.used = true;
-    this.name = kept.name;
-    this.ring = kept.ring;
-    this.flags = kept.flags;
-    this.ioprio = kept.ioprio;
-    this.output = kept.output;
-    this.pinned = pinned;
-    this.morePinned = morePinned;
-    this.words = kept.words;
-    return true;
+  /** Whether the memory of a copy is what it was. @internal */
+  get whole(): boolean {
+    const { pinned } = this;
+    if (this.morePinned === undefined && pinned instanceof Uint8Array) return pinned.byteLength === this.extent;
+    return this.pinnedBytes() === this.extent;
   }
 
   // A view that was detached has no bytes.
@@ -265,6 +255,11 @@ export class Lowering {
   finish(ring: RingCore, modifiers: Modifiers): void {
     const flags = this.flags | modifiers.flags;
     if (flags !== 0) ring.setFlags(flags);
+    this.finishFields(ring, modifiers);
+  }
+
+  /** The same without the flags. */
+  finishFields(ring: RingCore, modifiers: Modifiers): void {
     if (modifiers.personality !== 0) ring.setPersonality(modifiers.personality);
     if (this.ioprio !== 0) ring.setIoprio(this.ioprio);
     if (this.words !== undefined) this.setWords(ring, this.words);

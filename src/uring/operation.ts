@@ -8,6 +8,7 @@ import { Explanation } from "./plans/explanation.ts";
 import { OperationExecution } from "./plans/operation-execution.ts";
 import { type Settled, unsuccessful } from "./plans/outcome.ts";
 import { Plan } from "./plans/plan.ts";
+import { ofAnything, writeSqe } from "./write-sqe.ts";
 
 /** What a raw writer takes after the slot: integers, or the words of a payload. */
 export type RawArgument = number | Int32Array;
@@ -197,14 +198,14 @@ export class Operation<Result> extends Plan<Result, Settled<Result>> {
     return (this.modifiers.limit?.options as { ms?: number } | undefined)?.ms;
   }
 
-  /** Writes the SQE for a slot of a ring; what must be pinned until the final CQE is in the lowering. @internal */
+  /** Writes the SQE for a slot of a ring. Answers what holds what must be pinned until the final CQE. @internal */
   encode(ring: RingCore, slot: number, lowering: Lowering = new Lowering()): Lowering {
     const { declaration, lowered, modifiers } = this;
-    if (lowered !== undefined && (lowered.kept === undefined || lowering.take(lowered.kept))) {
+    if (lowered !== undefined && (lowered.kept === undefined || lowered.kept.whole)) {
       writeSqe(ring, slot, declaration, lowered.args);
-      if (lowered.kept !== undefined) lowering.finish(ring, modifiers);
-      else if (lowered.flags !== 0) ring.setFlags(lowered.flags);
-      return lowering;
+      if (lowered.flags !== 0) ring.setFlags(lowered.flags);
+      lowered.kept?.finishFields(ring, modifiers);
+      return lowered.kept ?? lowering;
     }
     lowering.begin(declaration.name, ring);
     const args = declaration.lower(this.options as never, lowering) as readonly never[];
@@ -214,18 +215,13 @@ export class Operation<Result> extends Plan<Result, Settled<Result>> {
     return lowering;
   }
 
-  private keep(args: readonly never[], lowering: Lowering): void {
+  private keep(lowered: readonly never[], lowering: Lowering): void {
+    const args = ofAnything(lowered);
     const { flags, personality } = this.modifiers;
-    if (lowering.plain && personality === 0) this.lowered = { args, flags: lowering.flags | flags };
-    else if (this.keeps) this.lowered = { args, flags: 0, kept: lowering.copy() };
+    const all = lowering.flags | flags;
+    if (lowering.plain && personality === 0) this.lowered = { args, flags: all };
+    else if (this.keeps) this.lowered = { args, flags: all, kept: lowering.copy() };
   }
-}
-
-// The commonest numbers of arguments are written out: spreading them costs a third of the encoding.
-function writeSqe(ring: RingCore, slot: number, { raw }: AnyDeclaration, args: readonly never[]): void {
-  if (args.length === 4) raw.call(ring, slot, args[0]!, args[1]!, args[2]!, args[3]!);
-  else if (args.length === 5) raw.call(ring, slot, args[0]!, args[1]!, args[2]!, args[3]!, args[4]!);
-  else raw.call(ring, slot, ...args);
 }
 
 /** An operation that moves bytes, and may move fewer than it is asked to. Resolves to the bytes moved. */

@@ -63,7 +63,7 @@ describe("an arena", () => {
     last[0] = 7;
     expect(arena.bytes(2 ** 32 - PAGE_SIZE, PAGE_SIZE)[PAGE_SIZE - 1]).toBe(7);
     expect(kilobytes(smaps(arena.address).Rss)).toBeLessThanOrEqual(4096); // one page, or one huge page
-    expect(mappings() - before).toBeLessThanOrEqual(2);
+    expect(mappings() - before).toBeLessThanOrEqual(8); // the runtime's own come and go
   });
 
   test("maps pages only as they are touched, and without huge ones where that is asked for", () => {

@@ -63,7 +63,9 @@ export class OperationExecution extends Execution implements Listener<unknown> {
       this.#operation = bindings.of(this.#planned);
     }
     const flight = flights.flight();
-    flight.take(this.#operation, undefined, undefined, this);
+    const { declaration, modifiers } = this.#operation;
+    if (declaration.completions === "one" && modifiers.limit === undefined) flight.takePlain(this.#operation, this);
+    else flight.take(this.#operation, undefined, undefined, this);
     this.#flight = flight;
     return flight;
   }

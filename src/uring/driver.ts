@@ -225,6 +225,7 @@ export class Driver {
   }
 
   readonly #sweep = (): void => {
+    if (!this.running && this.#raw.inFlight === 0) this.#letGo(); // its own turn may not come either
     if (this.running || this.#raw.inFlight === 0 || this.#ended() || this.#awaited()) return;
     const asleep = this.#raw.eventfdEnabled; // whatever completed should have woken it
     this.#found = false;
@@ -406,13 +407,16 @@ export class Driver {
   #release(): void {
     if (!this.#held || this.#releasing) return;
     this.#releasing = true;
-    setImmediate(() => {
-      this.#releasing = false;
-      this.#flushes = 0;
-      if (this.#stopped || this.#raw.inFlight > 0 || this.#scheduled) return;
-      this.#held = false;
-      this.#holder.unref();
-      this.#wakeUp.mute();
-    });
+    setImmediate(this.#letGo);
   }
+
+  readonly #letGo = (): void => {
+    if (!this.#releasing) return;
+    this.#releasing = false;
+    this.#flushes = 0;
+    if (this.#stopped || this.#raw.inFlight > 0 || this.#scheduled) return;
+    this.#held = false;
+    this.#holder.unref();
+    this.#wakeUp.mute();
+  };
 }

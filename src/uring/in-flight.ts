@@ -43,9 +43,9 @@ export class InFlight {
   reservation: Room | undefined;
   /** The kept room that it waits for, besides any other. */
   wanted: Room | undefined;
-  /** Somebody else keeps a reference to it, beyond the end of the operation: it serves only one. */
+  /** Somebody else keeps a reference to it: it serves only one operation. */
   readonly lent: boolean;
-  /** Takes the functions of the promise that it settles, when nobody else listens: an executor for `new Promise`. */
+  /** An executor for `new Promise`: of the promise that it settles when nobody else listens. */
   readonly executor: (fulfil: (value: never) => void, reject: (error: unknown) => void) => void;
 
   constructor(host: Host, lent = false) {
@@ -123,7 +123,7 @@ export class InFlight {
     limit.queue();
   }
 
-  /** How many slots and CQEs it takes at a time. */
+  /** Slots and CQEs that it takes at a time. */
   get size(): number {
     return this.operation!.width;
   }
@@ -158,7 +158,7 @@ export class InFlight {
     }
   }
 
-  /** As part of a plan that ends: asks the kernel to cancel, and tells what comes of it as if nobody had asked. */
+  /** Of a plan that ends: asks the kernel to cancel, and tells what comes of it as if nobody had asked. */
   stop(reason: unknown): void {
     this.stopping = true;
     this.plain = false;
@@ -166,7 +166,7 @@ export class InFlight {
     else if (this.wanted !== undefined) this.cancel(reason);
   }
 
-  /** Whether it is a part of a plan, whose run answers for it. */
+  /** Whether it is part of a plan, whose run answers for it. */
   get planned(): boolean {
     return this.listener !== undefined && !this.lent;
   }
@@ -184,7 +184,7 @@ export class InFlight {
     this.wanted = undefined;
   }
 
-  // What completes again and again may be between two completions, where no cancel finds it.
+  // Between two completions of such a one no cancel finds it.
   private get repeats(): boolean {
     return this.operation?.declaration.completions === "many";
   }
@@ -220,6 +220,7 @@ export class InFlight {
     this.fulfilPromise = undefined;
     this.rejectPromise = undefined;
     this.lowering.clear();
+    this.collected = this.lowering;
     this.listener = undefined;
     if (this.plain) {
       this.plain = false;
@@ -253,8 +254,10 @@ export class InFlight {
       const { declaration, options } = this.operation!;
       try {
         const value = declaration.result(result, flags, options as never, collected);
-        if (listener !== undefined) listener.fulfil(value);
-        else {
+        if (listener !== undefined) {
+          listener.completion?.(result, flags, true);
+          listener.fulfil(value);
+        } else {
           host.driver.microtasksDue = true;
           this.fulfilPromise!(value);
         }

@@ -40,6 +40,7 @@ export class Lowering {
   private words: number[] | undefined;
   private used = false;
   private extent = 0; // of what a copy pins, in bytes, when it was made
+  private extents: number[] | undefined;
 
   constructor(
     /** The operation's name, for what is wrong with an option. */
@@ -79,22 +80,18 @@ export class Lowering {
     copy.pinned = this.pinned;
     copy.morePinned = this.morePinned;
     copy.words = this.words;
-    copy.extent = copy.pinnedBytes();
+    copy.extent = sizeOfPin(this.pinned);
+    copy.extents = this.morePinned?.map(sizeOfPin);
     return copy;
   }
 
   /** Whether the memory of a copy is what it was. @internal */
   get whole(): boolean {
-    const { pinned } = this;
-    if (this.morePinned === undefined && pinned instanceof Uint8Array) return pinned.byteLength === this.extent;
-    return this.pinnedBytes() === this.extent;
-  }
-
-  // A view that was detached has no bytes.
-  private pinnedBytes(): number {
-    let bytes = sizeOfPin(this.pinned);
-    if (this.morePinned !== undefined) for (const pin of this.morePinned) bytes += sizeOfPin(pin);
-    return bytes;
+    const { pinned, morePinned, extents } = this;
+    // A view that was detached has no bytes.
+    if ((pinned instanceof Uint8Array ? pinned.byteLength : sizeOfPin(pinned)) !== this.extent) return false;
+    if (morePinned !== undefined) for (let i = 0; i < morePinned.length; i++) if (sizeOfPin(morePinned[i]) !== extents![i]) return false;
+    return true;
   }
 
   /** Whether nothing was collected besides the flags: the arguments of the raw writer are all there is. @internal */

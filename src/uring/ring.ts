@@ -90,11 +90,14 @@ export class Ring implements AsyncDisposable {
       ...(registeredWaits === undefined ? {} : { registeredWaits }),
       ...(syscalls === undefined ? {} : { syscalls }),
     });
+    let driver: Driver | undefined;
     try {
       if (fixedBuffers > 0) raw.register.sparseBuffers(fixedBuffers);
       if (fixedFiles > 0) raw.register.sparseFiles(fixedFiles);
-      return new Ring(raw, new Driver(raw), fixedBuffers, true);
+      driver = new Driver(raw);
+      return new Ring(raw, driver, fixedBuffers, true);
     } catch (error) {
+      driver?.close();
       raw.close();
       throw error;
     }

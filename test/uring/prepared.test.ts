@@ -318,6 +318,74 @@ describe("a prepared plan", () => {
     expect((await run).members).toEqual([0, 0, 0]);
   });
 
+  test("P1 keeps its value for whoever awaits it, also when it runs again before", async () => {
+    await using ring = await open();
+    const one = nop({ result: 1 });
+    const prepared = ring.prepare(one);
+    const first = prepared.run();
+    // In the same batch, behind it: before its promise has told anybody.
+    const again = new Promise<number>((resolve, reject) =>
+      ring.prepare(nop()).start(() => prepared.run([[one, nop({ result: 2 })]]).then(resolve, reject)),
+    );
+    expect(await first).toBe(1);
+    expect(await again).toBe(2);
+  });
+
+  test("P4 a callback that throws while the ring closes keeps nobody else from hearing of it", async () => {
+    const ring = await Ring.open({ entries: 4, cqEntries: 4 });
+    const blocked = failure(ring.run(all(never(), never(), never())));
+    const waiting = ring.prepare(group(nop(), [nop(), nop(), nop()]));
+    const again = (): void => waiting.start(again);
+    waiting.start(again);
+    const behind = failure(ring.run(all(nop(), nop(), nop())));
+    await Bun.sleep(5);
+    await ring.close();
+    expect([await blocked, await behind].every((error) => error instanceof Error)).toBe(true);
+    expect(ring.raw.closed).toBe(true);
+  });
+
+  test("P5 looks at each of several buffers", async () => {
+    await using ring = await open();
+    using file = memoryFile(pattern(256));
+    const stores = [new ArrayBuffer(64, { maxByteLength: 128 }), new ArrayBuffer(64, { maxByteLength: 128 })] as const;
+    const buffers = stores.map((store) => new Uint8Array(store));
+    const prepared = ring.prepare(readv({ fd: file.first, buffers, offset: 0 }));
+    expect(await prepared.run()).toBe(128);
+    stores[0].resize(32);
+    stores[1].resize(96);
+    for (const buffer of buffers) buffer.fill(0);
+    expect(await prepared.run()).toBe(128);
+    expect(buffers[0]).toEqual(pattern(256).subarray(0, 32));
+    expect(buffers[1]).toEqual(pattern(256).subarray(32, 128));
+  });
+
+  test("P6 an abort is over with the run that it ends, also when the callback begins the next one", async () => {
+    await using ring = await Ring.open({ entries: 4, cqEntries: 4 });
+    const blocker = new AbortController();
+    const blocking = failure(ring.run(all(never(), never()), { signal: blocker.signal }));
+    // The member needs two places, has one, and waits for the other.
+    const plan = group(nop(), [step(() => all(nop(), within(never(), LONG)))]);
+    const prepared = ring.prepare(plan);
+    const ends: string[] = [];
+    const over = Promise.withResolvers<void>();
+    prepared.start(() => {
+      ends.push(prepared.status);
+      prepared.start(() => {
+        ends.push(prepared.status);
+        over.resolve();
+      });
+    });
+    await Bun.sleep(SOON);
+    prepared.abort(new Error("first"));
+    await Bun.sleep(SOON);
+    expect(prepared.status).toBe("running"); // the second run goes its own way
+    prepared.abort(new Error("second"));
+    await over.promise;
+    expect(ends).toEqual(["cancelled", "cancelled"]);
+    blocker.abort();
+    await blocking;
+  });
+
   test("explains itself as the plan does", async () => {
     await using ring = await open();
     const plan = chain(write({ fd: 3, buffer: new Uint8Array(8) }).exact(), fsync({ fd: 3 }));

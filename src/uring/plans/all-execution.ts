@@ -39,7 +39,8 @@ export class AllExecution extends Execution implements Parent {
     if (!this.running || this.#stopped) return;
     this.#stopped = true;
     this.#tally.stop(reason);
-    for (const execution of this.#executions) if (execution.begun) execution.interrupt(reason);
+    // The last to end may begin the next run of a prepared plan, which is none of this.
+    for (const execution of this.#executions) if (this.#stopped && execution.begun) execution.interrupt(reason);
   }
 
   settled(part: Execution): void {

@@ -44,7 +44,7 @@ export class GroupExecution extends Execution implements Parent {
   interrupt(reason: unknown): void {
     if (!this.running || this.#stopped) return;
     this.#stop(reason);
-    this.#leader.interrupt(reason);
+    if (this.#stopped) this.#leader.interrupt(reason);
   }
 
   settled(part: Execution): void {
@@ -88,7 +88,8 @@ export class GroupExecution extends Execution implements Parent {
   #stop(reason: unknown): void {
     this.#stopped = true;
     this.#tally.stop(reason);
-    for (const member of this.#members) if (member.begun) member.interrupt(reason);
+    // The last to end may begin the next run of a prepared plan, which is none of this.
+    for (const member of this.#members) if (this.#stopped && member.begun) member.interrupt(reason);
   }
 
   #giveBack(): void {

@@ -53,6 +53,8 @@ export class OperationExecution extends Execution implements Listener<unknown> {
     this.#value = undefined;
     this.#stopped = false;
     this.#stop = undefined;
+    this.#result = 0;
+    this.#flags = 0;
     this.#ended = "unstarted";
   }
 

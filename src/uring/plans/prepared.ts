@@ -1,5 +1,6 @@
 import type { Operation } from "../operation.ts";
 import { checkKnown, checkSignal } from "../options.ts";
+import type { RawRing } from "../raw-ring.ts";
 import type { Bindings, Patch } from "./bindings.ts";
 import type { Explanation } from "./explanation.ts";
 import type { Status } from "./outcome.ts";
@@ -46,6 +47,7 @@ const NO_PATCH: Patch = Object.freeze([]);
  */
 export class Prepared<out Value, out Outcome> {
   readonly #run: PlanRun;
+  readonly #raw: RawRing;
   readonly #bindings: Bindings;
   readonly #refusal: (operation: Operation<unknown>) => unknown;
   readonly #first: Operation<unknown>;
@@ -56,6 +58,7 @@ export class Prepared<out Value, out Outcome> {
   /** @internal */
   constructor({ bindings, refusal, explain, ...init }: PreparedInit) {
     this.#run = new PlanRun({ ...init, bindings, over: () => this.#ended() });
+    this.#raw = init.flights.raw;
     this.#bindings = bindings;
     this.#refusal = refusal;
     this.#explain = explain;
@@ -67,12 +70,12 @@ export class Prepared<out Value, out Outcome> {
    * operations of the same kind in the place of some, for this run and those that follow.
    */
   run(patch: Patch = NO_PATCH, options: PreparedOptions = {}): Promise<Value> {
-    return this.#carryOut(patch, options).then(() => this.value);
+    return this.#carryOut(patch, options, () => this.value);
   }
 
   /** The same, but never rejects: resolves to the tree of what became of the plan. */
   settle(patch: Patch = NO_PATCH, options: PreparedOptions = {}): Promise<Outcome> {
-    return this.#carryOut(patch, options).then(() => this.outcome());
+    return this.#carryOut(patch, options, () => this.outcome());
   }
 
   /**
@@ -118,14 +121,21 @@ export class Prepared<out Value, out Outcome> {
     return this.#explain();
   }
 
-  #carryOut(patch: Patch, options: PreparedOptions): Promise<void> {
+  // What it resolves to is made at once: the plan may be running again before anybody who awaits this has a turn.
+  #carryOut<Told>(patch: Patch, options: PreparedOptions, tell: () => Told): Promise<Told> {
     checkKnown("prepared", options, ["signal"]);
     const { signal } = options;
     checkSignal("prepared", signal);
     this.#checkIdle();
     this.#bindings.check(patch, this.#refusal);
-    return new Promise((over) => {
-      this.#over = over;
+    return new Promise((resolve, reject) => {
+      this.#over = () => {
+        try {
+          resolve(tell());
+        } catch (error) {
+          reject(error);
+        }
+      };
       this.#running = true;
       this.#bindings.bind(patch);
       const problem: unknown = signal?.aborted ? signal.reason : this.#refusal(this.#first);
@@ -142,6 +152,11 @@ export class Prepared<out Value, out Outcome> {
     const over = this.#over!;
     this.#over = undefined;
     this.#running = false;
-    (over as (prepared: this) => void)(this);
+    try {
+      (over as (prepared: this) => void)(this);
+    } catch (error) {
+      // Whoever is telling others beside this one goes on.
+      this.#raw.fail(error instanceof Error ? error : new Error("a callback of a prepared plan threw", { cause: error }));
+    }
   }
 }

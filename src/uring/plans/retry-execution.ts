@@ -71,15 +71,21 @@ export class RetryExecution extends Execution implements Parent {
     const { status, reason } = current;
     if (status === "fulfilled") this.succeed();
     else if (status !== "failed" || this.#stopped) this.end(status as "failed", reason);
-    else {
-      try {
-        const next = this.#again(reason) ? this.#delayed() : undefined;
-        if (next !== undefined && !this.#stopped) return next();
-        this.end(this.#stopped ? "cancelled" : "failed", this.#stopped ? this.#stop : reason); // a function of the rule may have aborted
-      } catch (error) {
-        this.end("failed", error); // a function of the rule
-      }
+    else return this.#nextAttempt(reason);
+    return undefined;
+  }
+
+  // The functions of the rule may throw, and may abort the plan.
+  #nextAttempt(reason: unknown): Execution | undefined {
+    let next: (() => Execution) | undefined;
+    try {
+      next = this.#again(reason) ? this.#delayed() : undefined;
+    } catch (error) {
+      this.end("failed", error);
+      return undefined;
     }
+    if (next !== undefined && !this.#stopped) return next();
+    this.end(this.#stopped ? "cancelled" : "failed", this.#stopped ? this.#stop : reason);
     return undefined;
   }
 

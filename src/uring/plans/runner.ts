@@ -51,9 +51,11 @@ export class PlanRunner {
 
   /** Says how the plan would be carried out. */
   explain(plan: Plan<unknown, unknown>, options: PlanOptions = {}): Explanation {
-    const links = this.#check("run", plan, options);
-    const unlinked = links ? this.#unlinked : "links: false";
-    return plan.explain({ unlinked, interruptible: options.signal !== undefined });
+    return this.#explain(plan, this.#check("run", plan, options), options.signal !== undefined);
+  }
+
+  #explain(plan: Plan<unknown, unknown>, links: boolean, interruptible: boolean): Explanation {
+    return plan.explain({ unlinked: links ? this.#unlinked : "links: false", interruptible });
   }
 
   /** Makes what runs the plan again and again. */
@@ -67,7 +69,7 @@ export class PlanRunner {
       ...this.#init(plan, links),
       bindings,
       refusal: (operation) => this.#refusal(operation, false),
-      explain: () => this.explain(plan, options),
+      explain: () => this.#explain(plan, links, true), // it may always be aborted
     });
   }
 

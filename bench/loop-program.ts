@@ -5,7 +5,6 @@ import type { LoopCost } from "./loop.ts";
 export class LoopProgram implements AsyncDisposable {
   readonly #child: Bun.Subprocess<"pipe", "pipe", "inherit">;
   readonly #lines: AsyncIterator<string>;
-
   readonly #script: string;
 
   private constructor(script: string, args: readonly string[]) {

@@ -6,7 +6,7 @@ import { readState, UblkControl, UblkError } from "uring-ublk/ublk";
 import { haveUblk, isFullRun, requires } from "../support/requires.ts";
 import { client } from "./support/client.ts";
 import { fio } from "./support/fio.ts";
-import { devices, holdings, stuckProcesses } from "./support/machine.ts";
+import { aroundCycles, devices, stuckProcesses } from "./support/machine.ts";
 
 setDefaultTimeout(60_000); // an emulated machine, and neighbours
 
@@ -147,13 +147,7 @@ test(`create, serve and delete ${CYCLES} times leaks no descriptor, mapping, thr
     const disk = await serve(ram(2 ** 20), { depth: 8, maxIo: 65536 });
     await disk.stop();
   };
-  for (let i = 0; i < 5; i++) await cycle();
-  Bun.gc(true);
-  const before = holdings();
-  for (let i = 0; i < CYCLES; i++) await cycle();
-  Bun.gc(true);
-  await Bun.sleep(100);
-  const after = holdings();
+  const { before, after } = await aroundCycles(cycle, CYCLES, 5);
   expect(after.fds).toBe(before.fds);
   expect(after.threads).toBeLessThanOrEqual(before.threads + 1); // the runtime's own helpers come and go
   expect(after.maps).toBeLessThanOrEqual(before.maps + 10); // the garbage collector maps and unmaps, but not once per device

@@ -8,7 +8,7 @@ import { sh } from "../support/disk-tools.ts";
 import { haveUblk, isFullRun, kernelAtLeast, ublkTest } from "../support/requires.ts";
 import { client } from "./support/client.ts";
 import { fio } from "./support/fio.ts";
-import { devices, holdings, stuckProcesses } from "./support/machine.ts";
+import { aroundCycles, devices, stuckProcesses } from "./support/machine.ts";
 import { BAD, CHANNEL, Count, type WorkersOptions } from "./support/workers-target.ts";
 
 setDefaultTimeout(60_000); // an emulated machine, and neighbours
@@ -103,13 +103,7 @@ test(`create, serve in 2 Workers and delete ${CYCLES} times leaks no descriptor,
     const disk = await serve(MODULE, { ...serving, options: options().options });
     await disk.stop();
   };
-  for (let i = 0; i < 3; i++) await cycle();
-  Bun.gc(true);
-  const before = holdings();
-  for (let i = 0; i < CYCLES; i++) await cycle();
-  Bun.gc(true);
-  await Bun.sleep(200);
-  const after = holdings();
+  const { before, after } = await aroundCycles(cycle, CYCLES, 3);
   expect(after.fds).toBeLessThanOrEqual(before.fds);
   expect(after.threads).toBeLessThanOrEqual(before.threads + 1); // the runtime's own helpers come and go
   expect(after.maps).toBeLessThanOrEqual(before.maps + 2 * CYCLES); // a leaked queue is a ring, its buffers and a thread: ten and more

@@ -1,6 +1,6 @@
-import { keeping, type Operation } from "../operation.ts";
+import { keeping, Operation } from "../operation.ts";
 import { show } from "../options.ts";
-import { Plan } from "./plan.ts";
+import type { Plan } from "./plan.ts";
 
 /** Other operations for some of a prepared plan: pairs of one that the plan was made with, and one of the same kind. */
 export type Patch = readonly (readonly [operation: Operation<unknown>, instead: Operation<unknown>])[];
@@ -37,9 +37,9 @@ export class Bindings {
         throw new TypeError(
           `prepared: the patch names ${show(operation)}, which is no operation of the plan: name the very object that it has`,
         );
-      if (!(instead instanceof Plan) || (instead as Operation<unknown>).declaration !== was.declaration)
+      if (!(instead instanceof Operation) || instead.declaration !== was.declaration)
         throw new TypeError(`prepared: in the place of '${was.name}' stands ${show(instead)}; it must be another '${was.name}'`);
-      const other = instead as Operation<unknown>;
+      const other: Operation<unknown> = instead;
       if (
         other.width !== was.width ||
         other.modifiers.flags !== was.modifiers.flags ||

@@ -49,9 +49,13 @@ export abstract class Execution {
 
   /** Its turn has come. It may be over before this returns. */
   start(): void {
+    this.turn();
+    this.begin();
+  }
+
+  protected turn(): void {
     this.begun = true;
     this.status = "running";
-    this.begin();
   }
 
   protected abstract begin(): void;

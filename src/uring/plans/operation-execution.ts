@@ -43,8 +43,7 @@ export class OperationExecution extends Execution implements Listener<unknown> {
 
   /** The same at once, in room that nobody kept. */
   startNow(): void {
-    this.begun = true;
-    this.status = "running";
+    this.turn();
     this.#take().begin();
   }
 

@@ -24,9 +24,10 @@ const NO_PATCH: Patch = Object.freeze([]);
  * A plan that is run again and again on one ring; {@link Ring.prepare} makes it. One run at a time: a second one while it is running is a
  * TypeError, so prepare as many as shall run side by side.
  *
- * What it is made of is allocated and encoded once: {@link Prepared.start} allocates nothing, as long as the plan has no `step`, `retry` or
- * `deadline`, whose parts are made in each run. The memory that its operations name is kept alive as long as it is; when a buffer was
- * transferred or resized between two runs, the next run encodes anew, and fails where that cannot be.
+ * What it is made of is allocated once, and NOPs, reads, writes, fsync, send and recv are encoded once: of these {@link Prepared.start}
+ * allocates nothing. The parts of `step` and `retry` are made in each run, and other operations, as the timer of a `deadline`, are encoded in
+ * each. The memory that its operations name is kept alive as long as it is; when a buffer was transferred or resized between two runs, the
+ * next run encodes anew, and fails where that cannot be.
  *
  * @example
  * ```ts
@@ -79,7 +80,7 @@ export class Prepared<out Value, out Outcome> {
   }
 
   /**
-   * Runs the plan, and calls `over` once when it is over, with this. Allocates nothing. `over` runs inside the ring's completion handling, as
+   * Runs the plan, and calls `over` once when it is over, with this. `over` runs inside the ring's completion handling, as
    * a handler of the raw layer does: it may start the plan again, must not wait, and fails the ring when it throws.
    *
    * @throws TypeError when it is running, or the ring is closed.

@@ -16,6 +16,17 @@ export function holdings(): { fds: number; maps: number; threads: number } {
   };
 }
 
+/** What this process holds before and after so many cycles, once a few have been gone through. */
+export async function aroundCycles(cycle: () => Promise<void>, cycles: number, warmUp: number) {
+  for (let i = 0; i < warmUp; i++) await cycle();
+  Bun.gc(true);
+  const before = holdings();
+  for (let i = 0; i < cycles; i++) await cycle();
+  Bun.gc(true);
+  await Bun.sleep(200);
+  return { before, after: holdings() };
+}
+
 const PF_KTHREAD = 0x0020_0000;
 
 /** Processes that wait uninterruptibly: a client nobody answers. */

@@ -13,6 +13,12 @@ export interface Listener<Result> {
   over?(): void;
 }
 
+/** A part of a plan. Its usual end is told at once. */
+export interface PartListener<Result> extends Listener<Result> {
+  /** It is over with a single CQE, and with a value. Whoever tells so has forgotten it: what it tells may begin again. */
+  succeeded(value: Result): void;
+}
+
 /** Room in the ring that was kept for the plan of which an operation is a part. */
 export interface Room {
   /** It is over, and so much is free again. */

@@ -1,15 +1,12 @@
-import { errnoName } from "../ffi/index.ts";
 import { IORING_CQE_F_BUFFER, IORING_CQE_F_NOTIF, IOSQE_IO_DRAIN } from "./abi.ts";
 import type { Completions } from "./core.ts";
-import { ProtocolError, ShortTransferError, TimeLimitError, UringError } from "./error.ts";
-import type { Host, Listener, Room } from "./flight-host.ts";
+import { ProtocolError, ShortTransferError } from "./error.ts";
+import { corruption, failureOf } from "./failure.ts";
+import type { Host, Listener, PartListener, Room } from "./flight-host.ts";
 import type { OperationHandle } from "./handle.ts";
 import { Lowering } from "./lowering.ts";
 import type { Operation } from "./operation.ts";
 import { TimeLimit } from "./time-limit.ts";
-
-const EINTR = -4;
-const ECANCELED = -125;
 
 /**
  * One described operation: owns its slot and its pins until the final CQE. It is also the listener of its abort signal.
@@ -23,6 +20,7 @@ export class InFlight {
   private collected = this.lowering; // what the operation in flight pins: its own if it keeps that
   private operation: Operation<unknown> | undefined;
   private listener: Listener<unknown> | undefined;
+  private part: PartListener<unknown> | undefined; // the same, of a plain one
   private limit: TimeLimit | undefined;
   private signal: AbortSignal | undefined;
   private handle: OperationHandle | undefined;
@@ -37,6 +35,8 @@ export class InFlight {
   private rejectPromise: ((error: unknown) => void) | undefined;
   private stopping = false; // part of a plan that ends
   private abandoned = false;
+  /** Slots and CQEs that it takes at a time. */
+  size = 1;
   /** Its SQE was queued. */
   begun = false;
   /** The kept room that it takes. */
@@ -60,6 +60,7 @@ export class InFlight {
   /** An operation is handed over; the listener hears of it, or else the promise of the executor. */
   take(operation: Operation<unknown>, signal?: AbortSignal, handle?: OperationHandle, listener?: Listener<unknown>): void {
     this.operation = operation;
+    this.size = operation.width;
     this.begun = false;
     if (listener !== undefined) this.listener = listener;
     if (handle !== undefined) {
@@ -73,12 +74,13 @@ export class InFlight {
   }
 
   /** The same for one that completes once, without a time limit, which nothing aborts but {@link InFlight.stop}. */
-  takePlain(operation: Operation<unknown>, listener?: Listener<unknown>): void {
+  takePlain(operation: Operation<unknown>, listener?: PartListener<unknown>): void {
     this.operation = operation;
+    this.size = 1;
     this.plain = true;
     this.least = operation.modifiers.length ?? 0;
     this.begun = false;
-    if (listener !== undefined) this.listener = listener;
+    if (listener !== undefined) this.listener = this.part = listener;
   }
 
   /** Writes the SQE. A description that cannot be encoded rejects, with nothing queued and nothing kept. */
@@ -121,11 +123,6 @@ export class InFlight {
     this.slot = slot; // it may complete while the limit is queued
     this.limit = limit;
     limit.queue();
-  }
-
-  /** Slots and CQEs that it takes at a time. */
-  get size(): number {
-    return this.operation!.width;
   }
 
   /** How many CQEs it will have. */
@@ -222,6 +219,7 @@ export class InFlight {
     this.lowering.clear();
     this.collected = this.lowering;
     this.listener = undefined;
+    this.part = undefined;
     if (this.plain) {
       this.plain = false;
       return; // there was nothing else
@@ -243,30 +241,28 @@ export class InFlight {
     }
   }
 
-  // What nearly all completions are.
+  // What nearly all completions are. Whoever hears of it may begin the next with this very object.
   private completePlain(result: number, flags: number): void {
-    const { host, slot, collected, listener } = this;
+    const { host, slot, collected, part, fulfilPromise } = this;
     host.raw.release(slot);
     this.slot = -1;
     host.finished(slot, this);
-    if (collected.detached) this.corrupted();
-    else {
-      const { declaration, options } = this.operation!;
-      try {
-        const value = declaration.result(result, flags, options as never, collected);
-        if (listener !== undefined) {
-          listener.completion?.(result, flags, true);
-          listener.fulfil(value);
-        } else {
-          host.driver.microtasksDue = true;
-          this.fulfilPromise!(value);
-        }
-      } catch (error) {
-        this.valueless(error);
-      }
+    const { declaration, options } = this.operation!;
+    let value: unknown;
+    try {
+      if (collected.detached) throw corruption(declaration.name);
+      value = declaration.result(result, flags, options as never, collected);
+    } catch (error) {
+      this.valueless(error);
+      this.over();
+      return;
     }
-    listener?.over?.();
     host.retired(this);
+    if (part !== undefined) part.succeeded(value);
+    else {
+      host.driver.microtasksDue = true;
+      fulfilPromise!(value);
+    }
   }
 
   private accept(result: number, flags: number, final: boolean): void {
@@ -278,20 +274,15 @@ export class InFlight {
     host.raw.release(slot);
     this.slot = -1;
     this.end(slot);
-    if (this.collected.detached) this.corrupted();
+    if (this.collected.detached) this.valueless(corruption(this.operation!.name));
     else this.interpret(result, flags, true);
     this.over();
   }
 
   private over(): void {
-    this.listener?.over?.();
+    const { listener } = this;
     this.host.retired(this);
-  }
-
-  private corrupted(): void {
-    this.valueless(
-      new ProtocolError(`a buffer of '${this.operation!.name}' was transferred while the kernel used it: memory may be corrupted`),
-    );
+    listener?.over?.();
   }
 
   // No value could be made of a completion; one that cannot be fails the ring.
@@ -331,17 +322,8 @@ export class InFlight {
     if (aborted) {
       if (final || failed) this.reject(this.reason);
     } else if (failed) {
-      this.reject(this.failure(result));
+      this.reject(failureOf(this.operation!, result, this.limit));
     } else this.succeed(result, flags, final);
-  }
-
-  private failure(errno: number): UringError {
-    const { declaration, name, timeLimit } = this.operation!;
-    const cancelled = errno === ECANCELED || errno === EINTR;
-    if (cancelled && this.limit?.expired) return new TimeLimitError(name, timeLimit!);
-    const refused = cancelled ? (this.limit?.refused ?? 0) : 0;
-    const hint = refused < 0 ? `the kernel refused its time limit: ${errnoName(refused)}` : declaration.hints?.[errnoName(errno)];
-    return new UringError({ operation: name, errno, ...(hint === undefined ? {} : { hint }) });
   }
 
   private succeed(result: number, flags: number, final: boolean): void {

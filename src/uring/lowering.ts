@@ -74,12 +74,9 @@ export class Lowering {
   /** What was collected, for operations of the same memory. @internal */
   copy(): Lowering {
     const copy = new Lowering(this.name, this.ring);
-    copy.flags = this.flags;
-    copy.ioprio = this.ioprio;
     copy.output = this.output;
     copy.pinned = this.pinned;
     copy.morePinned = this.morePinned;
-    copy.words = this.words;
     copy.extent = sizeOfPin(this.pinned);
     copy.extents = this.morePinned?.map(sizeOfPin);
     return copy;
@@ -87,16 +84,21 @@ export class Lowering {
 
   /** Whether the memory of a copy is what it was. @internal */
   get whole(): boolean {
-    const { pinned, morePinned, extents } = this;
+    const { pinned } = this;
     // A view that was detached has no bytes.
-    if ((pinned instanceof Uint8Array ? pinned.byteLength : sizeOfPin(pinned)) !== this.extent) return false;
-    if (morePinned !== undefined) for (let i = 0; i < morePinned.length; i++) if (sizeOfPin(morePinned[i]) !== extents![i]) return false;
-    return true;
+    return this.morePinned === undefined && pinned instanceof Uint8Array ? pinned.byteLength === this.extent : this.allWhole();
   }
 
-  /** Whether nothing was collected besides the flags: the arguments of the raw writer are all there is. @internal */
-  get plain(): boolean {
-    return this.pinned === undefined && this.words === undefined && this.ioprio === 0;
+  private allWhole(): boolean {
+    const { morePinned, extents } = this;
+    return (
+      sizeOfPin(this.pinned) === this.extent && (morePinned === undefined || morePinned.every((pin, i) => sizeOfPin(pin) === extents![i]))
+    );
+  }
+
+  /** Whether nothing is pinned. @internal */
+  get empty(): boolean {
+    return this.pinned === undefined;
   }
 
   /** Keeps something alive, and checks its memory for detachment, until the final CQE. */
@@ -252,11 +254,6 @@ export class Lowering {
   finish(ring: RingCore, modifiers: Modifiers): void {
     const flags = this.flags | modifiers.flags;
     if (flags !== 0) ring.setFlags(flags);
-    this.finishFields(ring, modifiers);
-  }
-
-  /** The same without the flags. */
-  finishFields(ring: RingCore, modifiers: Modifiers): void {
     if (modifiers.personality !== 0) ring.setPersonality(modifiers.personality);
     if (this.ioprio !== 0) ring.setIoprio(this.ioprio);
     if (this.words !== undefined) this.setWords(ring, this.words);
@@ -268,16 +265,16 @@ export class Lowering {
 
   /** Whether a pinned buffer was transferred away while the kernel may have used it. */
   get detached(): boolean {
-    if (this.pinned === undefined) return false;
-    return lost(this.pinned) || this.morePinned?.some(lost) === true;
+    const { pinned } = this;
+    if (pinned === undefined) return false;
+    // A view that has a length has its memory: that is the cheap question.
+    return (!(pinned instanceof Uint8Array && pinned.byteLength > 0) && lost(pinned)) || this.morePinned?.some(lost) === true;
   }
 }
 
 const sizeOfPin = (pin: object | undefined): number =>
   ArrayBuffer.isView(pin) || pin instanceof ArrayBuffer || pin instanceof SharedArrayBuffer ? pin.byteLength : 0;
 
-// A view that has a length has its memory: that is the cheap question.
 function lost(pin: object): boolean {
-  if (pin instanceof Uint8Array && pin.byteLength > 0) return false;
   return (ArrayBuffer.isView(pin) || pin instanceof ArrayBuffer) && isDetached(pin);
 }

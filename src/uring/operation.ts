@@ -8,7 +8,7 @@ import { Explanation } from "./plans/explanation.ts";
 import { OperationExecution } from "./plans/operation-execution.ts";
 import { type Settled, unsuccessful } from "./plans/outcome.ts";
 import { Plan } from "./plans/plan.ts";
-import { ofAnything, writeSqe } from "./write-sqe.ts";
+import { writeSqe } from "./write-sqe.ts";
 
 /** What a raw writer takes after the slot: integers, or the words of a payload. */
 export type RawArgument = number | Int32Array;
@@ -45,8 +45,8 @@ export interface Declaration<Name extends string, Args extends RawArguments, Opt
   /** The kernel refuses a personality. */
   readonly impersonal?: boolean;
   /**
-   * `lower` depends on nothing but the options, the memory they name and the kernel. What collects nothing is lowered only once; in a
-   * prepared plan also what does, as long as its memory stays where it is.
+   * Its SQE has 64 bytes and depends on nothing but the options, the memory they name and the kernel. What pins nothing is encoded only
+   * once; in a prepared plan also what does, as long as its memory stays where it is.
    */
   readonly steady?: boolean;
   raw(this: RingCore, slot: number, ...args: Args): void;
@@ -112,8 +112,8 @@ export class Operation<Result> extends Plan<Result, Settled<Result>> {
   readonly options: object;
   /** What the SQE carries besides the operation's own fields. @internal */
   readonly modifiers: Modifiers = NO_MODIFIERS;
-  /** What the SQE is made of, where that is always the same; `kept`: as long as the memory it names is. @internal */
-  lowered: { readonly args: readonly never[]; readonly flags: number; readonly kept?: Lowering } | undefined = undefined;
+  /** The SQE, where that is always the same; `kept`: as long as the memory it names is. @internal */
+  lowered: { readonly sqe: Int32Array; readonly kept?: Lowering } | undefined = undefined;
   /** Its encoding is kept with the memory that it names: it belongs to a prepared plan. @internal */
   readonly keeps: boolean = false;
   declare protected readonly _result: Result;
@@ -200,27 +200,25 @@ export class Operation<Result> extends Plan<Result, Settled<Result>> {
 
   /** Writes the SQE for a slot of a ring. Answers what holds what must be pinned until the final CQE. @internal */
   encode(ring: RingCore, slot: number, lowering: Lowering = new Lowering()): Lowering {
-    const { declaration, lowered, modifiers } = this;
-    if (lowered !== undefined && (lowered.kept === undefined || lowered.kept.whole)) {
-      writeSqe(ring, slot, declaration, lowered.args);
-      if (lowered.flags !== 0) ring.setFlags(lowered.flags);
-      lowered.kept?.finishFields(ring, modifiers);
-      return lowered.kept ?? lowering;
-    }
+    const { lowered } = this;
+    if (lowered === undefined) return this.encodeAnew(ring, slot, lowering);
+    const { kept, sqe } = lowered;
+    if (kept !== undefined && !kept.whole) return this.encodeAnew(ring, slot, lowering);
+    ring.prepCopy(slot, sqe);
+    return kept ?? lowering;
+  }
+
+  private encodeAnew(ring: RingCore, slot: number, lowering: Lowering): Lowering {
+    const { declaration, modifiers } = this;
     lowering.begin(declaration.name, ring);
     const args = declaration.lower(this.options as never, lowering) as readonly never[];
     writeSqe(ring, slot, declaration, args);
     lowering.finish(ring, modifiers);
-    if (declaration.steady === true) this.keep(args, lowering);
+    if (declaration.steady === true) {
+      if (lowering.empty) this.lowered = { sqe: ring.sqe };
+      else if (this.keeps) this.lowered = { sqe: ring.sqe, kept: lowering.copy() };
+    }
     return lowering;
-  }
-
-  private keep(lowered: readonly never[], lowering: Lowering): void {
-    const args = ofAnything(lowered);
-    const { flags, personality } = this.modifiers;
-    const all = lowering.flags | flags;
-    if (lowering.plain && personality === 0) this.lowered = { args, flags: all };
-    else if (this.keeps) this.lowered = { args, flags: all, kept: lowering.copy() };
   }
 }
 

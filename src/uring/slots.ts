@@ -1,3 +1,4 @@
+import { IOSQE_IO_DRAIN } from "./abi.ts";
 import { ProtocolError } from "./error.ts";
 import type { RingMemory, RingRecord } from "./setup.ts";
 import { IN_FLIGHT, LAST_SQE, SQ_TAIL, SUBMITTED, SubmissionQueue } from "./submission.ts";
@@ -17,6 +18,8 @@ export type Completions = "one" | "many" | "notify";
 export const ONE = 1;
 const MANY = 2;
 const NOTIFY = 3;
+
+const DRAIN = IOSQE_IO_DRAIN << 8; // in an SQE's first word
 
 /** user_data of the NOPs that pad a mixed ring; nobody waits for them. */
 export const FILLER = 0x7fff_ffff;
@@ -65,11 +68,16 @@ export abstract class SlotTable extends SubmissionQueue {
 
   /** Takes a slot and gives it a handler. */
   allocate(handler: CompletionHandler, completions: Completions = "one"): number {
-    if (this.#freeCount === 0) throw new RangeError(`all ${this.#free.length} slots of the ring are in use; open it with more cqEntries`);
+    if (this.#freeCount === 0) this.#refuse();
     const slot = this.#free[--this.#freeCount]!;
     this.handlers[slot] = handler;
     this.kinds[slot] = completions === "one" ? ONE : completions === "many" ? MANY : NOTIFY;
     return slot;
+  }
+
+  // Errors are made elsewhere: what is short, the JIT makes a part of its callers.
+  #refuse(): never {
+    throw new RangeError(`all ${this.#free.length} slots of the ring are in use; open it with more cqEntries`);
   }
 
   /** Takes the slots of the permanent SQEs, before any other is allocated; all have the same handler. */
@@ -82,10 +90,15 @@ export abstract class SlotTable extends SubmissionQueue {
 
   /** Gives a slot back. Its operation must have completed. */
   release(slot: number): void {
-    if (this.inFlightAt(slot)) throw new TypeError(`slot ${slot} is in flight; release it after its final CQE`);
-    if (this.handlers[slot] === unexpected) throw new TypeError(`slot ${slot} was released already`);
+    if ((this.states[slot]! & 1) === 0 || this.handlers[slot] === unexpected) this.#refuseRelease(slot);
     this.handlers[slot] = unexpected;
     this.#free[this.#freeCount++] = slot;
+  }
+
+  #refuseRelease(slot: number): never {
+    throw new TypeError(
+      this.inFlightAt(slot) ? `slot ${slot} is in flight; release it after its final CQE` : `slot ${slot} was released already`,
+    );
   }
 
   /**
@@ -200,6 +213,27 @@ export abstract class SlotTable extends SubmissionQueue {
     words[at + 6] = len;
     words[at + 7] = opFlags;
     this.putTail(half, buf, fileIndex, addr3);
+  }
+
+  /** Queues a copy of a 64-byte SQE, as {@link SubmissionQueue.sqe} made it, for a slot: all but its user_data. */
+  prepCopy(slot: number, sqe: Int32Array): void {
+    const at = this.take(slot);
+    const { words } = this;
+    words[at] = sqe[0]!;
+    words[at + 1] = sqe[1]!;
+    words[at + 2] = sqe[2]!;
+    words[at + 3] = sqe[3]!;
+    words[at + 4] = sqe[4]!;
+    words[at + 5] = sqe[5]!;
+    words[at + 6] = sqe[6]!;
+    words[at + 7] = sqe[7]!;
+    words[at + 10] = sqe[10]!;
+    words[at + 11] = sqe[11]!;
+    words[at + 12] = sqe[12]!;
+    words[at + 13] = sqe[13]!;
+    words[at + 14] = sqe[14]!;
+    words[at + 15] = sqe[15]!;
+    if ((sqe[0]! & DRAIN) !== 0) this.drains = true;
   }
 
   // Arms the slot and takes an SQE for it; answers where that is.

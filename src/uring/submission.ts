@@ -190,6 +190,11 @@ export class SubmissionQueue {
     this.words[sqe]! |= link << 8;
   }
 
+  /** A copy of the 64-byte SQE written last. */
+  get sqe(): Int32Array {
+    return this.words.slice(this.lastSqe, this.lastSqe + 16);
+  }
+
   /** The `IOSQE_*` flags of the SQE written last. */
   protected get lastFlags(): number {
     return (this.words[this.lastSqe]! >> 8) & 0xff;

@@ -4,8 +4,9 @@ import { nop, nop128, POLLIN, poll, type Ring, type Settled, TimeLimitError, tim
 import { type NamedShape, offered, openRing, SHAPES } from "./shapes.ts";
 import { pipe } from "./support/descriptors.ts";
 
-/** Nothing of what ran is left in the ring. */
-function expectEmpty(ring: Ring): void {
+/** Nothing of what ran is left in the ring. The kernel's own thread says last which SQEs it has taken, behind their CQEs. */
+async function expectEmpty(ring: Ring): Promise<void> {
+  if (ring.raw.record.flagNames.includes("SQPOLL")) await submitted(ring);
   expect([ring.inFlight, ring.raw.inFlight, ring.raw.queued]).toEqual([0, 0, 0]);
 }
 
@@ -31,7 +32,7 @@ for (const named of SHAPES) {
       for (let shift = 0; shift < 3; shift++) {
         const results = await Promise.all([ring.run(nop()), ...limitedNops(ring, named, 100)]);
         expect(results.every((result) => result === 0)).toBe(true);
-        expectEmpty(ring);
+        await expectEmpty(ring);
       }
     });
 
@@ -44,7 +45,7 @@ for (const named of SHAPES) {
       expect(results.every((result) => result === 0)).toBe(true);
       const settled = await Promise.all(waiting);
       expect(settled.map(limited)).toEqual(settled.map(() => true));
-      expectEmpty(ring);
+      await expectEmpty(ring);
     });
 
     test("races with the operation, and each promise settles once", async () => {
@@ -67,7 +68,7 @@ for (const named of SHAPES) {
       await Promise.all(Array.from({ length: 5 }, (_, i) => worker(i)));
       expect(elapsed + late).toBe(300);
       for (let turn = 0; turn < 1000 && ring.raw.inFlight > 0; turn++) await Bun.sleep(1); // a cancel that crossed with what it was for
-      expectEmpty(ring);
+      await expectEmpty(ring);
     });
 
     test("leaves an abort and the ring's end as they are", async () => {
@@ -80,7 +81,7 @@ for (const named of SHAPES) {
       await submitted(ring);
       abort.abort(reason);
       expect(await aborted).toEqual({ status: "cancelled", reason, code: "ECANCELED" });
-      expectEmpty(ring);
+      await expectEmpty(ring);
       const pending = Array.from({ length: 30 }, () => ring.settle(endless)); // some of them wait for room
       await submitted(ring);
       await ring.close();

@@ -86,7 +86,6 @@ export const NOP128 = declare({
   completions: "one",
   severs: true,
   options: OPTIONS,
-  steady: true,
   raw(slot: number, flags: number = 0, result: number = 0, fd: number = -1, bufferIndex: number = 0) {
     // Where every SQE has 128 bytes the plain opcode is the one that all kernels know; a mixed ring needs the long one (6.19).
     this.prep128(this.record.sqe === 128 ? IORING_OP_NOP : IORING_OP_NOP128, slot, fd, 0, 0, flags, NOTHING);

@@ -1,5 +1,5 @@
 import { UringError } from "../error.ts";
-import type { Listener } from "../flight-host.ts";
+import type { PartListener } from "../flight-host.ts";
 import type { InFlight } from "../in-flight.ts";
 import type { Operation } from "../operation.ts";
 import { Execution, type Parent, type PlanContext } from "./execution.ts";
@@ -8,7 +8,7 @@ import { type Status, unsuccessful } from "./outcome.ts";
 const interrupted = (error: unknown): boolean => error instanceof UringError && (error.code === "ECANCELED" || error.code === "EINTR");
 
 /** Carries out an operation as a part of a plan; over with its final CQE, which for a zero-copy send is its notification. */
-export class OperationExecution extends Execution implements Listener<unknown> {
+export class OperationExecution extends Execution implements PartListener<unknown> {
   /** What it provided is given back by somebody else: a success that crosses with an interruption is one all the same. */
   keeps = false;
   readonly #planned: Operation<unknown>;
@@ -88,6 +88,14 @@ export class OperationExecution extends Execution implements Listener<unknown> {
   completion(result: number, flags: number): void {
     this.#result = result;
     this.#flags = flags;
+  }
+
+  /** @internal */
+  succeeded(value: unknown): void {
+    this.#flight = undefined;
+    this.#ended = "fulfilled";
+    this.#value = value;
+    this.succeed();
   }
 
   /** @internal */

@@ -1,6 +1,6 @@
+import type { Flights } from "../flights.ts";
 import type { Operation } from "../operation.ts";
 import { checkKnown, checkSignal } from "../options.ts";
-import type { RawRing } from "../raw-ring.ts";
 import type { Bindings, Patch } from "./bindings.ts";
 import type { Explanation } from "./explanation.ts";
 import type { Status } from "./outcome.ts";
@@ -48,7 +48,7 @@ const NO_PATCH: Patch = Object.freeze([]);
  */
 export class Prepared<out Value, out Outcome> {
   readonly #run: PlanRun;
-  readonly #raw: RawRing;
+  readonly #flights: Flights;
   readonly #bindings: Bindings;
   readonly #refusal: (operation: Operation<unknown>) => unknown;
   readonly #first: Operation<unknown>;
@@ -59,7 +59,7 @@ export class Prepared<out Value, out Outcome> {
   /** @internal */
   constructor({ bindings, refusal, explain, ...init }: PreparedInit) {
     this.#run = new PlanRun({ ...init, bindings, over: () => this.#ended() });
-    this.#raw = init.flights.raw;
+    this.#flights = init.flights;
     this.#bindings = bindings;
     this.#refusal = refusal;
     this.#explain = explain;
@@ -81,7 +81,8 @@ export class Prepared<out Value, out Outcome> {
 
   /**
    * Runs the plan, and calls `over` once when it is over, with this. `over` runs inside the ring's completion handling, as
-   * a handler of the raw layer does: it may start the plan again, must not wait, and fails the ring when it throws.
+   * a handler of the raw layer does: it may start the plan again, must not wait, and fails the ring when it throws. Whoever awaits a promise
+   * that it settles has a turn before the next batch of completions, or when it has started the plan again, within a millisecond.
    *
    * @throws TypeError when it is running, or the ring is closed.
    */
@@ -155,9 +156,10 @@ export class Prepared<out Value, out Outcome> {
     this.#running = false;
     try {
       (over as (prepared: this) => void)(this);
+      if (!this.#running) this.#flights.driver.microtasksDue = true; // it has settled a promise, as like as not
     } catch (error) {
       // Whoever is telling others beside this one goes on.
-      this.#raw.fail(error instanceof Error ? error : new Error("a callback of a prepared plan threw", { cause: error }));
+      this.#flights.raw.fail(error instanceof Error ? error : new Error("a callback of a prepared plan threw", { cause: error }));
     }
   }
 }

@@ -123,7 +123,6 @@ export class PlanRun implements Parent, Waiting, RunningPlan {
     this.#signal?.removeEventListener("abort", this);
     this.#signal = undefined;
     this.#flights.leave(this);
-    this.#flights.driver.microtasksDue = true; // a promise may be settled
     this.#over(this);
   }
 }

@@ -77,7 +77,11 @@ export class PlanRunner {
   #carryOut(plan: Plan<unknown, unknown>, options: PlanOptions = {}): Promise<PlanRun> {
     const links = this.#check("run", plan, options);
     const { signal } = options;
-    return new Promise((over) => {
+    return new Promise((resolve) => {
+      const over = (run: PlanRun): void => {
+        this.#flights.driver.microtasksDue = true;
+        resolve(run);
+      };
       const run = new PlanRun({ ...this.#init(plan, links), over });
       const problem: unknown = signal?.aborted ? signal.reason : this.#problem(plan, false);
       if (problem === undefined) run.start(signal);

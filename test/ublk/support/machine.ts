@@ -7,12 +7,27 @@ export function devices(): string[] {
   return [...new Set([...nodes, ...known])].sort();
 }
 
+/** Threads of JavaScriptCore's own, which come and go as it sees fit. */
+const HELPERS = new Set(["JITWorker", "HeapHelper", "JSCWarmUp", "s Signal Sender", "mi-scavenger"]);
+
+function threads(): string[] {
+  const names: string[] = [];
+  for (const id of readdirSync("/proc/self/task")) {
+    try {
+      names.push(readFileSync(`/proc/self/task/${id}/comm`, "utf8").trim());
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return names.filter((name) => !HELPERS.has(name));
+}
+
 /** What this process holds: descriptors, mappings and threads. */
 export function holdings(): { fds: number; maps: number; threads: number } {
   return {
     fds: readdirSync("/proc/self/fd").length,
     maps: readFileSync("/proc/self/maps", "utf8").trimEnd().split("\n").length,
-    threads: readdirSync("/proc/self/task").length,
+    threads: threads().length,
   };
 }
 

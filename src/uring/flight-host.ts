@@ -1,4 +1,5 @@
 import type { Canceller } from "./canceller.ts";
+import type { Completions } from "./core.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { RawRing } from "./raw-ring.ts";
 
@@ -13,10 +14,22 @@ export interface Listener<Result> {
   over?(): void;
 }
 
-/** A part of a plan. Its usual end is told at once. */
-export interface PartListener<Result> extends Listener<Result> {
-  /** It is over with a single CQE, and with a value. Whoever tells so has forgotten it: what it tells may begin again. */
-  succeeded(value: Result): void;
+/** Whoever has a slot, and so gets its CQEs. */
+export interface Seat {
+  /** How many CQEs there will be. */
+  readonly completions: Completions;
+  /** Whether it waits for all that was queued before. */
+  readonly drains: boolean;
+  /** Whether it is part of a plan, whose run answers for it. */
+  readonly planned: boolean;
+  /** Whether only the notification of a zero-copy send is missing: the peer's pace, which no cancel quickens. */
+  readonly notifying: boolean;
+  /** A CQE of its slot. */
+  complete(result: number, flags: number): void;
+  /** Asks the kernel to cancel it; for what is no part of a plan. */
+  cancel?(reason: unknown): void;
+  /** The ring is gone: nothing will complete any more. What it pins stays pinned. */
+  abandon(error: unknown): void;
 }
 
 /** Room in the ring that was kept for the plan of which an operation is a part. */
@@ -36,7 +49,7 @@ export interface Host {
   /** Takes an operation out of the queue of those that wait for room; false when it does not wait. */
   withdraw(flight: InFlight): boolean;
   /** It has a slot: completions of the slot belong to it from now on. Answers the slot. */
-  seat(flight: InFlight): number;
+  seat(seat: Seat): number;
   /** The final CQE of the slot came, or the operation could not be started. -1: it had no slot. A `flight` may have been in kept room. */
   finished(slot: number, flight?: InFlight): void;
   /** Nobody will look at it again. */

@@ -1,7 +1,7 @@
 import { Canceller } from "./canceller.ts";
 import type { Driver } from "./driver.ts";
 import { kernelIsAtLeast } from "./features.ts";
-import type { Host } from "./flight-host.ts";
+import type { Host, Seat } from "./flight-host.ts";
 import type { OperationHandle } from "./handle.ts";
 import { InFlight } from "./in-flight.ts";
 import type { Operation } from "./operation.ts";
@@ -60,7 +60,7 @@ export class Flights implements Host {
   readonly raw: RawRing;
   readonly driver: Driver;
   readonly cancels: Canceller;
-  private readonly seated: (InFlight | undefined)[] = [];
+  private readonly seated: (Seat | undefined)[] = [];
   private readonly spare: InFlight[] = [];
   private readonly waiting = new Set<Waiting>();
   private readonly parts = new Set<InFlight>(); // operations of plans that have begun: before all others
@@ -130,7 +130,7 @@ export class Flights implements Host {
   }
 
   /** Tells what comes when the ring is gone already that it is. */
-  refuses(flight: Waiting): boolean {
+  refuses(flight: Pick<Waiting, "abandon">): boolean {
     if (this.#gone === undefined) return false;
     flight.abandon(this.#gone.error);
     return true;
@@ -161,25 +161,30 @@ export class Flights implements Host {
   }
 
   /** @internal */
-  seat(flight: InFlight): number {
-    const { completions } = flight;
+  seat(seat: Seat): number {
+    const { completions } = seat;
     if (completions === "notify") {
       if (this.raw.drains) checkNoDrain();
       this.zeroCopied = true;
-    } else if (this.zeroCopied && flight.drains) checkNoZeroCopy();
+    } else if (this.zeroCopied && seat.drains) checkNoZeroCopy();
     const slot = this.raw.allocate(this.handler, completions);
-    this.seated[slot] = flight;
+    this.seated[slot] = seat;
     this.flying++;
     return slot;
   }
 
-  /** @internal */
-  finished(slot: number, flight?: InFlight): void {
+  /** Completions of the slot belong to nobody. */
+  unseat(slot: number): void {
     // A ring that failed meanwhile has let go of all.
     if (slot >= 0 && this.seated[slot] !== undefined) {
       this.seated[slot] = undefined;
       this.flying--;
     }
+  }
+
+  /** @internal */
+  finished(slot: number, flight?: InFlight): void {
+    this.unseat(slot);
     if (flight?.reservation !== undefined) {
       const { reservation, size } = flight;
       flight.reservation = undefined;
@@ -203,7 +208,7 @@ export class Flights implements Host {
   cancel(reason: unknown): void {
     for (const plan of [...this.plans]) plan.cancel(reason); // what they do in any case, they still do
     for (const flight of [...this.waiting]) flight.cancel(reason);
-    for (let slot = 0; slot < this.seated.length; slot++) if (this.seated[slot]?.planned === false) this.seated[slot]!.cancel(reason);
+    for (let slot = 0; slot < this.seated.length; slot++) if (this.seated[slot]?.planned === false) this.seated[slot]!.cancel?.(reason);
   }
 
   /** How many only lack the notification of a zero-copy send. */
@@ -212,7 +217,7 @@ export class Flights implements Host {
   }
 
   /** Nothing will complete any more: rejects all. Answers those that were in flight; what they pin must be kept. */
-  abandon(error: unknown): InFlight[] {
+  abandon(error: unknown): Seat[] {
     this.#gone = { error };
     const left = this.seated.filter((flight) => flight !== undefined);
     const waiting = [...this.parts, ...this.waiting];

@@ -1,11 +1,11 @@
 import { IORING_CQE_F_BUFFER, IORING_CQE_F_NOTIF, IOSQE_IO_DRAIN } from "./abi.ts";
 import type { Completions } from "./core.ts";
-import { ProtocolError, ShortTransferError } from "./error.ts";
-import { corruption, failureOf } from "./failure.ts";
-import type { Host, Listener, PartListener, Room } from "./flight-host.ts";
+import { ProtocolError } from "./error.ts";
+import type { Host, Listener, Room, Seat } from "./flight-host.ts";
 import type { OperationHandle } from "./handle.ts";
 import { Lowering } from "./lowering.ts";
 import type { Operation } from "./operation.ts";
+import { corruption, discard, failureOf, isFailure, strayNotification, valueFrom } from "./result.ts";
 import { TimeLimit } from "./time-limit.ts";
 
 /**
@@ -14,13 +14,12 @@ import { TimeLimit } from "./time-limit.ts";
  * An object serves one operation after the other. Whatever could still name the operation that has ended (signal, handle, a pending
  * cancel) lets go before, or knows the generation.
  */
-export class InFlight {
+export class InFlight implements Seat {
   private readonly host: Host;
   private readonly lowering = new Lowering();
   private collected = this.lowering; // what the operation in flight pins: its own if it keeps that
   private operation: Operation<unknown> | undefined;
   private listener: Listener<unknown> | undefined;
-  private part: PartListener<unknown> | undefined; // the same, of a plain one
   private limit: TimeLimit | undefined;
   private signal: AbortSignal | undefined;
   private handle: OperationHandle | undefined;
@@ -73,14 +72,13 @@ export class InFlight {
     }
   }
 
-  /** The same for one that completes once, without a time limit, which nothing aborts but {@link InFlight.stop}. */
-  takePlain(operation: Operation<unknown>, listener?: PartListener<unknown>): void {
+  /** The same for one that completes once, without a time limit, which nothing aborts but the ring's end. */
+  takePlain(operation: Operation<unknown>): void {
     this.operation = operation;
     this.size = 1;
     this.plain = true;
     this.least = operation.modifiers.length ?? 0;
     this.begun = false;
-    if (listener !== undefined) this.listener = this.part = listener;
   }
 
   /** Writes the SQE. A description that cannot be encoded rejects, with nothing queued and nothing kept. */
@@ -170,10 +168,7 @@ export class InFlight {
 
   /** Gives back what a completion provided that nobody gets; false where that is nothing. */
   discard(result: number, flags: number): boolean {
-    const { declaration, options } = this.operation!;
-    if (declaration.discard === undefined) return false;
-    declaration.discard(result, flags, options as never, this.host.raw, this.collected);
-    return true;
+    return discard(this.operation!, result, flags, this.host.raw, this.collected);
   }
 
   private waitsNoMore(): void {
@@ -219,7 +214,6 @@ export class InFlight {
     this.lowering.clear();
     this.collected = this.lowering;
     this.listener = undefined;
-    this.part = undefined;
     if (this.plain) {
       this.plain = false;
       return; // there was nothing else
@@ -243,7 +237,7 @@ export class InFlight {
 
   // What nearly all completions are. Whoever hears of it may begin the next with this very object.
   private completePlain(result: number, flags: number): void {
-    const { host, slot, collected, part, fulfilPromise } = this;
+    const { host, slot, collected, fulfilPromise } = this;
     host.raw.release(slot);
     this.slot = -1;
     host.finished(slot, this);
@@ -258,11 +252,8 @@ export class InFlight {
       return;
     }
     host.retired(this);
-    if (part !== undefined) part.succeeded(value);
-    else {
-      host.driver.microtasksDue = true;
-      fulfilPromise!(value);
-    }
+    host.driver.microtasksDue = true;
+    fulfilPromise!(value);
   }
 
   private accept(result: number, flags: number, final: boolean): void {
@@ -304,7 +295,7 @@ export class InFlight {
   private notify(result: number): void {
     const { declaration, options, name } = this.operation!;
     if (!this.answered || declaration.completions !== "notify") {
-      this.valueless(new ProtocolError(`a notification came for '${name}' that cannot have one`));
+      this.valueless(strayNotification(name));
       return;
     }
     this.host.driver.microtasksDue = true;
@@ -314,7 +305,7 @@ export class InFlight {
   // A negative result, or one that nobody wants any more.
   private settleWithCare(result: number, flags: number, final: boolean): void {
     const { declaration } = this.operation!;
-    const failed = result < 0 && declaration.accepts?.includes(result) !== true;
+    const failed = isFailure(this.operation!, result);
     // The kernel uses the buffer of a zero-copy send that got through, even in part: its owner must learn until when.
     const aborted = this.cancelled && !(declaration.completions === "notify" && !failed);
     // What the value would have handed over is nobody's: a descriptor, a buffer.
@@ -327,19 +318,14 @@ export class InFlight {
   }
 
   private succeed(result: number, flags: number, final: boolean): void {
-    const { declaration, options, modifiers } = this.operation!;
-    if (modifiers.length !== undefined && result < modifiers.length) {
-      this.reject(new ShortTransferError(declaration.name, result, modifiers.length));
-      return;
-    }
     let value: unknown;
     try {
-      value = declaration.result(result, flags, options as never, this.collected);
+      value = valueFrom(this.operation!, result, flags, this.collected);
     } catch (error) {
       this.valueless(error);
       return;
     }
-    if (!final && declaration.completions === "notify") {
+    if (!final && this.completions === "notify") {
       const released = new Promise<unknown>((resolve) => {
         this.released = resolve;
       });

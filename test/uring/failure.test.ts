@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type BufferGroup, nop, ProtocolError, Ring, read, recvMultishot, timeout } from "uring-ublk";
+import { all, type BufferGroup, chain, nop, type Operation, ProtocolError, Ring, read, recvMultishot, timeout } from "uring-ublk";
 import { descriptorsDownTo, openDescriptors, pipe, socketPair } from "./support/descriptors.ts";
 
 const failure = (promise: Promise<unknown>): Promise<unknown> =>
@@ -85,11 +85,16 @@ describe("a ring whose kernel breaks the protocol", () => {
 });
 
 describe("a buffer that is transferred while the kernel uses it", () => {
-  test("fails the ring, for memory may be corrupted", async () => {
+  const STARTS: [string, (ring: Ring, reading: Operation<number>) => Promise<unknown>][] = [
+    ["alone", (ring, reading) => ring.run(reading)],
+    ["in a plan", (ring, reading) => ring.run(all(nop(), reading))],
+    ["in a prepared plan", (ring, reading) => ring.prepare(chain(nop(), reading)).run()],
+  ];
+  test.each(STARTS)("%s, fails the ring, for memory may be corrupted", async (_name, start) => {
     const ring = await Ring.open({ entries: 8 });
     using ends = pipe();
     const buffer = new Uint8Array(4096);
-    const reading = failure(ring.run(read({ fd: ends.first, buffer })));
+    const reading = failure(start(ring, read({ fd: ends.first, buffer })));
     const other = failure(ring.run(timeout({ ms: 60_000 })));
     await Bun.sleep(1);
     const moved = buffer.buffer.transfer(); // kept alive here, so that the late write finds memory

@@ -4,13 +4,13 @@ import { linkedFrom } from "./linkable.ts";
 import { LinkedExecution } from "./linked-execution.ts";
 import type { OperationExecution } from "./operation-execution.ts";
 import { Always, partOf } from "./plan.ts";
-import { StepExecution } from "./step-execution.ts";
 
 /** Carries out a chain: a step at a time, or several that are handed over together. */
 export class ChainExecution extends Execution implements Parent {
   readonly #links: readonly Link[];
   readonly #hard: boolean;
   readonly #steps: readonly Execution[];
+  readonly #always: readonly boolean[]; // which are taken in any case
   readonly #tally = new Tally();
   readonly #linked: (LinkedExecution | null)[] = []; // what can be handed over from each link on; null: nothing
   #at = 0; // the link whose turn it is
@@ -23,6 +23,7 @@ export class ChainExecution extends Execution implements Parent {
     super(context, parent);
     this.#links = links;
     this.#hard = hard;
+    this.#always = links.map((link) => link instanceof Always);
     this.#steps = links.map((link) => partOf(link).execution(context, this));
   }
 
@@ -48,12 +49,12 @@ export class ChainExecution extends Execution implements Parent {
     this.#stopped = true;
     this.#tally.stop(reason);
     if (this.#together !== undefined) this.#together.interrupt(reason);
-    else if (!(this.#links[this.#at] instanceof Always)) this.#steps[this.#at]?.interrupt(reason);
+    else if (this.#always[this.#at] !== true) this.#steps[this.#at]?.interrupt(reason);
   }
 
   settled(part: Execution): void {
     if (this.#together !== undefined) {
-      this.#together.settled();
+      this.#together.settled(part);
       return;
     }
     this.#tally.add(part);
@@ -70,10 +71,10 @@ export class ChainExecution extends Execution implements Parent {
   #advance(): void {
     this.#advancing = true;
     for (let at = this.#at; at < this.#links.length; at = this.#at) {
-      if (!this.#takes(this.#links[at]!)) this.#at++;
+      if (!this.#takes(at)) this.#at++;
       else if (!this.#startTogether()) {
         const step = this.#steps[at]!;
-        if (step instanceof StepExecution) step.previous = this.#steps[at - 1]?.value;
+        if (at > 0) step.follow(this.#steps[at - 1]!);
         step.start();
         if (this.#at === at) break; // it is in flight
       } else if (this.#together !== undefined) break;
@@ -104,16 +105,19 @@ export class ChainExecution extends Execution implements Parent {
     return linked;
   }
 
-  readonly #togetherOver = ({ steps, done, refused }: LinkedExecution): void => {
+  readonly #togetherOver = ({ steps, done, refused, whole }: LinkedExecution): void => {
     this.#together = undefined;
-    this.#alone ||= refused;
-    for (const step of steps) if (step.begun) this.#tally.add(step);
+    if (whole) this.#tally.addFulfilled(done);
+    else {
+      this.#alone ||= refused;
+      for (const step of steps) if (step.begun) this.#tally.add(step);
+    }
     this.#at += done;
     if (!this.#advancing) this.#advance();
   };
 
-  #takes(link: Link): boolean {
-    return link instanceof Always || this.#tally.good || (this.#hard && !this.#stopped);
+  #takes(at: number): boolean {
+    return this.#always[at]! || this.#tally.good || (this.#hard && !this.#stopped);
   }
 
   #finish(): void {

@@ -60,6 +60,9 @@ export abstract class Execution {
 
   protected abstract begin(): void;
 
+  /** It begins behind another part, which is over: what a step is made of. */
+  follow(_previous: Execution): void {}
+
   /** As if it had never begun: for another run. */
   reset(): void {
     this.begun = false;
@@ -126,6 +129,12 @@ export class Tally {
     }
     if (part.status === "failed" && !this.bad) this.failed = true;
     this.stop(part.reason);
+  }
+
+  /** So many parts are over, and all fulfilled. */
+  addFulfilled(count: number): void {
+    this.begun = true;
+    this.fulfilled += count;
   }
 
   /** Nothing has gone wrong or stopped it so far. */

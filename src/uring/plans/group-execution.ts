@@ -1,7 +1,6 @@
 import { Execution, ended, outcomeOf, type Parent, type PlanContext, siblingFailed, Tally } from "./execution.ts";
 import type { Group } from "./group.ts";
 import { OperationExecution } from "./operation-execution.ts";
-import { StepExecution } from "./step-execution.ts";
 
 /** Carries out a group: the leader, then the members side by side, then what gives back what the leader provided. */
 export class GroupExecution extends Execution implements Parent {
@@ -107,7 +106,7 @@ export class GroupExecution extends Execution implements Parent {
   }
 
   #startBehindLeader(part: Execution): void {
-    if (part instanceof StepExecution) part.previous = this.#leader.value;
+    part.follow(this.#leader);
     part.start();
   }
 }

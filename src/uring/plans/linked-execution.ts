@@ -22,6 +22,8 @@ export class LinkedExecution {
   readonly steps: readonly OperationExecution[];
   /** The chain goes on behind so many. */
   done = 0;
+  /** All of them were fulfilled. */
+  whole = false;
   /** The kernel took none of them, because it cannot take one: each must be tried by itself. */
   refused = false;
   readonly #hard: boolean;
@@ -29,6 +31,7 @@ export class LinkedExecution {
   readonly #over: (linked: LinkedExecution) => void;
   #queued = 0;
   #left = 0;
+  #fulfilled = 0;
   #starting = false;
 
   constructor(steps: readonly OperationExecution[], hard: boolean, context: PlanContext, over: (linked: LinkedExecution) => void) {
@@ -49,6 +52,7 @@ export class LinkedExecution {
     const link = this.#hard ? IOSQE_IO_HARDLINK : IOSQE_IO_LINK;
     this.#starting = true;
     this.#queued = 0;
+    this.#fulfilled = 0;
     for (const step of this.steps) {
       const before = raw.lastSqe;
       this.#left++;
@@ -70,14 +74,20 @@ export class LinkedExecution {
   }
 
   /** One of them is over. */
-  settled(): void {
+  settled(part: Execution): void {
     this.#left--;
+    if (part.status === "fulfilled") this.#fulfilled++;
     if (this.#left === 0 && !this.#starting) this.#tell();
   }
 
   #tell(): void {
     this.done = this.#queued;
     this.refused = false;
+    this.whole = this.#fulfilled === this.steps.length;
+    if (this.whole) {
+      this.#over(this);
+      return;
+    }
     if (this.#queued === 0 || (this.#hard && this.#refusedFrom(0))) this.#refuse(0);
     else if (!this.#hard) this.#soft();
     this.#over(this);

@@ -1,21 +1,39 @@
-import { UringError } from "../error.ts";
-import type { PartListener } from "../flight-host.ts";
+import { IORING_CQE_F_BUFFER, IORING_CQE_F_NOTIF, IOSQE_IO_DRAIN } from "../abi.ts";
+import { ProtocolError, UringError } from "../error.ts";
+import type { Listener, Seat } from "../flight-host.ts";
 import type { InFlight } from "../in-flight.ts";
-import type { Operation } from "../operation.ts";
+import { Lowering } from "../lowering.ts";
+import { count, type Operation } from "../operation.ts";
+import { corruption, discard, failureOf, isFailure, strayNotification, valueFrom } from "../result.ts";
 import { Execution, type Parent, type PlanContext } from "./execution.ts";
 import { type Status, unsuccessful } from "./outcome.ts";
 
 const interrupted = (error: unknown): boolean => error instanceof UringError && (error.code === "ECANCELED" || error.code === "EINTR");
 
-/** Carries out an operation as a part of a plan; over with its final CQE, which for a zero-copy send is its notification. */
-export class OperationExecution extends Execution implements PartListener<unknown> {
+/**
+ * Carries out an operation as a part of a plan; over with its final CQE, which for a zero-copy send is its notification.
+ *
+ * What is plain (it completes once and has no time limit) has the slot itself, as long as there is kept room; anything else is carried out
+ * for it, as if it stood alone.
+ */
+export class OperationExecution extends Execution implements Listener<unknown>, Seat {
   /** What it provided is given back by somebody else: a success that crosses with an interruption is one all the same. */
   keeps = false;
+  /** As a seat: what completes more than once is carried out for it. */
+  readonly completions = "one";
+  readonly planned = true;
+  readonly notifying = false;
   readonly #planned: Operation<unknown>;
   #operation: Operation<unknown>; // what is bound in its place
   #revision = 0;
+  #plain = false;
+  #least = 0; // the result of a plain one that is no failure
+  readonly #own = new Lowering();
+  #lowering = this.#own; // what a plain one pins
+  #slot = -1; // of a plain one in flight
+  #kept = false; // in kept room
+  #flight: InFlight | undefined; // what carries it out for it
   #value: unknown;
-  #flight: InFlight | undefined;
   #stopped = false;
   #stop: unknown; // why
   #result = 0;
@@ -26,6 +44,7 @@ export class OperationExecution extends Execution implements PartListener<unknow
     super(context, parent);
     this.#planned = operation;
     this.#operation = operation;
+    this.#bind(operation);
   }
 
   get value(): unknown {
@@ -37,14 +56,27 @@ export class OperationExecution extends Execution implements PartListener<unknow
     return this.#operation;
   }
 
-  protected begin(): void {
-    this.context.reservation.start(this.#take());
+  /** Whether it waits for all that was queued before. */
+  get drains(): boolean {
+    return (this.#operation.modifiers.flags & IOSQE_IO_DRAIN) !== 0;
   }
 
-  /** The same at once, in room that nobody kept. */
+  protected begin(): void {
+    const { flights, reservation, bindings } = this.context;
+    if (bindings !== undefined && bindings.revision !== this.#revision) this.#rebind();
+    if (!this.#plain) reservation.start(this.#take());
+    else if (flights.refuses(this)) return;
+    else if (reservation.take()) this.#fly(true);
+    else reservation.start(this.#take());
+    flights.driver.kick();
+  }
+
+  /** The same at once, in room that nobody kept; for what is plain. */
   startNow(): void {
+    const { bindings } = this.context;
+    if (bindings !== undefined && bindings.revision !== this.#revision) this.#rebind();
     this.turn();
-    this.#take().begin();
+    this.#fly(false);
   }
 
   override reset(): void {
@@ -52,36 +84,50 @@ export class OperationExecution extends Execution implements PartListener<unknow
     this.#value = undefined;
     this.#stopped = false;
     this.#stop = undefined;
-    this.#result = 0;
-    this.#flags = 0;
     this.#ended = "unstarted";
-  }
-
-  #take(): InFlight {
-    const { bindings, flights } = this.context;
-    if (bindings !== undefined && bindings.revision !== this.#revision) {
-      this.#revision = bindings.revision;
-      this.#operation = bindings.of(this.#planned);
-    }
-    const flight = flights.flight();
-    const { declaration, modifiers } = this.#operation;
-    if (declaration.completions === "one" && modifiers.limit === undefined) flight.takePlain(this.#operation, this);
-    else flight.take(this.#operation, undefined, undefined, this);
-    this.#flight = flight;
-    return flight;
   }
 
   interrupt(reason: unknown): void {
     if (!this.running || this.#stopped) return;
     this.#stopped = true;
     this.#stop = reason;
-    this.#flight?.stop(reason);
+    if (this.#slot >= 0) this.context.flights.cancels.add(this.#slot);
+    else this.#flight?.stop(reason);
   }
 
   outcome(): unknown {
     const { status, value, reason } = this;
     if (status === "fulfilled") return { status, value };
     return status === "running" ? { status } : unsuccessful(status, reason);
+  }
+
+  /** The CQE of a plain one. @internal */
+  complete(result: number, flags: number): void {
+    this.#land();
+    if (result < this.#least || this.#stopped || (flags & IORING_CQE_F_NOTIF) !== 0 || this.#lowering.detached) {
+      this.#completeWithCare(result, flags);
+      return;
+    }
+    const { declaration, options } = this.#operation;
+    if (declaration.result === count) this.#value = result;
+    else {
+      try {
+        this.#value = declaration.result(result, flags, options as never, this.#lowering);
+      } catch (error) {
+        this.#valueless(error);
+        return;
+      }
+    }
+    this.#ended = "fulfilled";
+    this.succeed();
+  }
+
+  /** @internal */
+  abandon(error: unknown): void {
+    const begun = this.#slot >= 0;
+    this.#slot = -1;
+    this.#fail(error, begun);
+    this.over();
   }
 
   /** @internal */
@@ -91,16 +137,8 @@ export class OperationExecution extends Execution implements PartListener<unknow
   }
 
   /** @internal */
-  succeeded(value: unknown): void {
-    this.#flight = undefined;
-    this.#ended = "fulfilled";
-    this.#value = value;
-    this.succeed();
-  }
-
-  /** @internal */
   fulfil(value: unknown): void {
-    if (this.#stopped && !this.keeps && this.#flight!.discard(this.#result, this.#flags)) {
+    if (this.#stopped && !this.keeps && this.#discard()) {
       this.#ended = "cancelled";
       this.reason = this.#stop;
     } else {
@@ -111,8 +149,7 @@ export class OperationExecution extends Execution implements PartListener<unknow
 
   /** @internal */
   reject(error: unknown): void {
-    this.#ended = this.#howEnded(error);
-    this.reason = this.#ended === "failed" ? error : this.#stop;
+    this.#fail(error, this.#flight!.begun);
   }
 
   /** @internal */
@@ -122,9 +159,102 @@ export class OperationExecution extends Execution implements PartListener<unknow
     else this.end(this.#ended, this.reason);
   }
 
-  #howEnded(error: unknown): Exclude<Status, "fulfilled"> {
-    if (!this.#stopped) return "failed";
-    if (!this.#flight!.begun) return "unstarted";
-    return interrupted(error) ? "cancelled" : "failed";
+  #rebind(): void {
+    const bindings = this.context.bindings!;
+    this.#revision = bindings.revision;
+    this.#bind(bindings.of(this.#planned));
+  }
+
+  #bind(operation: Operation<unknown>): void {
+    const { declaration, modifiers } = operation;
+    this.#operation = operation;
+    this.#plain = declaration.completions === "one" && modifiers.limit === undefined;
+    this.#least = modifiers.length ?? 0;
+  }
+
+  #take(): InFlight {
+    const flight = this.context.flights.flight();
+    flight.take(this.#operation, undefined, undefined, this);
+    this.#flight = flight;
+    return flight;
+  }
+
+  // Queues the SQE of a plain one.
+  #fly(kept: boolean): void {
+    const { flights } = this.context;
+    let slot = -1;
+    this.#kept = kept;
+    this.#own.clear();
+    try {
+      slot = flights.seat(this);
+      this.#lowering = this.#operation.encode(flights.raw, slot, this.#own);
+      this.#slot = slot;
+    } catch (error) {
+      this.#unencodable(slot, error);
+      return;
+    }
+    if (this.#stopped) flights.cancels.add(slot); // by a handler that ran while room was made
+  }
+
+  // The final CQE of a plain one has come.
+  #land(): void {
+    const { flights } = this.context;
+    const slot = this.#slot;
+    this.#slot = -1;
+    flights.raw.release(slot);
+    this.#leave(slot);
+  }
+
+  #leave(slot: number): void {
+    const { flights, reservation } = this.context;
+    flights.unseat(slot);
+    if (this.#kept) reservation.free(1); // before others take it
+    flights.admit();
+  }
+
+  #unencodable(slot: number, error: unknown): void {
+    const { raw } = this.context.flights;
+    if (slot >= 0 && !raw.inFlightAt(slot)) raw.release(slot);
+    if (!this.running) return; // the ring failed meanwhile, and has told it so
+    this.#leave(slot);
+    this.#fail(error, false);
+    this.over();
+  }
+
+  // A failure, or what nobody may want any more.
+  #completeWithCare(result: number, flags: number): void {
+    const operation = this.#operation;
+    const lowering = this.#lowering;
+    this.completion(result, flags);
+    try {
+      if (lowering.detached) throw corruption(operation.name);
+      if ((flags & IORING_CQE_F_NOTIF) !== 0) throw strayNotification(operation.name);
+      if (isFailure(operation, result)) {
+        if ((flags & IORING_CQE_F_BUFFER) !== 0) this.#discard();
+        throw failureOf(operation, result);
+      }
+      this.fulfil(valueFrom(operation, result, flags, lowering));
+    } catch (error) {
+      this.#valueless(error);
+      return;
+    }
+    this.over();
+  }
+
+  // No value could be made of a completion; one that cannot be fails the ring.
+  #valueless(error: unknown): void {
+    if (error instanceof ProtocolError) this.context.flights.raw.fail(error);
+    this.#fail(error, true);
+    this.over();
+  }
+
+  #discard(): boolean {
+    if (this.#flight !== undefined) return this.#flight.discard(this.#result, this.#flags);
+    return discard(this.#operation, this.#result, this.#flags, this.context.flights.raw, this.#lowering);
+  }
+
+  #fail(error: unknown, begun: boolean): void {
+    this.#ended = !this.#stopped ? "failed" : !begun ? "unstarted" : interrupted(error) ? "cancelled" : "failed";
+    this.reason = this.#ended === "failed" ? error : this.#stop;
   }
 }

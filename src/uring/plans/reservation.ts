@@ -36,6 +36,14 @@ export class Reservation {
     this.#flights.driver.kick();
   }
 
+  /** Takes kept room for one operation; false when none is left. */
+  take(): boolean {
+    if (this.#used === this.#total) return false;
+    this.#used++;
+    this.#flights.reserved--;
+    return true;
+  }
+
   /** An operation that waited has begun, in other room, or was withdrawn. */
   forget(flight: InFlight): void {
     this.#waiting.delete(flight);

@@ -7,8 +7,7 @@ import type { Step } from "./step.ts";
 /** Carries out a step: makes the part, and is what becomes of it. */
 export class StepExecution extends Execution implements Parent {
   readonly #step: Step<never, unknown, unknown>;
-  /** What the function is called with. */
-  previous: unknown;
+  #previous: unknown; // what the function is called with
   #part: Execution | undefined;
   #stopped = false;
   #stop: unknown; // why
@@ -24,10 +23,14 @@ export class StepExecution extends Execution implements Parent {
 
   override reset(): void {
     super.reset();
-    this.previous = undefined;
+    this.#previous = undefined;
     this.#part = undefined;
     this.#stopped = false;
     this.#stop = undefined;
+  }
+
+  override follow(previous: Execution): void {
+    this.#previous = previous.value;
   }
 
   protected begin(): void {
@@ -47,7 +50,7 @@ export class StepExecution extends Execution implements Parent {
   }
 
   #make(): Plan<unknown, unknown> {
-    const plan: unknown = this.#step.make(this.previous as never);
+    const plan: unknown = this.#step.make(this.#previous as never);
     if (plan instanceof Promise) {
       plan.catch(() => {}); // nobody will look at it
       throw new TypeError("step: the function returned a promise; a plan goes on at once, so await what it needs before it is run");

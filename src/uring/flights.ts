@@ -129,6 +129,13 @@ export class Flights implements Host {
     else this.parts.add(flight);
   }
 
+  /** So many CQ entries are needed at least: for the room that is kept, and for the largest of what waits. */
+  get needed(): number {
+    let needed = this.reserved;
+    for (const { size } of this.waiting) needed = Math.max(needed, size);
+    return needed;
+  }
+
   /** Tells what comes when the ring is gone already that it is. */
   refuses(flight: Pick<Waiting, "abandon">): boolean {
     if (this.#gone === undefined) return false;

@@ -32,7 +32,7 @@ import {
   within,
   write,
 } from "uring-ublk";
-import { sys } from "uring-ublk/ffi";
+import { type RingSyscalls, ringSyscalls, sys } from "uring-ublk/ffi";
 import { ROOT } from "../support/child.ts";
 import { memoryFile, openOf, pattern, pipe, socketPair } from "./support/descriptors.ts";
 import { failure, tcp } from "./support/network.ts";
@@ -860,6 +860,28 @@ describe("an abort", () => {
     expect(await told).toBe(broken);
   });
 
+  test("S1 lets nothing start when a handler aborts it that runs while room is made", async () => {
+    const real = ringSyscalls();
+    let busy = false; // the kernel takes nothing, once: what has completed is handled before the next try
+    const enter: RingSyscalls["enter"] = (...args) => {
+      if (!busy) return real.enter(...args);
+      busy = false;
+      return -16;
+    };
+    await using ring = await Ring.open({ entries: 2, cqEntries: 16, syscalls: { ...real, enter } });
+    const { raw } = ring;
+    const abort = new AbortController();
+    const reason = new Error("no longer wanted");
+    raw.nop(raw.allocate(() => abort.abort(reason)));
+    raw.enter(0); // its CQE is there
+    for (let i = 0; i < 2; i++) raw.nop(raw.allocate(() => {}));
+    busy = true;
+    const settled = await ring.settle(deadline(chain(nop(), nop().always()), LONG), { signal: abort.signal });
+    expect(busy).toBe(false);
+    expect(settled).toMatchObject({ status: "unstarted", reason, plan: { status: "unstarted", reason } });
+    expectEmpty(ring);
+  });
+
   test("S5 a plan larger than the ring is refused", async () => {
     await using ring = await Ring.open({ entries: 4, cqEntries: 8 });
     const nine = all(...Array.from({ length: 9 }, () => nop()));
@@ -878,6 +900,23 @@ describe("an abort", () => {
     );
     expect(await ring.run(wide)).toEqual([0, [0, 1, 2, 3, 4, 5, 6, 7]]);
     sys.write(ends.second, new Uint8Array(7));
+    await Promise.all(busy);
+    await expectWhole(ring);
+  });
+
+  test("S6 a plan waits for all of its room, and what is run after it behind it", async () => {
+    await using ring = await Ring.open({ entries: 4, cqEntries: 8 });
+    using ends = pipe();
+    const busy = Array.from({ length: 6 }, () => ring.run(read({ fd: ends.first, buffer: new Uint8Array(1) })));
+    const order: string[] = [];
+    const plan = ring.run(all(nop(), nop(), nop())).then(() => order.push("plan"));
+    const later = ring.run(nop()).then(() => order.push("later"));
+    await Bun.sleep(SOON);
+    expect(order).toEqual([]);
+    sys.write(ends.second, new Uint8Array(1));
+    await Promise.all([plan, later]);
+    expect(order).toEqual(["plan", "later"]);
+    sys.write(ends.second, new Uint8Array(5));
     await Promise.all(busy);
     await expectWhole(ring);
   });

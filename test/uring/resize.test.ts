@@ -1,6 +1,6 @@
 // usual kernels: this machine's, and the newest
 import { describe, expect } from "bun:test";
-import { nop, Ring, read, timeout } from "uring-ublk";
+import { all, group, nop, type Operation, Ring, read, timeout } from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
 import { RawRing, type RingShape } from "uring-ublk/uring";
 import { kernelAtLeast, requires } from "../support/requires.ts";
@@ -99,6 +99,28 @@ describe("a resized ring", () => {
     }
     expect(await Promise.all(reads)).toEqual(new Array(200).fill(16));
     expect(await long).toBe("completions");
+  });
+
+  resizes("keeps room for the plans that have begun and those that wait, and prepared ones look anew", async () => {
+    await using ring = await Ring.open({ entries: 4, cqEntries: 16, taskrun: "defer" });
+    using ends = pipe();
+    const reading = (): Operation<number> => read({ fd: ends.first, buffer: new Uint8Array(1) });
+    const eight = all(...Array.from({ length: 8 }, () => nop()));
+    const begun = ring.run(group(reading(), [eight]));
+    await Bun.sleep(1);
+    expect(() => ring.resize({ cqEntries: 4 })).toThrow(/cqEntries is 4.*a plan that has begun or waits needs 7/);
+    const waits = ring.run(all(...Array.from({ length: 12 }, reading)));
+    expect(() => ring.resize({ cqEntries: 8 })).toThrow(/needs 12/);
+    expect(ring.record.cqEntries).toBe(16);
+    sys.write(ends.second, new Uint8Array(13));
+    await Promise.all([begun, waits]);
+    const prepared = ring.prepare(eight);
+    expect(await prepared.run()).toHaveLength(8);
+    ring.resize({ cqEntries: 4 });
+    expect(() => prepared.start(() => {})).toThrow(/8 operations in flight at a time, and the ring's CQ 4 entries/);
+    expect(await prepared.run().catch((error: Error) => error.name)).toBe("RangeError");
+    ring.resize({ cqEntries: 8 });
+    expect(await prepared.run()).toHaveLength(8);
   });
 
   resizes("is refused where it cannot be, with nothing changed", () => {

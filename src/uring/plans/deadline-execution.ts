@@ -9,6 +9,7 @@ export class DeadlineExecution extends Execution implements Parent {
   #planOver = false;
   #timerOver = false;
   #stopped = false; // from outside
+  #stop: unknown; // why
   #error: unknown; // the deadline has passed, or its timer failed
 
   constructor(deadline: Deadline<unknown, unknown>, context: PlanContext, parent: Parent) {
@@ -29,30 +30,39 @@ export class DeadlineExecution extends Execution implements Parent {
     this.#planOver = false;
     this.#timerOver = false;
     this.#stopped = false;
+    this.#stop = undefined;
     this.#error = undefined;
   }
 
   protected begin(): void {
     this.#timer.start();
-    if (this.#timerOver) {
-      this.end("failed", this.#error);
-      return;
-    }
-    this.#plan.start();
+    if (this.#stopped)
+      this.#endTimer(); // by a handler that ran while room was made
+    else if (this.#timerOver) this.end("failed", this.#error);
+    else this.#plan.start();
   }
 
   interrupt(reason: unknown): void {
+    if (this.#stopped) return;
     this.#stopped = true;
+    this.#stop = reason;
     if (this.#plan.begun) this.#plan.interrupt(reason);
   }
 
   settled(part: Execution): void {
-    if (part === this.#timer) this.#timerSettled(part);
-    else {
-      this.#planOver = true;
-      if (!this.#timerOver) this.#timer.interrupt(undefined);
+    if (part !== this.#timer) {
+      this.#endTimer();
+      return;
     }
-    if (this.#planOver && this.#timerOver && this.running) this.#finish(this.#plan);
+    this.#timerSettled(part);
+    if (this.#planOver && this.running) this.#finish(this.#plan);
+  }
+
+  // The plan is over, or never begins.
+  #endTimer(): void {
+    this.#planOver = true;
+    if (this.#timerOver) this.#finish(this.#plan);
+    else this.#timer.interrupt(undefined);
   }
 
   outcome(): unknown {
@@ -66,8 +76,9 @@ export class DeadlineExecution extends Execution implements Parent {
     if (this.#plan.begun) this.#plan.interrupt(this.#error);
   }
 
-  #finish({ status, reason }: Execution): void {
-    if (status === "fulfilled") this.succeed();
+  #finish({ begun, status, reason }: Execution): void {
+    if (!begun) this.end("unstarted", this.#stop);
+    else if (status === "fulfilled") this.succeed();
     else if (this.#error !== undefined && status !== "failed") this.end("failed", this.#error);
     else this.end(status as "failed", reason);
   }

@@ -68,7 +68,7 @@ export class PlanRunner {
     return new Prepared({
       ...this.#init(plan, links),
       bindings,
-      refusal: (operation) => this.#refusal(operation, false),
+      refusal: (operation) => this.#tooWide(plan) ?? this.#refusal(operation, false),
       explain: () => this.#explain(plan, links, true), // it may always be aborted
     });
   }
@@ -107,13 +107,16 @@ export class PlanRunner {
     return links;
   }
 
-  #problem(plan: Pick<Plan<unknown, unknown>, "width" | "visit">, begun: boolean): unknown {
+  #tooWide({ width }: Pick<Plan<unknown, unknown>, "width">): RangeError | undefined {
     const { cqEntries } = this.#flights.raw.record;
-    if (plan.width > cqEntries)
-      return new RangeError(
-        `the plan has ${plan.width} operations in flight at a time, and the ring's CQ ${cqEntries} entries; open it with cqEntries: ${plan.width}`,
-      );
-    let problem: unknown;
+    if (width <= cqEntries) return undefined;
+    return new RangeError(
+      `the plan has ${width} operations in flight at a time, and the ring's CQ ${cqEntries} entries; open it with cqEntries: ${width}`,
+    );
+  }
+
+  #problem(plan: Pick<Plan<unknown, unknown>, "width" | "visit">, begun: boolean): unknown {
+    let problem: unknown = this.#tooWide(plan);
     plan.visit((operation) => {
       problem ??= this.#refusal(operation, begun);
     });

@@ -100,7 +100,7 @@ export class ChainExecution extends Execution implements Parent {
     if (known !== undefined) return known;
     const count = linkedFrom(this.#links, at, this.#hard).length;
     const steps = this.#steps.slice(at, at + count) as OperationExecution[];
-    const linked = count === 0 ? null : new LinkedExecution(steps, this.#hard, this.context, this.#togetherOver);
+    const linked = count === 0 ? null : new LinkedExecution(steps, this.#hard ? "hard" : "soft", this.context, this.#togetherOver);
     this.#linked[at] = linked;
     return linked;
   }

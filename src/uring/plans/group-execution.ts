@@ -1,5 +1,7 @@
 import { Execution, ended, outcomeOf, type Parent, type PlanContext, siblingFailed, Tally } from "./execution.ts";
 import type { Group } from "./group.ts";
+import { whyApart } from "./linkable.ts";
+import { LinkedExecution } from "./linked-execution.ts";
 import { OperationExecution } from "./operation-execution.ts";
 
 /** Carries out a group: the leader, then the members side by side, then what gives back what the leader provided. */
@@ -9,6 +11,8 @@ export class GroupExecution extends Execution implements Parent {
   readonly #tally = new Tally();
   readonly #members: readonly Execution[];
   readonly #release: Execution | undefined;
+  readonly #linked: LinkedExecution | undefined; // leader and members, where they may go out in one submit
+  #together = false; // that they have
   #left = 0; // members that are not over
   #stopped = false;
 
@@ -19,6 +23,7 @@ export class GroupExecution extends Execution implements Parent {
     const inside = group.cancels ? { ...context, interruptible: true } : context;
     this.#members = group.members.map((member) => member.execution(inside, this));
     this.#release = group.release?.execution(context, this);
+    this.#linked = this.#linkedTogether(inside);
     // What is given back must have been got, also when its success crosses with an abort.
     if (group.release !== undefined && this.#leader instanceof OperationExecution) this.#leader.keeps = true;
   }
@@ -28,7 +33,14 @@ export class GroupExecution extends Execution implements Parent {
   }
 
   protected begin(): void {
-    this.#leader.start();
+    const { flights } = this.context;
+    if (this.#linked === undefined || !flights.canSubmit(this.#linked.size)) {
+      this.#leader.start();
+      return;
+    }
+    this.#together = true;
+    this.#linked.start();
+    flights.driver.kick();
   }
 
   override reset(): void {
@@ -47,6 +59,10 @@ export class GroupExecution extends Execution implements Parent {
   }
 
   settled(part: Execution): void {
+    if (this.#together) {
+      this.#linked!.settled(part);
+      return;
+    }
     this.#tally.add(part);
     if (part === this.#release) this.#finish();
     else if (part !== this.#leader) this.#memberSettled(part);
@@ -56,14 +72,51 @@ export class GroupExecution extends Execution implements Parent {
   }
 
   outcome(): unknown {
-    const { members, release } = this.#group;
+    const { leader, members, release } = this.#group;
     const { reason } = this.#tally;
     return {
       ...ended(this),
-      leader: this.#leader.outcome(),
+      leader: outcomeOf(this.#leader, leader, reason),
       members: members.map((member, i) => outcomeOf(this.#members[i]!, member, reason)),
       ...(release === undefined ? {} : { release: outcomeOf(this.#release!, release, reason) }),
     };
+  }
+
+  #linkedTogether(inside: PlanContext): LinkedExecution | undefined {
+    const { leader, members, oneSubmit } = this.#group;
+    const hard = !inside.interruptible;
+    if (!oneSubmit || !inside.links || whyApart(leader, members, hard) !== undefined) return undefined;
+    const steps = [this.#leader, ...this.#members] as OperationExecution[];
+    return new LinkedExecution(steps, hard ? "soft, then hard" : "soft", this.context, (linked) => this.#togetherOver(linked));
+  }
+
+  // What the kernel did not begin of it, and should have, is still to be done.
+  #togetherOver({ whole }: LinkedExecution): void {
+    this.#together = false;
+    this.#left = this.#members.length;
+    if (whole) {
+      this.#tally.addFulfilled(1 + this.#left);
+      this.#giveBack();
+      return;
+    }
+    if (this.#leader.begun) this.#settledTogether();
+    else if (this.#stopped) this.#finish();
+    else this.#leader.start();
+  }
+
+  #settledTogether(): void {
+    this.#tally.add(this.#leader);
+    if (this.#leader.status !== "fulfilled") {
+      this.#finish();
+      return;
+    }
+    for (const member of this.#members) if (member.begun) this.#tally.add(member);
+    const failed = this.#members.find(({ status }) => status === "failed");
+    if (failed !== undefined && this.#group.cancels && !this.#stopped) this.#stop(siblingFailed(failed.reason));
+    for (const member of this.#members) {
+      if (member.begun || this.#stopped) this.#memberOver();
+      else this.#startBehindLeader(member);
+    }
   }
 
   #startMembers(): void {

@@ -1,9 +1,10 @@
 import type { Operation } from "../operation.ts";
-import { checkChoice, checkKnown } from "../options.ts";
+import { checkBoolean, checkChoice, checkKnown } from "../options.ts";
 import { checkList, checkMember, checkPart } from "./check.ts";
 import type { Execution, Parent, PlanContext } from "./execution.ts";
 import { type ExplainContext, Explanation } from "./explanation.ts";
 import { GroupExecution } from "./group-execution.ts";
+import { whyApart } from "./linkable.ts";
 import { type GroupOutcome, unsuccessful } from "./outcome.ts";
 import { type Part, Plan } from "./plan.ts";
 import type { Outcomes, Values } from "./shape.ts";
@@ -24,6 +25,11 @@ export interface GroupOptions<Leader> {
    * became of the members, and also when the group is aborted. Nothing cancels it. The group is over when it is.
    */
   release?: Part<unknown, unknown> | Step<Leader, unknown, unknown>;
+  /**
+   * Leader and members may go out in one submit, with kernel links between them, where that means the same: it saves an enter, and the
+   * members then run one after the other. {@link Ring.explain} says whether it is so. Default false: the members run side by side.
+   */
+  oneSubmit?: boolean;
 }
 
 /** What a group resolves to. */
@@ -44,15 +50,18 @@ export class Group<out Value, out Outcome> extends Plan<Value, Outcome> {
   readonly release: Plan<unknown, unknown> | Step<never, unknown, unknown> | undefined;
   /** The other members are cancelled when one fails. */
   readonly cancels: boolean;
+  /** All of it may go out in one submit. */
+  readonly oneSubmit: boolean;
   readonly width: number;
 
   /** @internal */
-  constructor(parts: Pick<Group<unknown, unknown>, "leader" | "members" | "release" | "cancels">) {
+  constructor(parts: Pick<Group<unknown, unknown>, "leader" | "members" | "release" | "cancels" | "oneSubmit">) {
     super();
     this.leader = parts.leader;
     this.members = Object.freeze([...parts.members]);
     this.release = parts.release;
     this.cancels = parts.cancels;
+    this.oneSubmit = parts.oneSubmit;
     const together = this.members.reduce((sum, { width }) => sum + width, 0);
     this.width = Math.max(this.leader.width, together, this.release?.width ?? 0);
     Object.freeze(this);
@@ -73,13 +82,18 @@ export class Group<out Value, out Outcome> extends Plan<Value, Outcome> {
     const inside = this.cancels ? { ...context, interruptible: true } : context;
     const parts = [this.leader.explain(context), ...this.members.map((member) => member.explain(inside))];
     if (this.release !== undefined) parts.push(this.release.explain(context));
-    const behind = this.release === undefined ? "" : "; its release behind the last";
     const failing = this.cancels ? ", which cancels the others when one fails" : "";
-    return new Explanation(
-      `group of 1 + ${this.members.length}`,
-      `in user space, no kernel has groups: the leader, then one submit of all members${failing}${behind}`,
-      parts,
-    );
+    const behind = this.release === undefined ? "" : "; its release behind the last";
+    return new Explanation(`group of 1 + ${this.members.length}`, `${this.#how(context, failing)}${behind}`, parts);
+  }
+
+  #how({ unlinked, interruptible }: ExplainContext, failing: string): string {
+    const hard = !interruptible && !this.cancels;
+    const apart = unlinked ?? whyApart(this.leader, this.members, hard);
+    if (this.oneSubmit && apart === undefined)
+      return `one submit: the members behind the leader, linked by IOSQE_IO_LINK, and one after the other, by IOSQE_IO_${hard ? "HARD" : ""}LINK${failing}`;
+    const why = !this.oneSubmit ? (apart === undefined ? " (oneSubmit: true would link them)" : "") : `, not in one submit: ${apart}`;
+    return `in user space, no kernel has groups${why}: the leader, then one submit of all members${failing}`;
   }
 
   /** @internal */
@@ -141,9 +155,10 @@ export function group(
   checkMember("group", "leader", leader);
   checkList("group", "members", members);
   for (const [i, member] of members.entries()) if (!(member instanceof Step)) checkMember("group", `member ${i + 1}`, member);
-  checkKnown("group", options, ["onFailure", "release"]);
-  const { onFailure = "continue", release } = options;
+  checkKnown("group", options, ["onFailure", "release", "oneSubmit"]);
+  const { onFailure = "continue", release, oneSubmit = false } = options;
   checkChoice("group", "onFailure", onFailure, ["continue", "cancel"]);
   if (release !== undefined && !(release instanceof Step)) checkPart("group", "release", release);
-  return new Group({ leader, members, release, cancels: onFailure === "cancel" });
+  checkBoolean("group", "oneSubmit", oneSubmit);
+  return new Group({ leader, members, release, cancels: onFailure === "cancel", oneSubmit });
 }

@@ -1,6 +1,10 @@
 import { IORING_OP_NOP128, IORING_OP_URING_CMD128 } from "../abi.ts";
 import { Operation } from "../operation.ts";
-import type { Link } from "./chain.ts";
+import type { Link as ChainLink } from "./chain.ts";
+import type { Plan } from "./plan.ts";
+import type { Step } from "./step.ts";
+
+type Link = ChainLink | Plan<unknown, unknown> | Step<never, unknown, unknown>;
 
 /** The most that is handed over in one submit: a chain takes no more of the ring at a time. */
 const LONGEST = 16;
@@ -27,6 +31,18 @@ export function whyAlone(link: Link, hard: boolean): string | undefined {
   if (hard || severs(operation)) return undefined;
   if (operation.modifiers.length !== undefined && operation.declaration.severs !== undefined) return "being short severs no link behind it";
   return "a link behind it would not be severed whenever it fails, or severed when it did not";
+}
+
+/**
+ * Why leader and members of a group cannot go out in one submit, the members one after the other, with the same meaning; undefined where
+ * they can. Behind a soft link nothing more begins after an abort; behind a hard one all do, whatever became of the others.
+ */
+export function whyApart(leader: Link, members: readonly Link[], hard: boolean): string | undefined {
+  if (members.length >= LONGEST) return `it has more than ${LONGEST - 1} members`;
+  if (!simple(leader) || !severs(leader)) return "a link behind the leader would not be severed whenever it fails";
+  if (!members.every(simple)) return "a member is more than one operation that completes once";
+  if (hard || members.slice(0, -1).every((member) => severs(member as Operation<unknown>))) return undefined;
+  return "it may be aborted, and a link behind a member would not be severed then";
 }
 
 /**

@@ -11,8 +11,11 @@ const cancelledBy = ({ status, reason }: Execution): "kernel" | "plan" | undefin
 /** What the kernel has against an SQE that it does not take. */
 const AT_ONCE = new Set(["EINVAL", "EBADF", "EFAULT", "EOPNOTSUPP", "EPERM", "ENXIO", "ENOMEM", "EOVERFLOW", "E2BIG", "ENAMETOOLONG"]);
 
+/** Which links there are: only soft ones, only hard ones, or a soft one behind the first and hard ones behind the others. */
+export type Links = "soft" | "hard" | "soft, then hard";
+
 /**
- * Hands operations of a chain over in one submit, with kernel links between them. Over when all of their CQEs have come, in whatever order.
+ * Hands operations of a chain, or of a group, over in one submit, with kernel links between them. Over when all of their CQEs have come, in whatever order.
  *
  * The kernel may end such a chain where the rules do not: behind a transfer that was short and may be, and before everything when it cannot
  * take one of the SQEs. What it never began then is still to be done: it is as if it had not been started.
@@ -26,7 +29,7 @@ export class LinkedExecution {
   whole = false;
   /** The kernel took none of them, because it cannot take one: each must be tried by itself. */
   refused = false;
-  readonly #hard: boolean;
+  readonly #links: Links;
   readonly #context: PlanContext;
   readonly #over: (linked: LinkedExecution) => void;
   #queued = 0;
@@ -34,9 +37,9 @@ export class LinkedExecution {
   #fulfilled = 0;
   #starting = false;
 
-  constructor(steps: readonly OperationExecution[], hard: boolean, context: PlanContext, over: (linked: LinkedExecution) => void) {
+  constructor(steps: readonly OperationExecution[], links: Links, context: PlanContext, over: (linked: LinkedExecution) => void) {
     this.steps = steps;
-    this.#hard = hard;
+    this.#links = links;
     this.#context = context;
     this.#over = over;
   }
@@ -49,7 +52,8 @@ export class LinkedExecution {
   /** Queues them. The ring has room. */
   start(): void {
     const { raw } = this.#context.flights;
-    const link = this.#hard ? IOSQE_IO_HARDLINK : IOSQE_IO_LINK;
+    const first = this.#links === "hard" ? IOSQE_IO_HARDLINK : IOSQE_IO_LINK;
+    const others = this.#links === "soft" ? IOSQE_IO_LINK : IOSQE_IO_HARDLINK;
     this.#starting = true;
     this.#queued = 0;
     this.#fulfilled = 0;
@@ -61,7 +65,7 @@ export class LinkedExecution {
         step.reset(); // it cannot be encoded: it shall fail when its turn comes
         break;
       }
-      if (this.#queued > 0) raw.linkFrom(before, link);
+      if (this.#queued > 0) raw.linkFrom(before, this.#queued === 1 ? first : others);
       this.#queued++;
     }
     this.#starting = false;
@@ -88,8 +92,9 @@ export class LinkedExecution {
       this.#over(this);
       return;
     }
-    if (this.#queued === 0 || (this.#hard && this.#refusedFrom(0))) this.#refuse(0);
-    else if (!this.#hard) this.#soft();
+    if (this.#queued === 0 || (this.#links !== "soft" && this.#refusedFrom(0))) this.#refuse(0);
+    else if (this.#links === "soft") this.#soft();
+    else if (this.#links === "soft, then hard") this.#softBehindFirst();
     this.#over(this);
   }
 
@@ -108,6 +113,12 @@ export class LinkedExecution {
     }
     if (severed && by === "plan") all[end]!.reset();
     for (let i = end + 1; i < this.#queued; i++) if (cancelledBy(all[i]!) !== undefined) all[i]!.reset();
+  }
+
+  // When the first link was severed, nothing behind it was begun.
+  #softBehindFirst(): void {
+    if (this.steps[0]!.status === "fulfilled" && !this.#short(0)) return;
+    for (let i = 1; i < this.#queued; i++) if (cancelledBy(this.steps[i]!) !== undefined) this.steps[i]!.reset();
   }
 
   // From there on nothing was done.

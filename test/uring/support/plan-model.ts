@@ -24,6 +24,7 @@ export interface Group {
   readonly leader: Spec;
   readonly members: readonly Spec[];
   readonly cancels: boolean;
+  readonly oneSubmit: boolean;
   readonly release: Spec | undefined;
 }
 

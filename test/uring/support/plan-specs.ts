@@ -34,7 +34,8 @@ export function planOf(spec: Spec, file: number, ms: number): AnyPart {
       return all(...spec.parts.map(make));
     case "group": {
       const release = spec.release === undefined ? {} : { release: make(spec.release) };
-      return group(make(spec.leader), spec.members.map(made), { onFailure: spec.cancels ? "cancel" : "continue", ...release });
+      const { cancels, oneSubmit } = spec;
+      return group(make(spec.leader), spec.members.map(made), { onFailure: cancels ? "cancel" : "continue", oneSubmit, ...release });
     }
     case "step":
       throw new Error("a step stands in a chain or a group");
@@ -94,7 +95,10 @@ function specOf(random: Random, depth: number, quiet: boolean): Spec {
     });
     const led = specOf(random, depth - 1, random.chance(70) || quiet);
     const leader = led.kind === "within" ? later(random, led) : led;
-    return { kind: "group", leader, members, cancels, release: random.chance(50) ? specOf(random, depth - 1, quiet) : undefined };
+    const release = random.chance(50) ? specOf(random, depth - 1, quiet) : undefined;
+    // One after the other takes as long as side by side where only the last takes any time.
+    const oneSubmit = members.slice(0, -1).every((member) => member.kind !== "timer") && random.chance(60);
+    return { kind: "group", leader, members, cancels, oneSubmit, release };
   }
   if (kind === 5) return { kind: "deadline", plan: specOf(random, depth - 1, quiet), steps: duration(random) };
   return { kind: "retry", plan: specOf(random, depth - 1, quiet), attempts: 2 + random.below(2) };

@@ -5,6 +5,7 @@ import type { Host, Seat } from "./flight-host.ts";
 import type { OperationHandle } from "./handle.ts";
 import { InFlight } from "./in-flight.ts";
 import type { Operation } from "./operation.ts";
+import { type Home, PlainFlight } from "./plain-flight.ts";
 import type { RawRing } from "./raw-ring.ts";
 
 /** Slots kept free for cancels, so that an abort never waits behind what it aborts. */
@@ -56,12 +57,13 @@ function checkNoZeroCopy(): void {
  * One completion handler serves all of them, and objects of operations that have ended serve the next: running an operation allocates
  * little more than its promise.
  */
-export class Flights implements Host {
+export class Flights implements Host, Home {
   readonly raw: RawRing;
   readonly driver: Driver;
   readonly cancels: Canceller;
   private readonly seated: (Seat | undefined)[] = [];
   private readonly spare: InFlight[] = [];
+  private readonly plain: PlainFlight[] = []; // by slot
   private readonly waiting = new Set<Waiting>();
   private readonly parts = new Set<InFlight>(); // operations of plans that have begun: before all others
   /** Plans that are being run. A Set would make garbage. */
@@ -104,15 +106,38 @@ export class Flights implements Host {
     return promise;
   }
 
-  /** The same for one that completes once, with neither time limit nor signal nor handle: the path that must be short. */
+  /** The same for a {@link PlainFlight}: the path that must be short. */
   runPlain<Result>(operation: Operation<Result>): Promise<Result> {
-    const flight = this.flight();
+    if (this.waiting.size > 0 || this.parts.size > 0 || !this.hasRoom(1)) return this.run(operation);
+    const slot = this.raw.allocate(this.handler);
+    const flight = this.plain[slot] ?? this.plainAt(slot);
+    this.seated[slot] = flight;
+    this.flying++;
     const promise = new Promise<Result>(flight.executor);
-    flight.takePlain(operation);
-    if (this.waiting.size === 0 && this.parts.size === 0 && this.hasRoom(1)) flight.begin();
-    else this.waiting.add(flight);
+    flight.begin(operation);
     this.driver.kick();
     return promise;
+  }
+
+  private plainAt(slot: number): PlainFlight {
+    while (this.plain.length <= slot) this.plain.push(new PlainFlight(this, this.plain.length));
+    return this.plain[slot]!;
+  }
+
+  /** @internal */
+  landed(slot: number): void {
+    this.raw.release(slot);
+    this.unseat(slot);
+    this.admitAll();
+  }
+
+  /** @internal */
+  takeOver(plain: PlainFlight): InFlight {
+    const flight = this.flight();
+    flight.takeOver(plain);
+    plain.leave();
+    this.seated[plain.slot] = flight;
+    return flight;
   }
 
   /** Begins, or waits for room behind those that do already. */

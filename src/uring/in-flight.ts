@@ -5,6 +5,7 @@ import type { Host, Listener, Room, Seat } from "./flight-host.ts";
 import type { OperationHandle } from "./handle.ts";
 import { Lowering } from "./lowering.ts";
 import type { Operation } from "./operation.ts";
+import type { PlainFlight } from "./plain-flight.ts";
 import { corruption, discard, failureOf, isFailure, strayNotification, valueFrom } from "./result.ts";
 import { TimeLimit } from "./time-limit.ts";
 
@@ -24,8 +25,6 @@ export class InFlight implements Seat {
   private signal: AbortSignal | undefined;
   private handle: OperationHandle | undefined;
   private slot = -1;
-  private plain = false; // one CQE, and nothing to let go of
-  private least = 0; // the result of one of these that is no failure
   private cancelled = false;
   private answered = false; // only notifications may still come
   private reason: unknown;
@@ -72,13 +71,15 @@ export class InFlight implements Seat {
     }
   }
 
-  /** The same for one that completes once, without a time limit, which nothing aborts but the ring's end. */
-  takePlain(operation: Operation<unknown>): void {
+  /** Takes over from a plain one that has its slot, and may be in flight. */
+  takeOver({ operation, slot, collected, fulfil, reject }: PlainFlight): void {
     this.operation = operation;
     this.size = 1;
-    this.plain = true;
-    this.least = operation.modifiers.length ?? 0;
-    this.begun = false;
+    this.begun = true;
+    this.slot = slot;
+    this.collected = collected;
+    this.fulfilPromise = fulfil;
+    this.rejectPromise = reject;
   }
 
   /** Writes the SQE. A description that cannot be encoded rejects, with nothing queued and nothing kept. */
@@ -142,7 +143,6 @@ export class InFlight implements Seat {
   cancel(reason: unknown): void {
     if (this.cancelled || this.operation === undefined) return;
     this.cancelled = true;
-    this.plain = false;
     this.reason = reason;
     if (this.slot >= 0) this.host.cancels.add(this.slot, this.repeats);
     else if (this.host.withdraw(this)) {
@@ -156,7 +156,6 @@ export class InFlight implements Seat {
   /** Of a plan that ends: asks the kernel to cancel, and tells what comes of it as if nobody had asked. */
   stop(reason: unknown): void {
     this.stopping = true;
-    this.plain = false;
     if (this.slot >= 0) this.host.cancels.add(this.slot, this.repeats);
     else if (this.wanted !== undefined) this.cancel(reason);
   }
@@ -214,10 +213,6 @@ export class InFlight implements Seat {
     this.lowering.clear();
     this.collected = this.lowering;
     this.listener = undefined;
-    if (this.plain) {
-      this.plain = false;
-      return; // there was nothing else
-    }
     this.reason = undefined;
     this.released = undefined;
     this.limit = undefined;
@@ -228,32 +223,8 @@ export class InFlight implements Seat {
 
   /** A CQE of its slot. */
   complete(result: number, flags: number): void {
-    if (this.plain && result >= this.least && (flags & IORING_CQE_F_NOTIF) === 0) this.completePlain(result, flags);
-    else {
-      const final = !this.host.raw.inFlightAt(this.slot);
-      if (this.limit?.holds(result, flags, final) !== true) this.accept(result, flags, final);
-    }
-  }
-
-  // What nearly all completions are. Whoever hears of it may begin the next with this very object.
-  private completePlain(result: number, flags: number): void {
-    const { host, slot, collected, fulfilPromise } = this;
-    host.raw.release(slot);
-    this.slot = -1;
-    host.finished(slot, this);
-    const { declaration, options } = this.operation!;
-    let value: unknown;
-    try {
-      if (collected.detached) throw corruption(declaration.name);
-      value = declaration.result(result, flags, options as never, collected);
-    } catch (error) {
-      this.valueless(error);
-      this.over();
-      return;
-    }
-    host.retired(this);
-    host.driver.microtasksDue = true;
-    fulfilPromise!(value);
+    const final = !this.host.raw.inFlightAt(this.slot);
+    if (this.limit?.holds(result, flags, final) !== true) this.accept(result, flags, final);
   }
 
   private accept(result: number, flags: number, final: boolean): void {

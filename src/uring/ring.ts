@@ -261,6 +261,7 @@ export class Ring implements AsyncDisposable {
       declaration.needs === undefined &&
       modifiers.limit === undefined &&
       modifiers.length === undefined &&
+      modifiers.flags === 0 &&
       this.kernel.opcode(declaration.opcode) &&
       !this.ending &&
       raw.failure === undefined &&

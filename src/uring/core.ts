@@ -18,7 +18,7 @@ import { checkEnter, type EnterOptions, enterError, enterFlagsOf, WaitArgument }
 import { checkInteger, checkKnown } from "./options.ts";
 import { Registrations } from "./register/index.ts";
 import { checkResize, type ResizeOptions, resizeMemory } from "./resize.ts";
-import { mappingsOf, type RingMemory, type RingShape, setupRing } from "./setup.ts";
+import { mappingsOf, powerOfTwo, type RingMemory, type RingShape, setupRing } from "./setup.ts";
 import { RingTrace } from "./trace/ring-trace.ts";
 import { tracing } from "./trace/switch.ts";
 
@@ -191,7 +191,7 @@ export class RingCore extends CompletionQueue implements Disposable {
    * @throws TypeError for a ring of another kind, one with templates, and inside a completion handler.
    * @throws UringError EINVAL before Linux 6.13; EOVERFLOW when what is in the queues does not fit.
    */
-  resize(options: ResizeOptions): void {
+  resize(options: ResizeOptions, needed: () => number = () => this.inFlight): void {
     if (this.ended) throw new TypeError("the ring is closed");
     if (this.reaping) throw new TypeError("resize: a batch of completions is being handled; resize after it");
     if (this.#templates > 0) throw new TypeError("resize: a ring with templates keeps its size");
@@ -201,8 +201,11 @@ export class RingCore extends CompletionQueue implements Disposable {
       this.enter(0);
       this.reap();
     }
-    if (this.inFlight > sizes.cqEntries)
-      throw new RangeError(`resize: cqEntries is ${sizes.cqEntries}, and ${this.inFlight} operations are in flight; wait for some of them`);
+    const least = needed();
+    if (least > powerOfTwo(sizes.cqEntries))
+      throw new RangeError(
+        `resize: cqEntries is ${sizes.cqEntries}, and ${least} operations are in flight, or of a plan; wait for some of them`,
+      );
     const { memory, record } = resizeMemory(this.record, this.register, sizes, options.clamp ?? false);
     const old = this.#memory;
     this.#memory = memory;

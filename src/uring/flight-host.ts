@@ -50,8 +50,8 @@ export interface Host {
   withdraw(flight: InFlight): boolean;
   /** It has a slot: completions of the slot belong to it from now on. Answers the slot. */
   seat(seat: Seat): number;
-  /** The final CQE of the slot came, or the operation could not be started. -1: it had no slot. A `flight` may have been in kept room. */
-  finished(slot: number, flight?: InFlight): void;
+  /** The final CQE of the slot came, or the operation could not be started. -1: it had no slot. The flight may have been in kept room. */
+  finished(slot: number, flight: InFlight): void;
   /** Nobody will look at it again. */
   retired(flight: InFlight): void;
 }

@@ -1,7 +1,7 @@
 import { Canceller } from "./canceller.ts";
 import type { Driver } from "./driver.ts";
 import { kernelIsAtLeast } from "./features.ts";
-import type { Host, Seat } from "./flight-host.ts";
+import type { Host, Room, Seat } from "./flight-host.ts";
 import type { OperationHandle } from "./handle.ts";
 import { InFlight } from "./in-flight.ts";
 import type { Operation } from "./operation.ts";
@@ -127,8 +127,13 @@ export class Flights implements Host, Home {
   /** @internal */
   landed(slot: number): void {
     this.raw.release(slot);
-    this.unseat(slot);
-    this.admitAll();
+    this.vacate(slot);
+  }
+
+  /** @internal */
+  unbegun(slot: number, error: unknown): void {
+    const seat = this.seated[slot];
+    if (seat instanceof InFlight) seat.unbegun(slot, error);
   }
 
   /** @internal */
@@ -154,10 +159,10 @@ export class Flights implements Host, Home {
     else this.parts.add(flight);
   }
 
-  /** So many CQ entries are needed at least: for the room that is kept, and for the largest of what waits. */
+  /** So many CQ entries are needed: for what is in flight with the room that is kept, and for the largest of what waits. */
   get needed(): number {
-    let needed = this.reserved;
-    for (const { size } of this.waiting) needed = Math.max(needed, size);
+    let needed = this.raw.inFlight + this.reserved;
+    for (const queue of [this.parts, this.waiting]) for (const { size } of queue) needed = Math.max(needed, size);
     return needed;
   }
 
@@ -205,24 +210,22 @@ export class Flights implements Host, Home {
     return slot;
   }
 
-  /** Completions of the slot belong to nobody. */
-  unseat(slot: number): void {
+  /** Completions of the slot belong to nobody; what it had in a `room` that was kept is free. */
+  vacate(slot: number, room?: Room, size = 1): void {
     // A ring that failed meanwhile has let go of all.
     if (slot >= 0 && this.seated[slot] !== undefined) {
       this.seated[slot] = undefined;
       this.flying--;
     }
+    room?.free(size); // before others take it
+    this.admitAll();
   }
 
   /** @internal */
-  finished(slot: number, flight?: InFlight): void {
-    this.unseat(slot);
-    if (flight?.reservation !== undefined) {
-      const { reservation, size } = flight;
-      flight.reservation = undefined;
-      reservation.free(size); // before others take it
-    }
-    this.admitAll();
+  finished(slot: number, flight: InFlight): void {
+    const { reservation, size } = flight;
+    flight.reservation = undefined;
+    this.vacate(slot, reservation, size);
   }
 
   /** @internal */

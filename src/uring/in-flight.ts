@@ -100,12 +100,19 @@ export class InFlight implements Seat {
       this.handle?.bind(raw, slot);
       if (this.cancelled || this.stopping) host.cancels.add(slot, this.repeats); // by a handler that ran while room was made
     } catch (error) {
-      if (slot >= 0 && !raw.inFlightAt(slot)) raw.release(slot);
-      if (this.abandoned) return; // the ring failed meanwhile, and has told it so
-      this.end(slot);
-      this.reject(error);
-      this.over();
+      this.unbegun(slot, error);
     }
+  }
+
+  /** It could not be begun. */
+  unbegun(slot: number, error: unknown): void {
+    const { raw } = this.host;
+    if (slot >= 0 && !raw.inFlightAt(slot)) raw.release(slot);
+    if (this.abandoned) return; // the ring failed meanwhile, and has told it so
+    this.slot = -1;
+    this.end(slot);
+    this.reject(error);
+    this.over();
   }
 
   private encodeLimited(operation: Operation<unknown>, duration: Operation<unknown>, slot: number): void {

@@ -86,7 +86,8 @@ export class Lowering {
   get whole(): boolean {
     const { pinned } = this;
     // A view that was detached has no bytes.
-    return this.morePinned === undefined && pinned instanceof Uint8Array ? pinned.byteLength === this.extent : this.allWhole();
+    if (this.morePinned !== undefined || this.extent === 0 || !(pinned instanceof Uint8Array)) return this.allWhole();
+    return pinned.byteLength === this.extent;
   }
 
   private allWhole(): boolean {
@@ -272,8 +273,11 @@ export class Lowering {
   }
 }
 
-const sizeOfPin = (pin: object | undefined): number =>
-  ArrayBuffer.isView(pin) || pin instanceof ArrayBuffer || pin instanceof SharedArrayBuffer ? pin.byteLength : 0;
+/** Bytes of what is pinned; -1 when it is lost. */
+function sizeOfPin(pin: object | undefined): number {
+  if (!ArrayBuffer.isView(pin) && !(pin instanceof ArrayBuffer) && !(pin instanceof SharedArrayBuffer)) return 0;
+  return isDetached(pin) ? -1 : pin.byteLength;
+}
 
 function lost(pin: object): boolean {
   return (ArrayBuffer.isView(pin) || pin instanceof ArrayBuffer) && isDetached(pin);

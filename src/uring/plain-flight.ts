@@ -13,6 +13,8 @@ export interface Home {
   readonly cancels: Canceller;
   /** The slot is free. */
   landed(slot: number): void;
+  /** What the slot's operation was meanwhile taken over by, if the ring has not failed, could not be begun. */
+  unbegun(slot: number, error: unknown): void;
   /** Its operation goes on as one that needs care. */
   takeOver(flight: PlainFlight): InFlight;
 }
@@ -52,14 +54,22 @@ export class PlainFlight implements Seat {
     this.operation = operation;
     try {
       this.collected = operation.encode(home.raw, slot, this.own);
-      if (this.operation === undefined) home.cancels.add(slot); // cancelled by a handler that ran while room was made
+      if (this.operation === undefined) this.takenOver(); // by a handler that ran while room was made
     } catch (error) {
       const { reject } = this;
-      if (reject === undefined) return; // the ring failed meanwhile, and has told it so
-      this.clear();
-      home.landed(slot);
-      reject(error);
+      if (reject === undefined) home.unbegun(slot, error);
+      else {
+        this.clear();
+        home.landed(slot);
+        home.driver.microtasksDue = true;
+        reject(error);
+      }
     }
+  }
+
+  private takenOver(): void {
+    this.collected = this.own;
+    this.home.cancels.add(this.slot);
   }
 
   /** Its CQE. */

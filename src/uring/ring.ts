@@ -18,7 +18,7 @@ import { type Part, Plan } from "./plans/plan.ts";
 import type { Prepared } from "./plans/prepared.ts";
 import { type PlanOptions, PlanRunner, type PrepareOptions } from "./plans/runner.ts";
 import { RawRing } from "./raw-ring.ts";
-import { checkResize, type ResizeOptions } from "./resize.ts";
+import type { ResizeOptions } from "./resize.ts";
 import { checkRun, type RingOptions, type RunOptions, ringOptions } from "./ring-options.ts";
 import type { SendGroup, SendGroupOptions } from "./send-group.ts";
 import type { RingRecord } from "./setup.ts";
@@ -196,14 +196,10 @@ export class Ring implements AsyncDisposable {
 
   /**
    * Changes the sizes of the queues (6.13; `taskrun: "defer"`, which is the default), with operations in flight: {@link RingCore.resize}.
-   * A RangeError when a plan that has begun, or that waits, needs more room than the CQ would have.
+   * A RangeError when what is in flight, or a plan that has begun or waits, needs more room than the CQ would have.
    */
   resize(options: ResizeOptions): void {
-    const { cqEntries } = checkResize(this.record, options);
-    const { needed } = this.flights;
-    if (cqEntries < needed)
-      throw new RangeError(`resize: cqEntries is ${cqEntries}, and a plan that has begun or waits needs ${needed}; wait for it`);
-    this.raw.resize(options);
+    this.raw.resize(options, () => this.flights.needed);
     this.driver.kick();
   }
 

@@ -120,7 +120,8 @@ function parameters(shape: RingShape, flags: number): DataView<ArrayBuffer> {
   });
 }
 
-const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
+/** What the kernel makes of a number of entries. */
+export const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 
 /** Memory for a NO_MMAP ring: sized for the entries that the kernel will round to. */
 export function ownMemory(shape: RingShape, params: DataView): Omit<RingMemory, "params"> {

@@ -431,6 +431,14 @@ describe("a chain through links of the kernel", () => {
     await expectWhole(ring);
   });
 
+  test("C2 nothing behind a failure was begun, whatever the kernel says of it", async () => {
+    await using ring = await Ring.open({ entries: 8 });
+    using file = memoryFile(pattern(4));
+    const refused = read({ fd: file.first, buffer: new Uint8Array(1), offset: 0, ioprio: 0xe000 });
+    expect(brief(await ring.settle(chain(refused, refused, nop())))).toBe("failed:EINVAL[failed:EINVAL unstarted unstarted]");
+    await expectWhole(ring);
+  });
+
   test("L6 leaves the ring able to drain", async () => {
     await using ring = await Ring.open({ entries: 8 });
     expect(await ring.run(chain(nop({ result: 1 }), nop({ result: 2 }), nop({ result: 3 })))).toEqual([1, 2, 3]);
@@ -682,6 +690,20 @@ describe("a group", () => {
   test.each([
     ["hard links", NO_SIGNAL],
     ["soft links", SIGNAL],
+  ])("G10 gives the kernel nothing twice, through %s", async (_name, options) => {
+    const { ring, submits } = await counted();
+    await using _ = ring;
+    const outcome = await ring.settle(group(fail(22), [nop(), nop()], { oneSubmit: true }), options); // as if the kernel had not taken it
+    expect(brief(outcome)).toBe("failed:EINVAL[failed:EINVAL (unstarted unstarted)]");
+    expect(submits).toEqual([3]);
+    submits.length = 0;
+    expect(brief(await ring.settle(chain.hard(fail(9), fail()), {}))).toBe("failed:EBADF[failed:EBADF failed:EIO]");
+    expect(submits).toEqual([2]);
+  });
+
+  test.each([
+    ["hard links", NO_SIGNAL],
+    ["soft links", SIGNAL],
   ])("G10 ends as without, whatever becomes of it, through %s", async (_name, options) => {
     await using ring = await Ring.open({ entries: 32 });
     using file = memoryFile(pattern(4));
@@ -694,6 +716,9 @@ describe("a group", () => {
       ["failed:EIO[failed:EIO (unstarted) unstarted]", [short.exact(), [nop()], { release: nop() }]],
       ["failed:EINVAL[fulfilled (fulfilled failed:EINVAL fulfilled)]", [nop(), [nop(), refused, nop()], {}]],
       ["failed:EINVAL[failed:EINVAL (unstarted unstarted)]", [refused, [nop(), nop()], {}]],
+      ["failed:EINVAL[failed:EINVAL (unstarted unstarted)]", [refused, [refused, nop()], {}]],
+      ["failed:EINVAL[failed:EINVAL (unstarted)]", [refused, [refused], {}]],
+      ["failed:EIO[failed:EIO (unstarted)]", [fail(), [refused], {}]],
       ["failed:RangeError[fulfilled (fulfilled failed:RangeError fulfilled)]", [nop(), [nop(), odd, nop()], {}]],
       ["failed:RangeError[failed:RangeError (unstarted)]", [odd, [nop()], {}]],
       ["failed:EIO[fulfilled (failed:EIO failed:ENOSPC)]", [nop(), [fail(), fail(28)], {}]],
@@ -1179,7 +1204,8 @@ describe("explain", () => {
     const apart = (plan: Part<unknown, unknown>, options = {}) =>
       /not in one submit: (.*): the leader, then/.exec(how(plan, options)!)?.[1];
     expect(apart(group(nop(), two, one), { links: false })).toBe("links: false");
-    expect(apart(group(chain(nop()), two, one))).toMatch(/^a link behind the leader/);
+    expect(apart(group(chain(nop()), two, one))).toMatch(/^the leader is more than one operation/);
+    expect(apart(group(fsync({ fd: 3 }), two, one))).toMatch(/^a link behind the leader would not be severed/);
     expect(apart(group(nop(), [chain(nop())], one))).toMatch(/^a member is more than one operation/);
     expect(apart(group(nop(), [timeout({ ms: 1 }), nop()], one), { signal })).toMatch(/^it may be aborted, and a link behind a member/);
     expect(apart(group(nop(), [timeout({ ms: 1 }), nop()], one))).toBeUndefined();

@@ -231,6 +231,11 @@ describe("a prepared plan", () => {
     expect(await many.run()).toBe(32);
     structuredClone(vectors[1], { transfer: [vectors[1]!.buffer] });
     expect((await refusal(many.run())).message).toContain("is detached");
+    const nothing = new Uint8Array(0);
+    const empty = ring.prepare(read({ fd: file.first, buffer: nothing, offset: 0 }));
+    expect(await empty.run()).toBe(0);
+    structuredClone(nothing, { transfer: [nothing.buffer] });
+    expect((await refusal(empty.run())).message).toContain("is detached");
   });
 
   test("P5 keeps its memory alive", async () => {

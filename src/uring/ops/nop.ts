@@ -29,6 +29,7 @@ function setExtra(what: string, extra: readonly [number, number], l: Lowering): 
   if (!Array.isArray(extra) || extra.length !== 2)
     throw new TypeError(`${what}: extra is ${show(extra)}; it must be an array of two numbers`);
   const flag = l.needs("IORING_NOP_CQE32");
+  l.pin(extra); // not that the kernel would look at it, but this depends on more than the options: on the ring
   if (l.ring?.record.cqe === 16) throw new TypeError(`${what}: extra needs a ring opened with cqe: 32 or cqe: 'mixed'`);
   for (const [i, value] of extra.entries()) {
     checkInteger(what, "extra", value, 0, 2 ** 53 - 1);

@@ -55,7 +55,7 @@ export class DeadlineExecution extends Execution implements Parent {
       return;
     }
     this.#timerSettled(part);
-    if (this.#planOver && this.running) this.#finish(this.#plan);
+    if (this.#planOver && this.#timerOver && this.running) this.#finish(this.#plan);
   }
 
   // The plan is over, or never begins.

@@ -27,7 +27,8 @@ export interface GroupOptions<Leader> {
   release?: Part<unknown, unknown> | Step<Leader, unknown, unknown>;
   /**
    * Leader and members may go out in one submit, with kernel links between them, where that means the same: it saves an enter, and the
-   * members then run one after the other. {@link Ring.explain} says whether it is so. Default false: the members run side by side.
+   * members then run one after the other: none may wait for what a later one does. {@link Ring.explain} says whether it is so. Default false:
+   * the members run side by side.
    */
   oneSubmit?: boolean;
 }

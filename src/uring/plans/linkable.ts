@@ -39,7 +39,8 @@ export function whyAlone(link: Link, hard: boolean): string | undefined {
  */
 export function whyApart(leader: Link, members: readonly Link[], hard: boolean): string | undefined {
   if (members.length >= LONGEST) return `it has more than ${LONGEST - 1} members`;
-  if (!simple(leader) || !severs(leader)) return "a link behind the leader would not be severed whenever it fails";
+  if (!simple(leader)) return "the leader is more than one operation that completes once";
+  if (!severs(leader)) return "a link behind the leader would not be severed whenever it fails";
   if (!members.every(simple)) return "a member is more than one operation that completes once";
   if (hard || members.slice(0, -1).every((member) => severs(member as Operation<unknown>))) return undefined;
   return "it may be aborted, and a link behind a member would not be severed then";

@@ -9,7 +9,19 @@ const cancelledBy = ({ status, reason }: Execution): "kernel" | "plan" | undefin
 };
 
 /** What the kernel has against an SQE that it does not take. */
-const AT_ONCE = new Set(["EINVAL", "EBADF", "EFAULT", "EOPNOTSUPP", "EPERM", "ENXIO", "ENOMEM", "EOVERFLOW", "E2BIG", "ENAMETOOLONG"]);
+const AT_ONCE = new Set([
+  "EINVAL",
+  "EACCES",
+  "EBADF",
+  "EFAULT",
+  "EOPNOTSUPP",
+  "EPERM",
+  "ENXIO",
+  "ENOMEM",
+  "EOVERFLOW",
+  "E2BIG",
+  "ENAMETOOLONG",
+]);
 
 /** Which links there are: only soft ones, only hard ones, or a soft one behind the first and hard ones behind the others. */
 export type Links = "soft" | "hard" | "soft, then hard";
@@ -35,6 +47,7 @@ export class LinkedExecution {
   #queued = 0;
   #left = 0;
   #fulfilled = 0;
+  #run = 0;
   #starting = false;
 
   constructor(steps: readonly OperationExecution[], links: Links, context: PlanContext, over: (linked: LinkedExecution) => void) {
@@ -57,6 +70,7 @@ export class LinkedExecution {
     this.#starting = true;
     this.#queued = 0;
     this.#fulfilled = 0;
+    this.#run++;
     for (const step of this.steps) {
       const before = raw.lastSqe;
       this.#left++;
@@ -74,7 +88,9 @@ export class LinkedExecution {
 
   /** Cancels those that are in flight; behind a soft link the kernel starts none of the others then. */
   interrupt(reason: unknown): void {
-    for (const step of this.steps) step.interrupt(reason);
+    // A cancel may make room in the SQ, and what completes there begin the next run of a prepared plan, which is none of this.
+    const run = this.#run;
+    for (const step of this.steps) if (run === this.#run) step.interrupt(reason);
   }
 
   /** One of them is over. */
@@ -92,9 +108,10 @@ export class LinkedExecution {
       this.#over(this);
       return;
     }
-    if (this.#queued === 0 || (this.#links !== "soft" && this.#refusedFrom(0))) this.#refuse(0);
+    if (this.#queued === 0) this.#refuse(0);
     else if (this.#links === "soft") this.#soft();
     else if (this.#links === "soft, then hard") this.#softBehindFirst();
+    else if (this.#refusedFrom(0)) this.#refuse(0);
     this.#over(this);
   }
 
@@ -112,13 +129,16 @@ export class LinkedExecution {
       return;
     }
     if (severed && by === "plan") all[end]!.reset();
-    for (let i = end + 1; i < this.#queued; i++) if (cancelledBy(all[i]!) !== undefined) all[i]!.reset();
+    for (let i = end + 1; i < this.#queued; i++) if (all[i]!.status !== "fulfilled") all[i]!.reset(); // also what was refused by itself
   }
 
   // When the first link was severed, nothing behind it was begun.
   #softBehindFirst(): void {
-    if (this.steps[0]!.status === "fulfilled" && !this.#short(0)) return;
-    for (let i = 1; i < this.#queued; i++) if (cancelledBy(this.steps[i]!) !== undefined) this.steps[i]!.reset();
+    const [first, ...others] = this.steps.slice(0, this.#queued) as [OperationExecution, ...OperationExecution[]];
+    if (first.status !== "fulfilled") {
+      if (cancelledBy(first) === "kernel" && this.#refusedFrom(0)) this.#refuse(0);
+      else for (const other of others) if (other.status !== "fulfilled") other.reset();
+    } else if (this.#short(0)) for (const other of others) if (cancelledBy(other) === "kernel") other.reset();
   }
 
   // From there on nothing was done.
@@ -131,8 +151,9 @@ export class LinkedExecution {
   // An SQE that the kernel cannot take fails with an error of its own, and none of the others is begun.
   #refusedFrom(start: number): boolean {
     const rest = this.steps.slice(start, this.#queued);
+    const cancelled = rest.filter((step) => cancelledBy(step) === "kernel");
     const refused = rest.filter(({ status, reason }) => status === "failed" && reason instanceof UringError && AT_ONCE.has(reason.code));
-    return refused.length > 0 && refused.length < rest.length && rest.every(({ status }) => status !== "fulfilled");
+    return refused.length > 0 && cancelled.length > 0 && refused.length + cancelled.length === rest.length;
   }
 
   #short(index: number): boolean {

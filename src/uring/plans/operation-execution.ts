@@ -1,4 +1,4 @@
-import { IORING_CQE_F_BUFFER, IORING_CQE_F_NOTIF, IOSQE_IO_DRAIN } from "../abi.ts";
+import { IORING_CQE_F_BUFFER, IORING_CQE_F_NOTIF } from "../abi.ts";
 import { ProtocolError, UringError } from "../error.ts";
 import type { Listener, Seat } from "../flight-host.ts";
 import type { InFlight } from "../in-flight.ts";
@@ -13,7 +13,7 @@ const interrupted = (error: unknown): boolean => error instanceof UringError && 
 /**
  * Carries out an operation as a part of a plan; over with its final CQE, which for a zero-copy send is its notification.
  *
- * What is plain (it completes once and has no time limit) has the slot itself, as long as there is kept room; anything else is carried out
+ * What is plain (it completes once and has no time limit) has the slot itself, unless it must wait for room; anything else is carried out
  * for it, as if it stood alone.
  */
 export class OperationExecution extends Execution implements Listener<unknown>, Seat {
@@ -21,6 +21,7 @@ export class OperationExecution extends Execution implements Listener<unknown>, 
   keeps = false;
   /** As a seat: what completes more than once is carried out for it. */
   readonly completions = "one";
+  readonly drains = false; // no part of a plan does
   readonly planned = true;
   readonly notifying = false;
   readonly #planned: Operation<unknown>;
@@ -56,25 +57,19 @@ export class OperationExecution extends Execution implements Listener<unknown>, 
     return this.#operation;
   }
 
-  /** Whether it waits for all that was queued before. */
-  get drains(): boolean {
-    return (this.#operation.modifiers.flags & IOSQE_IO_DRAIN) !== 0;
-  }
-
   protected begin(): void {
-    const { flights, reservation, bindings } = this.context;
-    if (bindings !== undefined && bindings.revision !== this.#revision) this.#rebind();
-    if (!this.#plain) reservation.start(this.#take());
-    else if (flights.refuses(this)) return;
-    else if (reservation.take()) this.#fly(true);
-    else reservation.start(this.#take());
-    flights.driver.kick();
+    const { flights, reservation } = this.context;
+    this.#rebind();
+    if (this.#plain && flights.refuses(this)) return;
+    if (this.#plain && reservation.take()) {
+      this.#fly(true);
+      flights.driver.kick();
+    } else reservation.start(this.#take());
   }
 
   /** The same at once, in room that nobody kept; for what is plain. */
   startNow(): void {
-    const { bindings } = this.context;
-    if (bindings !== undefined && bindings.revision !== this.#revision) this.#rebind();
+    this.#rebind();
     this.turn();
     this.#fly(false);
   }
@@ -160,7 +155,8 @@ export class OperationExecution extends Execution implements Listener<unknown>, 
   }
 
   #rebind(): void {
-    const bindings = this.context.bindings!;
+    const { bindings } = this.context;
+    if (bindings === undefined || bindings.revision === this.#revision) return;
     this.#revision = bindings.revision;
     this.#bind(bindings.of(this.#planned));
   }
@@ -207,9 +203,7 @@ export class OperationExecution extends Execution implements Listener<unknown>, 
 
   #leave(slot: number): void {
     const { flights, reservation } = this.context;
-    flights.unseat(slot);
-    if (this.#kept) reservation.free(1); // before others take it
-    flights.admit();
+    flights.vacate(slot, this.#kept ? reservation : undefined);
   }
 
   #unencodable(slot: number, error: unknown): void {

@@ -82,7 +82,8 @@ export class Prepared<out Value, out Outcome> {
   /**
    * Runs the plan, and calls `over` once when it is over, with this. `over` runs inside the ring's completion handling, as
    * a handler of the raw layer does: it may start the plan again, must not wait, and fails the ring when it throws. Whoever awaits a promise
-   * that it settles has a turn before the next batch of completions, or when it has started the plan again, within a millisecond.
+   * that it settles has a turn before the next batch of completions; when it has started the plan again, within a millisecond, or 50 on a
+   * thread that serves a disk.
    *
    * @throws TypeError when it is running, or the ring is closed.
    */

@@ -219,21 +219,21 @@ export abstract class SlotTable extends SubmissionQueue {
   prepCopy(slot: number, sqe: Int32Array): void {
     const at = this.take(slot);
     const { words } = this;
-    // From the last on: where it is within bounds, so are the others.
-    words[at + 15] = sqe[15]!;
-    words[at + 14] = sqe[14]!;
-    words[at + 13] = sqe[13]!;
-    words[at + 12] = sqe[12]!;
-    words[at + 11] = sqe[11]!;
-    words[at + 10] = sqe[10]!;
-    words[at + 7] = sqe[7]!;
-    words[at + 6] = sqe[6]!;
-    words[at + 5] = sqe[5]!;
-    words[at + 4] = sqe[4]!;
-    words[at + 3] = sqe[3]!;
-    words[at + 2] = sqe[2]!;
-    words[at + 1] = sqe[1]!;
+    // Words 8 and 9 are the user_data, which is stored already.
     words[at] = sqe[0]!;
+    words[at + 1] = sqe[1]!;
+    words[at + 2] = sqe[2]!;
+    words[at + 3] = sqe[3]!;
+    words[at + 4] = sqe[4]!;
+    words[at + 5] = sqe[5]!;
+    words[at + 6] = sqe[6]!;
+    words[at + 7] = sqe[7]!;
+    words[at + 10] = sqe[10]!;
+    words[at + 11] = sqe[11]!;
+    words[at + 12] = sqe[12]!;
+    words[at + 13] = sqe[13]!;
+    words[at + 14] = sqe[14]!;
+    words[at + 15] = sqe[15]!;
     if ((sqe[0]! & DRAIN) !== 0) this.drains = true;
   }
 

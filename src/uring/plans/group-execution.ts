@@ -93,13 +93,10 @@ export class GroupExecution extends Execution implements Parent {
   // What the kernel did not begin of it, and should have, is still to be done.
   #togetherOver({ whole }: LinkedExecution): void {
     this.#together = false;
-    this.#left = this.#members.length;
     if (whole) {
-      this.#tally.addFulfilled(1 + this.#left);
+      this.#tally.addFulfilled(1 + this.#members.length);
       this.#giveBack();
-      return;
-    }
-    if (this.#leader.begun) this.#settledTogether();
+    } else if (this.#leader.begun) this.#settledTogether();
     else if (this.#stopped) this.#finish();
     else this.#leader.start();
   }
@@ -111,26 +108,26 @@ export class GroupExecution extends Execution implements Parent {
       return;
     }
     for (const member of this.#members) if (member.begun) this.#tally.add(member);
-    const failed = this.#members.find(({ status }) => status === "failed");
-    if (failed !== undefined && this.#group.cancels && !this.#stopped) this.#stop(siblingFailed(failed.reason));
-    for (const member of this.#members) {
-      if (member.begun || this.#stopped) this.#memberOver();
-      else this.#startBehindLeader(member);
-    }
+    for (const member of this.#members) this.#cancelOthers(member);
+    this.#startMembers();
   }
 
   #startMembers(): void {
     this.#left = this.#members.length;
     for (const member of this.#members) {
-      if (this.#stopped)
-        this.#memberOver(); // another was over at once, and has failed
+      // Over already: linked behind the leader. Stopped: another was over at once, and has failed.
+      if (member.begun || this.#stopped) this.#memberOver();
       else this.#startBehindLeader(member);
     }
   }
 
-  #memberSettled({ status, reason }: Execution): void {
-    if (status === "failed" && this.#group.cancels && !this.#stopped) this.#stop(siblingFailed(reason));
+  #memberSettled(member: Execution): void {
+    this.#cancelOthers(member);
     this.#memberOver();
+  }
+
+  #cancelOthers({ status, reason }: Execution): void {
+    if (status === "failed" && this.#group.cancels && !this.#stopped) this.#stop(siblingFailed(reason));
   }
 
   #memberOver(): void {

@@ -27,7 +27,8 @@ const AT_ONCE = new Set([
 export type Links = "soft" | "hard" | "soft, then hard";
 
 /**
- * Hands operations of a chain, or of a group, over in one submit, with kernel links between them. Over when all of their CQEs have come, in whatever order.
+ * Hands operations of a chain, or of a group, over in one submit, with kernel links between them. Over when all of their CQEs have come, in
+ * whatever order.
  *
  * The kernel may end such a chain where the rules do not: behind a transfer that was short and may be, and before everything when it cannot
  * take one of the SQEs. What it never began then is still to be done: it is as if it had not been started.
@@ -104,15 +105,16 @@ export class LinkedExecution {
     this.done = this.#queued;
     this.refused = false;
     this.whole = this.#fulfilled === this.steps.length;
-    if (this.whole) {
-      this.#over(this);
-      return;
-    }
+    if (!this.whole) this.#sortOut();
+    this.#over(this);
+  }
+
+  // Finds out what of it was never begun.
+  #sortOut(): void {
     if (this.#queued === 0) this.#refuse(0);
     else if (this.#links === "soft") this.#soft();
     else if (this.#links === "soft, then hard") this.#softBehindFirst();
     else if (this.#refusedFrom(0)) this.#refuse(0);
-    this.#over(this);
   }
 
   // The first that was not fulfilled is the end of a soft chain; what stands behind it was never begun.

@@ -71,7 +71,7 @@ function usedAt(path: string): number {
  * Holds an exclusive lock of that name until disposed. The lock belongs to a child that ends with our end of
  * its pipe: the kernel frees it however this process ends, so there are no stale locks to recognise.
  */
-async function lock(session: Session, name: string): Promise<AsyncDisposable> {
+export async function lock(session: Session, name: string): Promise<AsyncDisposable> {
   const directory = join(cacheDirectory(), "locks");
   mkdirSync(directory, { recursive: true });
   const holder = Bun.spawn(["flock", join(directory, name), "sh", "-c", "echo held; exec cat"], {

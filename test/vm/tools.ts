@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { lock } from "./cache.ts";
 import { VmError } from "./failure.ts";
 import { run, runUndisturbed } from "./process.ts";
 import type { Session } from "./session.ts";
@@ -16,6 +17,9 @@ const TOOLS: ReadonlyArray<{ program: string; package: string; nonRootOnly?: boo
   { program: "newuidmap", package: "uidmap", nonRootOnly: true },
 ];
 
+/** How long apt waits for another that installs something. */
+const LOCK_SECONDS = 300;
+
 // Debian keeps some of these out of an ordinary user's PATH.
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
@@ -27,20 +31,34 @@ export async function ensureTools(session: Session): Promise<void> {
 
 /** Installs the Debian packages that `missing` names until it names none, or says what to install. `who` needs them. */
 export async function ensurePackages(session: Session, who: string, missing: () => string[]): Promise<void> {
+  if (missing().length === 0) return;
+  checkInstallable(who, missing());
+  // Two that start together would both install, and one of them find apt's own locks taken. What the first has installed is enough for both.
+  await using _lock = await lock(session, "apt");
   const wanted = missing();
-  if (wanted.length === 0) return;
-  const command = ["apt-get", "install", "--yes", "--no-install-recommends", ...wanted];
+  if (wanted.length > 0) await install(session, wanted);
+  const still = missing();
+  if (still.length > 0) throw new VmError(`apt-get installed ${still.join(", ")}, but their programs are not in PATH.`);
+}
+
+const installing = (packages: readonly string[]): string[] => ["apt-get", "install", "--yes", "--no-install-recommends", ...packages];
+
+function checkInstallable(who: string, packages: readonly string[]): void {
   if (Bun.which("apt-get") === null) {
     throw new VmError(
-      `${who} needs programs of these Debian packages: ${wanted.join(", ")}.\n` +
+      `${who} needs programs of these Debian packages: ${packages.join(", ")}.\n` +
         "This machine has no apt-get to install them with: install their equivalents, or use a Debian machine.",
     );
   }
   if (process.getuid?.() !== 0) {
-    throw new VmError(`${who} needs programs that are not installed. Install them with:\n  sudo ${command.join(" ")}`);
+    throw new VmError(`${who} needs programs that are not installed. Install them with:\n  sudo ${installing(packages).join(" ")}`);
   }
-  session.say(`Installing with apt-get: ${wanted.join(", ")}`);
-  // Not cut short by Ctrl-C or anything else: that would leave the machine's packages half configured.
+}
+
+async function install(session: Session, packages: readonly string[]): Promise<void> {
+  session.say(`Installing with apt-get: ${packages.join(", ")}`);
+  // Not cut short by Ctrl-C or anything else: that would leave the machine's packages half configured. Somebody else may be at it.
+  const command = [...installing(packages), "--option", `DPkg::Lock::Timeout=${LOCK_SECONDS}`];
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   try {
     await runUndisturbed(command, env);
@@ -49,8 +67,6 @@ export async function ensurePackages(session: Session, who: string, missing: () 
     await run(["apt-get", "update"], { signal: session.signal, accept: [100] });
     await runUndisturbed(command, env);
   }
-  const still = missing();
-  if (still.length > 0) throw new VmError(`apt-get installed ${still.join(", ")}, but their programs are not in PATH.`);
 }
 
 function extendPath(): void {

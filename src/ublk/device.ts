@@ -24,7 +24,8 @@ const GRACE_MS = 5_000;
 const REFUSE_MS = 100;
 const ANSWER_MS = 2_000;
 const ETIMEDOUT = -110;
-const CLOSE_MS = 1_000;
+/** How long a process that is exiting waits for the threads that serve: on a busy machine Workers take their time. */
+const CLOSE_MS = 5_000;
 const DRAIN_MS = 10_000;
 
 /**

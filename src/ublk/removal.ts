@@ -7,7 +7,7 @@ import { deleteFromOutside } from "./stop-device.ts";
 
 /** How long DEL_DEV may wait for whoever still has a device open. */
 const DELETE_MS = 5_000;
-const DELETE_NOW_MS = 3_000;
+const DELETE_NOW_MS = 5_000;
 const DEAD_MS = 5_000;
 const POLL_MS = 5;
 

@@ -13,6 +13,8 @@ const test = ublkTest(true);
 /** Where a disk is served hardly matters for most endings, and many are alike: the usual run takes some, mostly of closures. */
 const oneOf = (where: string, usual: { closures?: boolean; workers?: boolean }) => ublkTest(usual[where as "closures"] ?? false);
 const NEVER = 3 * 2 ** 19; // as in endings-server.ts
+/** How long the client may take to start, and to read. */
+const CLIENT_MS = 30_000;
 
 afterEach(async () => {
   if (!haveUblk()) return;
@@ -67,6 +69,8 @@ for (const where of ["closures", "workers"]) {
     await using server = await Server.start("endings-server.ts", ["exit with an open request", where]);
     await server.said(/ready/);
     const reading = client(server.path, [{ do: "read", offset: NEVER, length: 4096 }], "read-only");
+    await server.said(/held/, CLIENT_MS);
+    server.child.kill("SIGUSR2");
     const end = await server.end();
     expect({ ...left(), status: end.status, stderr: end.stderr }).toEqual({ devices: [], status: 0, stderr: "" });
     expect(await reading).toEqual([{ code: "EIO" }]);
@@ -76,7 +80,7 @@ for (const where of ["closures", "workers"]) {
     await using server = await Server.start("endings-server.ts", ["", where]);
     await server.said(/ready/);
     const reading = client(server.path, [{ do: "read", offset: NEVER, length: 4096 }], "read-only");
-    await Bun.sleep(3_000);
+    await server.said(/held/, CLIENT_MS);
     server.child.kill("SIGINT");
     await Bun.sleep(300);
     server.child.kill("SIGINT");
@@ -89,7 +93,7 @@ for (const where of ["closures", "workers"]) {
     await using server = await Server.start("endings-server.ts", ["", where]);
     await server.said(/ready/);
     const reading = client(server.path, [{ do: "read", offset: NEVER, length: 4096 }], "read-only");
-    await Bun.sleep(3_000);
+    await server.said(/held/, CLIENT_MS);
     server.child.kill("SIGINT"); // the stop gives the open request 5 s
     await Bun.sleep(1_000);
     server.child.kill("SIGKILL");

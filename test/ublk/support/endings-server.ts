@@ -1,5 +1,6 @@
 /** Serves a disk with closures or in Workers, and comes to its end in a given way. */
 import { serve } from "uring-ublk";
+import { held } from "./endings-target.ts";
 
 const [how = "", where = "closures"] = process.argv.slice(2);
 const NEVER = 3 * 2 ** 19; // a read of this place is not answered; udev looks at powers of two, and would wait for ever
@@ -15,7 +16,7 @@ const disk = await (where === "workers"
   : serve(
       {
         size: 4 * 2 ** 20,
-        read: (buffer, offset) => (offset === NEVER ? new Promise<void>(() => {}) : void buffer.fill(5)),
+        read: (buffer, offset) => (offset === NEVER ? held() : void buffer.fill(5)),
         write: () => {},
       },
       { depth: 16, maxIo: 65536 },
@@ -45,5 +46,5 @@ switch (how) {
     setTimeout(() => process.exit(0), 10);
     break;
   case "exit with an open request":
-    setTimeout(() => process.exit(0), 4_000);
+    process.on("SIGUSR2", () => process.exit(0));
 }

@@ -56,6 +56,21 @@ function checked(expected: number, done: () => void): (result: number) => void {
   };
 }
 
+/** Counts the completions of operations that are in flight together, and goes on when all have come. */
+function together(expected: number) {
+  let left = 0;
+  let over = (): void => {};
+  return {
+    done: checked(expected, () => {
+      if (--left === 0) over();
+    }),
+    begin(count: number, next: () => void): void {
+      left = count;
+      over = next;
+    },
+  };
+}
+
 /** Four reads of a block, one behind the other, linked. */
 export function chainOfReads(ring: Ring, byHand: boolean): Runs {
   const fd = files(1, BLOCK)[0]!;
@@ -65,16 +80,11 @@ export function chainOfReads(ring: Ring, byHand: boolean): Runs {
     const reading = (i: number) => read({ fd, buffer: memory.bytes(i * BLOCK, BLOCK), offset: 0 });
     return prepared(ring, chain(reading(0), reading(1), reading(2), reading(3)));
   }
-  let left = 0;
-  let over = (): void => {};
-  const done = checked(BLOCK, () => {
-    if (--left === 0) over();
-  });
-  const slots = Array.from({ length: CHAINED }, () => raw.allocate(done));
+  const reads = together(BLOCK);
+  const slots = Array.from({ length: CHAINED }, () => raw.allocate(reads.done));
   const addresses = slots.map((_, i) => memory.address + i * BLOCK);
   return repeated(ring, (next) => {
-    over = next;
-    left = CHAINED;
+    reads.begin(CHAINED, next);
     for (let i = 0; i < CHAINED; i++) {
       raw.read(slots[i]!, fd, addresses[i]!, BLOCK, 0, 0);
       if (i < CHAINED - 1) raw.setFlags(abi.IOSQE_IO_LINK);
@@ -93,12 +103,9 @@ export function groupOf(kind: "nop" | "read", ring: Ring, byHand: boolean): Runs
     return prepared(ring, group(one(0), [one(1), one(2), one(3), one(4), one(5), one(6), one(7), one(8)]));
   }
   const expected = kind === "nop" ? 0 : BLOCK;
-  let left = 0;
+  const joined = together(expected);
   let over = (): void => {};
-  const done = checked(expected, () => {
-    if (--left === 0) over();
-  });
-  const members = Array.from({ length: MEMBERS }, () => raw.allocate(done));
+  const members = Array.from({ length: MEMBERS }, () => raw.allocate(joined.done));
   const addresses = Array.from({ length: MEMBERS + 1 }, (_, i) => memory.address + i * BLOCK);
   const queue =
     kind === "nop"
@@ -106,7 +113,7 @@ export function groupOf(kind: "nop" | "read", ring: Ring, byHand: boolean): Runs
       : (slot: number, i: number): void => raw.read(slot, fd, addresses[i]!, BLOCK, 0, 0);
   const leader = raw.allocate(
     checked(expected, () => {
-      left = MEMBERS;
+      joined.begin(MEMBERS, over);
       for (let i = 0; i < MEMBERS; i++) queue(members[i]!, i + 1);
     }),
   );
@@ -127,14 +134,11 @@ export function copies(ring: Ring, how: "group" | "submits" | "links", bytes: nu
     return prepared(ring, group(read({ fd: source, buffer, offset: 0 }).exact(), [writing(0), writing(1), writing(2), writing(3)]));
   }
   const { address } = memory;
-  let left = 0;
+  const written = together(bytes);
   let over = (): void => {};
-  const written = checked(bytes, () => {
-    if (--left === 0) over();
-  });
-  const slots = targets.map(() => raw.allocate(written));
+  const slots = targets.map(() => raw.allocate(written.done));
   const writeAll = (link: boolean): void => {
-    left = COPIES;
+    written.begin(COPIES, over);
     for (let i = 0; i < COPIES; i++) {
       raw.write(slots[i]!, targets[i]!, address, bytes, 0, 0);
       if (link && i < COPIES - 1) raw.setFlags(abi.IOSQE_IO_LINK);

@@ -28,6 +28,8 @@ export interface RunningPlan {
   place: number;
   /** Starts nothing more, and cancels what is in flight. */
   cancel(reason: unknown): void;
+  /** Whatever of it has a slot of its own must have a seat. */
+  seat(): void;
 }
 
 // How the kernel counts what a drain waits for was written anew between the two.
@@ -66,10 +68,14 @@ export class Flights implements Host, Home {
   private readonly plain: PlainFlight[] = []; // by slot
   private readonly waiting = new Set<Waiting>();
   private readonly parts = new Set<InFlight>(); // operations of plans that have begun: before all others
-  /** Plans that are being run. A Set would make garbage. */
+  /** Plans that are being run, or may be started again at once by the callback that hears of their end. A Set would make garbage. */
   readonly plans: RunningPlan[] = [];
   /** Room that is kept for plans, and not taken by their operations. */
   reserved = 0;
+  /** Slots that volleys hold, beside the seats. */
+  held = 0;
+  /** How many of them have nothing in flight: there is room for their CQEs. */
+  idle = 0;
   private zeroCopied = false; // a zero-copy send was queued at some time
   #gone: { readonly error: unknown } | undefined;
   private readonly handler: (result: number, flags: number, slot: number) => void;
@@ -89,7 +95,7 @@ export class Flights implements Host, Home {
 
   /** How many are in flight. */
   get count(): number {
-    return this.flying;
+    return this.flying + this.held - this.idle;
   }
 
   /** An object for the next operation. */
@@ -161,7 +167,7 @@ export class Flights implements Host, Home {
 
   /** So many CQ entries are needed: for what is in flight with the room that is kept, and for the largest of what waits. */
   get needed(): number {
-    let needed = this.raw.inFlight + this.reserved;
+    let needed = this.raw.inFlight + this.reserved + this.idle;
     for (const queue of [this.parts, this.waiting]) for (const { size } of queue) needed = Math.max(needed, size);
     return needed;
   }
@@ -189,7 +195,12 @@ export class Flights implements Host, Home {
 
   /** Whether so many operations can be queued for one submit, now, without taking anybody's turn. */
   canSubmit(count: number): boolean {
-    return this.#gone === undefined && this.waiting.size === 0 && this.parts.size === 0 && this.hasRoom(count) && this.raw.sqRoom >= count;
+    return this.quiet && this.hasRoom(count) && this.raw.sqRoom >= count;
+  }
+
+  /** Nobody waits for room, and the ring is not gone. */
+  get quiet(): boolean {
+    return this.#gone === undefined && this.waiting.size === 0 && this.parts.size === 0;
   }
 
   /** Begins what waits, as far as there is room. */
@@ -208,6 +219,13 @@ export class Flights implements Host, Home {
     this.seated[slot] = seat;
     this.flying++;
     return slot;
+  }
+
+  /** Completions of a slot that is taken belong to it from now on. */
+  adopt(slot: number, seat: Seat): void {
+    this.raw.reassign(slot, this.handler);
+    this.seated[slot] = seat;
+    this.flying++;
   }
 
   /** Completions of the slot belong to nobody; what it had in a `room` that was kept is free. */
@@ -253,6 +271,7 @@ export class Flights implements Host, Home {
 
   /** Nothing will complete any more: rejects all. Answers those that were in flight; what they pin must be kept. */
   abandon(error: unknown): Seat[] {
+    for (const plan of [...this.plans]) plan.seat();
     this.#gone = { error };
     const left = this.seated.filter((flight) => flight !== undefined);
     const waiting = [...this.parts, ...this.waiting];
@@ -267,7 +286,7 @@ export class Flights implements Host, Home {
   private hasRoom(size: number): boolean {
     const { raw } = this;
     const needed = size + this.reserved;
-    return raw.inFlight + needed <= raw.record.cqEntries && raw.freeSlots >= RESERVED + needed;
+    return raw.inFlight + this.idle + needed <= raw.record.cqEntries && raw.freeSlots >= RESERVED + needed;
   }
 
   private admitAll(): void {

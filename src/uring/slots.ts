@@ -80,6 +80,11 @@ export abstract class SlotTable extends SubmissionQueue {
     throw new RangeError(`all ${this.#free.length} slots of the ring are in use; open it with more cqEntries`);
   }
 
+  /** Gives a taken slot another handler, for what is in flight too. */
+  reassign(slot: number, handler: CompletionHandler): void {
+    this.handlers[slot] = handler;
+  }
+
   /** Takes the slots of the permanent SQEs, before any other is allocated; all have the same handler. */
   allocateTemplates(handler: TemplateHandler): void {
     if (this.#freeCount !== this.#free.length) throw new TypeError("permanent slots are taken before all others, and once");

@@ -58,6 +58,28 @@ const again =
     return await withSignal(abort, ms, (options) => prepared.settle([], options));
   };
 
+/** The last of three runs of a prepared plan, which its own callback begins: what goes well is only counted. */
+const restarted =
+  (links: boolean): Way =>
+  async (ring, { spec, abort }, file, ms) => {
+    const prepared = ring.prepare(planOf(spec, file, ms), { links });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let timer: Timer | undefined;
+    let runs = 0;
+    const begin = (): void => {
+      prepared.start(() => {
+        clearTimeout(timer);
+        if (++runs < 3) begin();
+        else resolve();
+      });
+      timer =
+        abort === NEVER || prepared.status !== "running" ? undefined : setTimeout(() => prepared.abort(new Error("aborted")), abort * ms);
+    };
+    begin();
+    await promise;
+    return prepared.outcome();
+  };
+
 /** The outcomes of trials that run side by side, once the machine gave them the time they need. */
 async function outcomesOf(ring: Ring, trials: readonly Trial[], file: number, way: Way): Promise<unknown[]> {
   for (;;) {
@@ -76,6 +98,8 @@ describe(`random plans (seed ${SEED})`, () => {
     ["through links, on a ring with cooperative task work", once(true), { taskrun: "coop" }],
     ["prepared, in user space", again(false), { taskrun: "defer" }],
     ["prepared, through links", again(true), { taskrun: "defer" }],
+    ["started again, in user space", restarted(false), { taskrun: "defer" }],
+    ["started again, through links", restarted(true), { taskrun: "defer" }],
   ] as [string, Way, RingShape][]) {
     test(`end as the rules say: ${name}`, async () => {
       await using ring = await Ring.open({ entries: 256, cqEntries: 4096, ...shape });

@@ -1,5 +1,6 @@
-import { Execution, ended, outcomeOf, type Parent, type PlanContext, Tally } from "./execution.ts";
+import { abreast, Execution, ended, outcomeOf, type Parent, type PlanContext, Tally } from "./execution.ts";
 import type { Plan } from "./plan.ts";
+import type { Salvo } from "./volley.ts";
 
 /** Carries out parts side by side. */
 export class AllExecution extends Execution implements Parent {
@@ -17,6 +18,10 @@ export class AllExecution extends Execution implements Parent {
 
   get value(): unknown {
     return this.#executions.map(({ value }) => value);
+  }
+
+  override salvos(): readonly Salvo[] | undefined {
+    return abreast(this.#executions);
   }
 
   protected begin(): void {

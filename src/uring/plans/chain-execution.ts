@@ -1,9 +1,10 @@
 import type { Link } from "./chain.ts";
-import { Execution, ended, outcomeOf, type Parent, type PlanContext, Tally } from "./execution.ts";
+import { Execution, ended, inTurn, outcomeOf, type Parent, type PlanContext, Tally } from "./execution.ts";
 import { linkedFrom } from "./linkable.ts";
 import { LinkedExecution } from "./linked-execution.ts";
 import type { OperationExecution } from "./operation-execution.ts";
 import { Always, partOf } from "./plan.ts";
+import type { Salvo } from "./volley.ts";
 
 /** Carries out a chain: a step at a time, or several that are handed over together. */
 export class ChainExecution extends Execution implements Parent {
@@ -29,6 +30,16 @@ export class ChainExecution extends Execution implements Parent {
 
   get value(): unknown {
     return this.#steps.map(({ value }) => value);
+  }
+
+  override salvos(): readonly Salvo[] | undefined {
+    const parts: (readonly Salvo[] | undefined)[] = [];
+    for (let at = 0; at < this.#steps.length; ) {
+      const linked = this.#mayLink ? this.#linkedFrom(at) : null;
+      parts.push(linked === null ? this.#steps[at]!.salvos() : linked.salvos());
+      at += linked === null ? 1 : linked.size;
+    }
+    return inTurn(parts);
   }
 
   protected begin(): void {
@@ -85,14 +96,17 @@ export class ChainExecution extends Execution implements Parent {
 
   // Hands over several steps in one submit, where kernel links mean the same and there is room.
   #startTogether(): boolean {
-    const { links, interruptible, flights } = this.context;
-    if (!links || this.#alone || this.#stopped || (this.#hard && interruptible)) return false;
+    if (!this.#mayLink || this.#alone || this.#stopped) return false;
     const linked = this.#linkedFrom(this.#at);
-    if (linked === null || !flights.canSubmit(linked.size)) return false;
+    if (linked?.fits !== true) return false;
     this.#together = linked;
     linked.start();
-    flights.driver.kick();
     return true;
+  }
+
+  get #mayLink(): boolean {
+    const { links, interruptible } = this.context;
+    return links && !(this.#hard && interruptible);
   }
 
   #linkedFrom(at: number): LinkedExecution | null {

@@ -2,8 +2,10 @@ import { UringError } from "../error.ts";
 import type { Flights } from "../flights.ts";
 import type { Operation } from "../operation.ts";
 import type { Bindings } from "./bindings.ts";
+import type { OperationExecution } from "./operation-execution.ts";
 import { type Status, unsuccessful } from "./outcome.ts";
 import type { Reservation } from "./reservation.ts";
+import type { Salvo } from "./volley.ts";
 
 const ECANCELED = -125;
 
@@ -59,6 +61,14 @@ export abstract class Execution {
   }
 
   protected abstract begin(): void;
+
+  /**
+   * What it queues, and when, as long as all goes well; undefined where that is not known before it runs, is not always the same, or does not
+   * go out together.
+   */
+  salvos(): readonly Salvo[] | undefined {
+    return undefined;
+  }
 
   /** It begins behind another part, which is over: what a step is made of. */
   follow(_previous: Execution): void {}
@@ -151,6 +161,22 @@ export class Tally {
   get status(): Exclude<Status, "fulfilled"> {
     return this.failed ? "failed" : this.begun ? "cancelled" : "unstarted";
   }
+}
+
+/** What parts queue that begin side by side, where that can go out together. */
+export function abreast(parts: readonly Execution[]): readonly Salvo[] | undefined {
+  const steps: OperationExecution[] = [];
+  for (const part of parts) {
+    const [salvo, ...more] = part.salvos() ?? [];
+    if (salvo === undefined || salvo.links !== undefined || more.length > 0) return undefined;
+    steps.push(...salvo.steps);
+  }
+  return [{ steps }];
+}
+
+/** What parts queue one behind the other. */
+export function inTurn(parts: readonly (readonly Salvo[] | undefined)[]): readonly Salvo[] | undefined {
+  return parts.includes(undefined) ? undefined : (parts as readonly (readonly Salvo[])[]).flat();
 }
 
 /** The outcome of a composite, without its parts. */

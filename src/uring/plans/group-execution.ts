@@ -1,8 +1,9 @@
-import { Execution, ended, outcomeOf, type Parent, type PlanContext, siblingFailed, Tally } from "./execution.ts";
+import { abreast, Execution, ended, inTurn, outcomeOf, type Parent, type PlanContext, siblingFailed, Tally } from "./execution.ts";
 import type { Group } from "./group.ts";
 import { whyApart } from "./linkable.ts";
 import { LinkedExecution } from "./linked-execution.ts";
 import { OperationExecution } from "./operation-execution.ts";
+import type { Salvo } from "./volley.ts";
 
 /** Carries out a group: the leader, then the members side by side, then what gives back what the leader provided. */
 export class GroupExecution extends Execution implements Parent {
@@ -32,15 +33,18 @@ export class GroupExecution extends Execution implements Parent {
     return { leader: this.#leader.value, members: this.#members.map(({ value }) => value) };
   }
 
+  override salvos(): readonly Salvo[] | undefined {
+    const parts = this.#linked === undefined ? [this.#leader.salvos(), abreast(this.#members)] : [this.#linked.salvos()];
+    return inTurn(this.#release === undefined ? parts : [...parts, this.#release.salvos()]);
+  }
+
   protected begin(): void {
-    const { flights } = this.context;
-    if (this.#linked === undefined || !flights.canSubmit(this.#linked.size)) {
+    if (this.#linked?.fits !== true) {
       this.#leader.start();
       return;
     }
     this.#together = true;
     this.#linked.start();
-    flights.driver.kick();
   }
 
   override reset(): void {

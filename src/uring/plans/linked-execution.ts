@@ -1,7 +1,8 @@
 import { IOSQE_IO_HARDLINK, IOSQE_IO_LINK } from "../abi.ts";
 import { UringError } from "../error.ts";
-import type { Execution, PlanContext } from "./execution.ts";
+import { abreast, type Execution, type PlanContext } from "./execution.ts";
 import type { OperationExecution } from "./operation-execution.ts";
+import type { Salvo } from "./volley.ts";
 
 const cancelledBy = ({ status, reason }: Execution): "kernel" | "plan" | undefined => {
   if (status === "cancelled") return "plan";
@@ -22,6 +23,10 @@ const AT_ONCE = new Set([
   "E2BIG",
   "ENAMETOOLONG",
 ]);
+
+/** The link behind the operation of an index, as a flag of its SQE. */
+export const linkBehind = (links: Links, index: number): number =>
+  links === "soft" || (links === "soft, then hard" && index === 0) ? IOSQE_IO_LINK : IOSQE_IO_HARDLINK;
 
 /** Which links there are: only soft ones, only hard ones, or a soft one behind the first and hard ones behind the others. */
 export type Links = "soft" | "hard" | "soft, then hard";
@@ -63,11 +68,20 @@ export class LinkedExecution {
     return this.steps.length;
   }
 
-  /** Queues them. The ring has room. */
+  /** Whether they can be queued for one submit, or are already. */
+  get fits(): boolean {
+    return this.steps[0]!.adopted || this.#context.flights.canSubmit(this.size);
+  }
+
+  /** What it queues, as long as all goes well. */
+  salvos(): readonly Salvo[] | undefined {
+    return abreast(this.steps)?.map(({ steps }) => ({ steps, links: this.#links }));
+  }
+
+  /** Queues them, unless they are already: {@link LinkedExecution.fits}. */
   start(): void {
-    const { raw } = this.#context.flights;
-    const first = this.#links === "hard" ? IOSQE_IO_HARDLINK : IOSQE_IO_LINK;
-    const others = this.#links === "soft" ? IOSQE_IO_LINK : IOSQE_IO_HARDLINK;
+    const { raw, driver } = this.#context.flights;
+    const { adopted } = this.steps[0]!;
     this.#starting = true;
     this.#queued = 0;
     this.#fulfilled = 0;
@@ -80,10 +94,11 @@ export class LinkedExecution {
         step.reset(); // it cannot be encoded: it shall fail when its turn comes
         break;
       }
-      if (this.#queued > 0) raw.linkFrom(before, this.#queued === 1 ? first : others);
+      if (this.#queued > 0 && !adopted) raw.linkFrom(before, linkBehind(this.#links, this.#queued - 1));
       this.#queued++;
     }
     this.#starting = false;
+    if (!adopted) driver.kick();
     if (this.#left === 0) this.#tell();
   }
 

@@ -7,6 +7,7 @@ import { count, type Operation } from "../operation.ts";
 import { corruption, discard, failureOf, isFailure, strayNotification, valueFrom } from "../result.ts";
 import { Execution, type Parent, type PlanContext } from "./execution.ts";
 import { type Status, unsuccessful } from "./outcome.ts";
+import type { Salvo } from "./volley.ts";
 
 const interrupted = (error: unknown): boolean => error instanceof UringError && (error.code === "ECANCELED" || error.code === "EINTR");
 
@@ -33,6 +34,7 @@ export class OperationExecution extends Execution implements Listener<unknown>, 
   #lowering = this.#own; // what a plain one pins
   #slot = -1; // of a plain one in flight
   #kept = false; // in kept room
+  #adopted: number | undefined; // where it is in flight, or was (-1), before it is begun
   #flight: InFlight | undefined; // what carries it out for it
   #value: unknown;
   #stopped = false;
@@ -57,9 +59,34 @@ export class OperationExecution extends Execution implements Listener<unknown>, 
     return this.#operation;
   }
 
+  /** What stands in its place now. */
+  bound(): Operation<unknown> {
+    this.#rebind();
+    return this.#operation;
+  }
+
+  override salvos(): readonly Salvo[] | undefined {
+    const { steady, result } = this.#operation.declaration;
+    return this.#plain && steady === true && result === count ? [{ steps: [this] }] : undefined;
+  }
+
+  /** When it begins, it is in flight already, in a slot, or completes with none (-1). It may be reset before. */
+  adopt(slot: number): void {
+    this.#adopted = slot;
+  }
+
+  /** That is so. */
+  get adopted(): boolean {
+    return this.#adopted !== undefined;
+  }
+
   protected begin(): void {
     const { flights, reservation } = this.context;
     this.#rebind();
+    if (this.adopted) {
+      this.#fly(reservation.take());
+      return;
+    }
     if (this.#plain && flights.refuses(this)) return;
     if (this.#plain && reservation.take()) {
       this.#fly(true);
@@ -67,11 +94,11 @@ export class OperationExecution extends Execution implements Listener<unknown>, 
     } else reservation.start(this.#take());
   }
 
-  /** The same at once, in room that nobody kept; for what is plain. */
+  /** The same at once, for what is plain: in room that nobody kept, unless it is in flight already. */
   startNow(): void {
     this.#rebind();
     this.turn();
-    this.#fly(false);
+    this.#fly(this.adopted && this.context.reservation.take());
   }
 
   override reset(): void {
@@ -181,6 +208,10 @@ export class OperationExecution extends Execution implements Listener<unknown>, 
     let slot = -1;
     this.#kept = kept;
     this.#own.clear();
+    if (this.#adopted !== undefined) {
+      this.#takeSeat(this.#adopted);
+      return;
+    }
     try {
       slot = flights.seat(this);
       this.#lowering = this.#operation.encode(flights.raw, slot, this.#own);
@@ -192,18 +223,27 @@ export class OperationExecution extends Execution implements Listener<unknown>, 
     if (this.#stopped) flights.cancels.add(slot); // by a handler that ran while room was made
   }
 
+  #takeSeat(slot: number): void {
+    this.#adopted = undefined;
+    this.#slot = slot;
+    this.#lowering = (slot < 0 ? undefined : this.#operation.lowered?.kept) ?? this.#own;
+    if (slot >= 0) this.context.flights.adopt(slot, this);
+  }
+
   // The final CQE of a plain one has come.
   #land(): void {
     const { flights } = this.context;
     const slot = this.#slot;
     this.#slot = -1;
-    flights.raw.release(slot);
+    if (slot >= 0) flights.raw.release(slot);
     this.#leave(slot);
   }
 
   #leave(slot: number): void {
-    const { flights, reservation } = this.context;
-    flights.vacate(slot, this.#kept ? reservation : undefined);
+    const room = this.#kept ? this.context.reservation : undefined;
+    // What completed before it was told of has no slot to be free for others.
+    if (slot >= 0) this.context.flights.vacate(slot, room);
+    else room?.free(1);
   }
 
   #unencodable(slot: number, error: unknown): void {

@@ -83,7 +83,7 @@ export class Prepared<out Value, out Outcome> {
    * Runs the plan, and calls `over` once when it is over, with this. `over` runs inside the ring's completion handling, as
    * a handler of the raw layer does: it may start the plan again, must not wait, and fails the ring when it throws. Whoever awaits a promise
    * that it settles has a turn before the next batch of completions; when it has started the plan again, within a millisecond, or 50 on a
-   * thread that serves a disk.
+   * thread that serves a disk. Slots of the ring that the plan had may be free for others only when `over` has returned.
    *
    * @throws TypeError when it is running, or the ring is closed.
    */
@@ -93,7 +93,7 @@ export class Prepared<out Value, out Outcome> {
     if (problem !== undefined) throw problem;
     this.#over = over as () => void;
     this.#running = true;
-    this.#run.start(undefined, true);
+    this.#run.startAgain();
   }
 
   /** Aborts the run, with a reason; nothing happens when there is none. What is in flight is cancelled and waited for. */

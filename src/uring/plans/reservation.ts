@@ -28,7 +28,7 @@ export class Reservation {
     if (this.#flights.refuses(flight)) return;
     if (this.#take(flight)) flight.begin();
     else {
-      this.#giveUpIdle(); // it is too little, and whoever waits must hold nothing that others could use
+      this.giveUp(); // it is too little, and whoever waits must hold nothing that others could use
       this.#waiting.add(flight);
       flight.wanted = this;
       this.#flights.startPart(flight);
@@ -63,12 +63,13 @@ export class Reservation {
 
   /** The plan is over. */
   end(): void {
-    this.#giveUpIdle();
+    this.giveUp();
     this.#flights.admit();
     this.#flights.driver.kick();
   }
 
-  #giveUpIdle(): void {
+  /** What is not in use is free again. */
+  giveUp(): void {
     this.#flights.reserved -= this.#total - this.#used;
     this.#total = this.#used;
   }

@@ -4,6 +4,7 @@ import type { Execution, Parent, PlanContext } from "./execution.ts";
 import type { Status } from "./outcome.ts";
 import type { Plan } from "./plan.ts";
 import { Reservation } from "./reservation.ts";
+import { Volley, type Volleyed } from "./volley.ts";
 
 /** What a run of a plan is made of. */
 export interface RunInit {
@@ -26,7 +27,7 @@ export function resultOf(run: PlanRun): unknown {
  * Runs a whole plan: waits until there is room for all of it, keeps that room, and tells when it is over. It may be started again then, and
  * allocates nothing for that.
  */
-export class PlanRun implements Parent, Waiting, RunningPlan {
+export class PlanRun implements Parent, Waiting, RunningPlan, Volleyed {
   readonly size: number;
   /** @internal */
   place = -1;
@@ -38,6 +39,9 @@ export class PlanRun implements Parent, Waiting, RunningPlan {
   readonly #context: PlanContext & { interruptible: boolean };
   readonly #reservation: Reservation;
   #execution: Execution | undefined;
+  #volley: Volley | null | undefined; // null: it cannot be carried out by one
+  #volleyed = false; // the last run was, or is, and the execution has not heard of it
+  #telling = false;
   #signal: AbortSignal | undefined;
 
   constructor({ flights, plan, problem, links, bindings, over }: RunInit) {
@@ -51,6 +55,9 @@ export class PlanRun implements Parent, Waiting, RunningPlan {
 
   /** Begins, or waits for room in its turn. It may be `interruptible` before it is over, with a signal or otherwise. */
   start(signal?: AbortSignal, interruptible = signal !== undefined): void {
+    const rested = this.#release();
+    this.#volley?.unload();
+    this.#volleyed = false;
     this.aborted = undefined;
     this.#execution?.reset();
     this.#context.interruptible = interruptible;
@@ -58,6 +65,21 @@ export class PlanRun implements Parent, Waiting, RunningPlan {
     this.#flights.enter(this);
     signal?.addEventListener("abort", this, { once: true });
     this.#flights.start(this);
+    if (rested) this.#flights.admit(); // who waited for its room comes first
+  }
+
+  /** The same for a prepared plan that nobody waits for with a signal or a promise: all at once, once it has been carried out before. */
+  startAgain(): void {
+    const volley = this.#volley === undefined ? this.#makeVolley() : this.#volley;
+    const entered = volley?.holds === true;
+    if (volley?.begin() !== true) {
+      this.start(undefined, true);
+      return;
+    }
+    this.#volleyed = true;
+    this.aborted = undefined;
+    if (!entered) this.#flights.enter(this);
+    this.#flights.driver.kick();
   }
 
   /** There is room. */
@@ -74,14 +96,22 @@ export class PlanRun implements Parent, Waiting, RunningPlan {
 
   /** Starts nothing more, and cancels what is in flight; before it has begun, it is over. */
   cancel(reason: unknown): void {
-    if (this.aborted !== undefined) return;
+    if (this.aborted !== undefined || this.#volley?.over === true) return;
     this.aborted = { reason };
+    this.seat();
     if (this.#flights.withdraw(this)) this.#end();
     else this.#execution?.interrupt(reason);
   }
 
+  /** What is in flight goes over from the volley to the operations. */
+  seat(): void {
+    if (this.#volley?.flies === true) this.#volley.takeApart();
+  }
+
   /** It is over before it was started, and tells why. */
   refuse(reason: unknown): void {
+    this.#volley?.unload();
+    this.#volleyed = false;
     this.#execution?.reset();
     this.aborted = { reason };
     this.#over(this);
@@ -95,17 +125,36 @@ export class PlanRun implements Parent, Waiting, RunningPlan {
 
   /** The plan is over. */
   settled(): void {
-    this.#reservation.end();
-    this.#end();
+    if (this.#telling) this.#reservation.giveUp();
+    else {
+      this.#reservation.end();
+      this.#end();
+    }
+  }
+
+  /** The volley went through whole: it may be started again before this returns. */
+  flown(): void {
+    this.#over(this);
+    if (!this.#release()) return;
+    this.#flights.admit();
+    this.#flights.driver.kick();
+  }
+
+  /** The volley is taken apart. */
+  begunBefore(): void {
+    this.#volleyed = false;
+    this.#execution!.reset();
+    this.begin();
   }
 
   /** How it ended. */
   get status(): Status | "running" {
-    return this.#execution?.status ?? "unstarted";
+    return this.#volleyed ? "fulfilled" : (this.#execution?.status ?? "unstarted");
   }
 
   /** What it resolves to. */
   get value(): unknown {
+    this.#tell();
     return this.#execution?.value;
   }
 
@@ -116,7 +165,31 @@ export class PlanRun implements Parent, Waiting, RunningPlan {
 
   /** The tree of what became of it. */
   outcome(): unknown {
+    this.#tell();
     return this.#execution?.begun === true ? this.#execution.outcome() : this.#plan.unstarted(this.aborted?.reason);
+  }
+
+  // The parts of the plan hear of a run that was a volley only when somebody asks.
+  #tell(): void {
+    if (!this.#volleyed) return;
+    this.#telling = true;
+    this.#volley!.tell();
+    this.#telling = false;
+  }
+
+  #makeVolley(): Volley | null | undefined {
+    if (this.#execution === undefined) return undefined;
+    const salvos = this.#execution.salvos();
+    this.#volley = salvos === undefined ? null : new Volley(salvos, this.#flights, this);
+    return this.#volley;
+  }
+
+  // The volley gives up what it kept in case it was started again.
+  #release(): boolean {
+    if (this.#volley?.over !== true) return false;
+    this.#volley.release();
+    this.#flights.leave(this);
+    return true;
   }
 
   #end(): void {

@@ -1,0 +1,199 @@
+import { IORING_CQE_F_NOTIF } from "../abi.ts";
+import type { Flights } from "../flights.ts";
+import type { Lowering } from "../lowering.ts";
+import type { CompletionHandler } from "../slots.ts";
+import { type Links, linkBehind } from "./linked-execution.ts";
+import type { OperationExecution } from "./operation-execution.ts";
+
+/** What a result can say at most. */
+const MOST = 0x7fff_ffff;
+
+/** Operations that are queued together once those before are fulfilled, and the kernel links between them. */
+export interface Salvo {
+  readonly steps: readonly OperationExecution[];
+  readonly links?: Links;
+}
+
+/** The plan that a volley carries out. */
+export interface Volleyed {
+  /** All of it was fulfilled. */
+  flown(): void;
+  /** It begins in the usual way: {@link OperationExecution.adopt} has told those that were queued. */
+  begunBefore(): void;
+}
+
+/**
+ * Carries out a prepared plan as long as all goes well: it queues copies of SQEs and counts their completions, and neither the parts of the plan
+ * nor the ring's table of operations hear of it. Its slots are kept while the plan is started again from its own callback.
+ *
+ * As soon as anything is not a plain success, or the run is interrupted, or the ring ends, it is taken apart: what is in flight goes over to
+ * the parts of the plan, which are told what has happened so far as if it had been theirs from the start.
+ */
+export class Volley {
+  /** It has its slots, and room in the ring for all of them. */
+  holds = false;
+  private left = 0; // operations in flight of those that were queued last
+  readonly #plan: Volleyed;
+  readonly #width: number;
+  private readonly flights: Flights;
+  private readonly salvos: readonly Salvo[];
+  private readonly steps: readonly OperationExecution[];
+  private readonly sqes: readonly Int32Array[];
+  private readonly kept: (Lowering | undefined)[];
+  private readonly least: Int32Array; // the results that are no failures
+  private readonly results: Int32Array;
+  private readonly handlers: readonly CompletionHandler[];
+  private readonly slots: Int32Array;
+  private loaded = false; // the SQEs are those of the plan's operations
+  private salvo = 0; // which is in flight
+  private first = 0; // its first step
+  private end = 0; // behind its last
+
+  constructor(salvos: readonly Salvo[], flights: Flights, plan: Volleyed) {
+    this.flights = flights;
+    this.salvos = salvos;
+    this.#plan = plan;
+    this.steps = salvos.flatMap(({ steps }) => steps);
+    this.#width = Math.max(...salvos.map(({ steps }) => steps.length));
+    this.sqes = this.steps.map(() => new Int32Array(16));
+    this.kept = new Array<undefined>(this.steps.length).fill(undefined);
+    this.least = new Int32Array(this.steps.length);
+    this.results = new Int32Array(this.steps.length);
+    this.slots = new Int32Array(this.#width);
+    this.handlers = Array.from({ length: this.#width }, (_, place) => (result, flags) => this.land(place, result, flags));
+  }
+
+  /** It is in flight. */
+  get flies(): boolean {
+    return this.left > 0;
+  }
+
+  /** It is over, and holds its slots all the same. */
+  get over(): boolean {
+    return this.holds && this.left === 0;
+  }
+
+  /** Begins a run. False when that must be done in the usual way. */
+  begin(): boolean {
+    if (!this.loaded) this.#load();
+    if (!this.loaded || !this.ready(0)) return false;
+    if (this.holds) {
+      if (!this.flights.quiet) return false; // others wait for the room
+    } else if (this.flights.canSubmit(this.#width)) this.#take();
+    else return false;
+    this.send();
+    return true;
+  }
+
+  /** Forgets the SQEs: the plan's operations may be others. */
+  unload(): void {
+    this.loaded = false;
+  }
+
+  /** Gives up slots and room, with nothing in flight. */
+  release(): void {
+    const { raw } = this.flights;
+    for (const slot of this.slots) raw.release(slot);
+    this.#leave();
+  }
+
+  /** Hands what is in flight, and what has just landed in a place, over to the parts of the plan. */
+  takeApart(landing = -1): void {
+    const { raw } = this.flights;
+    const { first, end, slots, steps, results } = this;
+    const landed = Array.from({ length: first }, (_, at) => at);
+    for (const [place, slot] of slots.entries()) {
+      if (place === landing || raw.inFlightAt(slot)) steps[first + place]!.adopt(slot);
+      else {
+        raw.release(slot);
+        if (first + place < end) landed.push(first + place);
+      }
+    }
+    for (const at of landed) steps[at]!.adopt(-1);
+    this.#leave();
+    this.loaded = false;
+    this.#plan.begunBefore();
+    for (const at of landed) steps[at]!.complete(results[at]!, 0);
+  }
+
+  /** Tells the parts of the plan of a run that is over. */
+  tell(): void {
+    for (const step of this.steps) step.adopt(-1);
+    this.#plan.begunBefore();
+    for (const [at, step] of this.steps.entries()) step.complete(this.results[at]!, 0);
+  }
+
+  // The CQE of an operation has come.
+  private land(place: number, result: number, flags: number): void {
+    const at = this.first + place;
+    if (result < this.least[at]! || (flags & IORING_CQE_F_NOTIF) !== 0 || this.kept[at]?.detached === true) {
+      this.takeApart(place);
+      this.steps[at]!.complete(result, flags);
+      return;
+    }
+    this.results[at] = result;
+    this.flights.idle++;
+    if (--this.left === 0) this.landed();
+  }
+
+  // The last of those that were queued together.
+  private landed(): void {
+    const next = this.salvo + 1;
+    if (next === this.salvos.length) this.#plan.flown();
+    else if (this.ready(next)) this.send();
+    else this.takeApart();
+  }
+
+  // Makes a salvo the next to be queued, if that can be done at once.
+  private ready(salvo: number): boolean {
+    const { raw } = this.flights;
+    const first = salvo === 0 ? 0 : this.end;
+    const end = first + this.salvos[salvo]!.steps.length;
+    if (raw.failure !== undefined || raw.closed || raw.sqRoom < end - first) return false;
+    for (let at = first; at < end; at++) if (this.kept[at]?.whole === false) return false;
+    this.salvo = salvo;
+    this.first = first;
+    this.end = end;
+    return true;
+  }
+
+  private send(): void {
+    const { raw } = this.flights;
+    const { first, end, sqes, slots } = this;
+    this.left = end - first;
+    this.flights.idle -= end - first;
+    for (let at = first; at < end; at++) raw.prepCopy(slots[at - first]!, sqes[at]!);
+  }
+
+  #load(): void {
+    let at = 0;
+    for (const { steps, links } of this.salvos) {
+      for (const [i, step] of steps.entries()) {
+        const { lowered, modifiers } = step.bound();
+        const least = modifiers.length ?? 0;
+        if (lowered === undefined || least > MOST) return;
+        const sqe = this.sqes[at]!;
+        sqe.set(lowered.sqe);
+        if (links !== undefined && i < steps.length - 1) sqe[0]! |= linkBehind(links, i) << 8;
+        this.kept[at] = lowered.kept;
+        this.least[at++] = least;
+      }
+    }
+    this.loaded = true;
+  }
+
+  #take(): void {
+    const { flights, slots } = this;
+    for (let place = 0; place < slots.length; place++) slots[place] = flights.raw.allocate(this.handlers[place]!);
+    this.holds = true;
+    flights.held += slots.length;
+    flights.idle += slots.length;
+  }
+
+  #leave(): void {
+    this.holds = false;
+    this.flights.held -= this.#width;
+    this.flights.idle -= this.#width - this.left;
+    this.left = 0;
+  }
+}

@@ -74,6 +74,8 @@ export class Flights implements Host, Home {
   reserved = 0;
   /** Slots that volleys hold, beside the seats. */
   held = 0;
+  /** Which of its volley's slots each of them is. */
+  readonly places: number[] = [];
   /** How many of them have nothing in flight: there is room for their CQEs. */
   idle = 0;
   private zeroCopied = false; // a zero-copy send was queued at some time

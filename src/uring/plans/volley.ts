@@ -42,7 +42,7 @@ export class Volley {
   private readonly kept: (Lowering | undefined)[];
   private readonly least: Int32Array; // the results that are no failures
   private readonly results: Int32Array;
-  private readonly handlers: readonly CompletionHandler[];
+  private readonly handler: CompletionHandler;
   private readonly slots: Int32Array;
   private loaded = false; // the SQEs are those of the plan's operations
   private salvo = 0; // which is in flight
@@ -60,7 +60,7 @@ export class Volley {
     this.least = new Int32Array(this.steps.length);
     this.results = new Int32Array(this.steps.length);
     this.slots = new Int32Array(this.#width);
-    this.handlers = Array.from({ length: this.#width }, (_, place) => (result, flags) => this.land(place, result, flags));
+    this.handler = this.makeHandler();
   }
 
   /** It is in flight. */
@@ -123,17 +123,24 @@ export class Volley {
     for (const [at, step] of this.steps.entries()) step.complete(this.results[at]!, 0);
   }
 
-  // The CQE of an operation has come.
-  private land(place: number, result: number, flags: number): void {
-    const at = this.first + place;
-    if (result < this.least[at]! || (flags & IORING_CQE_F_NOTIF) !== 0 || this.kept[at]?.detached === true) {
-      this.takeApart(place);
-      this.steps[at]!.complete(result, flags);
-      return;
-    }
-    this.results[at] = result;
-    this.flights.idle++;
-    if (--this.left === 0) this.landed();
+  // Of the CQE of an operation. A closure, and one for all slots: where there is only one volley, the JIT takes all of it for constants.
+  private makeHandler(): CompletionHandler {
+    const { flights, least, results, kept } = this;
+    return (result, flags, slot) => {
+      const at = this.first + flights.places[slot]!;
+      if (result < least[at]! || (flags & IORING_CQE_F_NOTIF) !== 0 || kept[at]?.detached === true) {
+        this.landWithCare(at, result, flags);
+        return;
+      }
+      results[at] = result;
+      flights.idle++;
+      if (--this.left === 0) this.landed();
+    };
+  }
+
+  private landWithCare(at: number, result: number, flags: number): void {
+    this.takeApart(at - this.first);
+    this.steps[at]!.complete(result, flags);
   }
 
   // The last of those that were queued together.
@@ -184,7 +191,11 @@ export class Volley {
 
   #take(): void {
     const { flights, slots } = this;
-    for (let place = 0; place < slots.length; place++) slots[place] = flights.raw.allocate(this.handlers[place]!);
+    for (let place = 0; place < slots.length; place++) {
+      const slot = flights.raw.allocate(this.handler);
+      slots[place] = slot;
+      flights.places[slot] = place;
+    }
     this.holds = true;
     flights.held += slots.length;
     flights.idle += slots.length;

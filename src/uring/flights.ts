@@ -67,7 +67,7 @@ export class Flights implements Host, Home {
   private readonly spare: InFlight[] = [];
   private readonly plain: PlainFlight[] = []; // by slot
   private readonly waiting = new Set<Waiting>();
-  private readonly parts = new Set<InFlight>(); // operations of plans that have begun: before all others
+  private readonly parts = new Set<Waiting>(); // operations of plans that have begun: before all others
   /** Plans that are being run, or may be started again at once by the callback that hears of their end. A Set would make garbage. */
   readonly plans: RunningPlan[] = [];
   /** Room that is kept for plans, and not taken by their operations. */
@@ -157,18 +157,19 @@ export class Flights implements Host, Home {
   start(flight: Waiting): void {
     if (this.refuses(flight)) return;
     if (this.waiting.size === 0 && this.parts.size === 0 && this.hasRoom(flight.size)) flight.begin();
-    else this.waiting.add(flight);
+    else this.await(this.waiting, flight);
     this.driver.kick();
   }
 
   /** The same for an operation of a plan that has begun: it waits for no plan that has not. */
   startPart(flight: InFlight): void {
     if (this.parts.size === 0 && this.hasRoom(flight.size)) flight.begin();
-    else this.parts.add(flight);
+    else this.await(this.parts, flight);
   }
 
   /** So many CQ entries are needed: for what is in flight with the room that is kept, and for the largest of what waits. */
-  get needed(): number {
+  needed(): number {
+    this.seatAll();
     let needed = this.raw.inFlight + this.reserved + this.idle;
     for (const queue of [this.parts, this.waiting]) for (const { size } of queue) needed = Math.max(needed, size);
     return needed;
@@ -273,7 +274,7 @@ export class Flights implements Host, Home {
 
   /** Nothing will complete any more: rejects all. Answers those that were in flight; what they pin must be kept. */
   abandon(error: unknown): Seat[] {
-    for (const plan of [...this.plans]) plan.seat();
+    this.seatAll();
     this.#gone = { error };
     const left = this.seated.filter((flight) => flight !== undefined);
     const waiting = [...this.parts, ...this.waiting];
@@ -283,6 +284,19 @@ export class Flights implements Host, Home {
     this.parts.clear();
     for (const flight of [...left, ...waiting]) flight.abandon(error);
     return left;
+  }
+
+  // Nobody waits for room that a plan has and does not need.
+  private await(queue: Set<Waiting>, flight: Waiting): void {
+    queue.add(flight);
+    if (this.held === 0) return;
+    this.seatAll();
+    this.admitAll();
+  }
+
+  // What volleys hold goes over to their plans, which keep only what they need.
+  private seatAll(): void {
+    if (this.held > 0) for (const plan of [...this.plans]) plan.seat();
   }
 
   private hasRoom(size: number): boolean {

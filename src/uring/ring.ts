@@ -199,7 +199,7 @@ export class Ring implements AsyncDisposable {
    * A RangeError when what is in flight, or a plan that has begun or waits, needs more room than the CQ would have.
    */
   resize(options: ResizeOptions): void {
-    this.raw.resize(options, () => this.flights.needed);
+    this.raw.resize(options, () => this.flights.needed());
     this.driver.kick();
   }
 

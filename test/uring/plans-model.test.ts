@@ -1,3 +1,4 @@
+// file timeout: 900 s
 import { describe, expect, test } from "bun:test";
 import { Operation, Ring, type RingShape } from "uring-ublk";
 import { memoryFile, pattern } from "./support/descriptors.ts";

@@ -147,8 +147,10 @@ export class Volley {
   private landed(): void {
     const next = this.salvo + 1;
     if (next === this.salvos.length) this.#plan.flown();
-    else if (this.ready(next)) this.send();
-    else this.takeApart();
+    else if (this.ready(next)) {
+      this.send();
+      this.flights.driver.kick();
+    } else this.takeApart();
   }
 
   // Makes a salvo the next to be queued, if that can be done at once.

@@ -33,6 +33,7 @@ declare const self: { postMessage(message: FromWorker): void; onmessage: ((event
 let queue: UblkQueue | undefined;
 let attachment: Attachment | undefined;
 let words: Int32Array | undefined;
+let started = false;
 
 // The real ones, before they are refused to everybody else.
 const internals = process as unknown as { reallyExit: (code?: number) => never };
@@ -114,7 +115,8 @@ async function attach(message: AttachMessage): Promise<void> {
     const command = Atomics.exchange(shared, COMMAND, 0);
     if ((command & REFUSE) !== 0) queue!.refuse(Atomics.load(shared, REFUSE_MS));
     if ((command & PING) !== 0) Atomics.store(shared, ALIVE, 1);
-    if ((command & ABORT) !== 0) setImmediate(leave);
+    // Before it serves, nothing can arrive, and whoever gives it up may not have heard of what it holds.
+    if ((command & ABORT) !== 0) setImmediate(() => (started ? leave() : close()));
   });
   post({ type: "opened", resources: queue.resources, tid: sys.gettid() });
   attachment = checkAttachment(await target.attach(queue, message.shared), message.module);
@@ -123,6 +125,7 @@ async function attach(message: AttachMessage): Promise<void> {
 
 self.onmessage = ({ data }) => {
   if (data.type === "start") {
+    started = true;
     queue!.start(handlerOf(attachment!, queue!));
     return;
   }

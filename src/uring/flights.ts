@@ -74,10 +74,10 @@ export class Flights implements Host, Home {
   reserved = 0;
   /** Slots that volleys hold, beside the seats. */
   held = 0;
-  /** Which of its volley's slots each of them is. */
-  readonly places: number[] = [];
   /** How many of them have nothing in flight: there is room for their CQEs. */
   idle = 0;
+  /** Of each of them: which of its volley's slots it is. */
+  readonly places: number[] = [];
   private zeroCopied = false; // a zero-copy send was queued at some time
   #gone: { readonly error: unknown } | undefined;
   private readonly handler: (result: number, flags: number, slot: number) => void;
@@ -157,14 +157,14 @@ export class Flights implements Host, Home {
   start(flight: Waiting): void {
     if (this.refuses(flight)) return;
     if (this.waiting.size === 0 && this.parts.size === 0 && this.hasRoom(flight.size)) flight.begin();
-    else this.await(this.waiting, flight);
+    else this.enqueue(this.waiting, flight);
     this.driver.kick();
   }
 
   /** The same for an operation of a plan that has begun: it waits for no plan that has not. */
   startPart(flight: InFlight): void {
     if (this.parts.size === 0 && this.hasRoom(flight.size)) flight.begin();
-    else this.await(this.parts, flight);
+    else this.enqueue(this.parts, flight);
   }
 
   /** So many CQ entries are needed: for what is in flight with the room that is kept, and for the largest of what waits. */
@@ -287,7 +287,7 @@ export class Flights implements Host, Home {
   }
 
   // Nobody waits for room that a plan has and does not need.
-  private await(queue: Set<Waiting>, flight: Waiting): void {
+  private enqueue(queue: Set<Waiting>, flight: Waiting): void {
     queue.add(flight);
     if (this.held === 0) return;
     this.seatAll();

@@ -7,7 +7,6 @@ import {
   group,
   nop,
   type Operation,
-  type Prepared,
   Ring,
   read,
   readv,
@@ -24,14 +23,12 @@ import { sys } from "uring-ublk/ffi";
 import { memoryFile, pattern, socketPair } from "./support/descriptors.ts";
 import { failure } from "./support/network.ts";
 import { brief } from "./support/outcome.ts";
+import { started } from "./support/started.ts";
 
 const LONG = 60_000;
 const SOON = 40;
 const never = (): Operation<unknown> => timeout({ ms: LONG });
 const open = (): Promise<Ring> => Ring.open({ entries: 16 });
-
-/** Starts it, and resolves when it has called back. */
-const started = <P extends Prepared<unknown, unknown>>(prepared: P): Promise<P> => new Promise((resolve) => prepared.start(resolve));
 
 const thrown = (act: () => unknown): Error => {
   try {

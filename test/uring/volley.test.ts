@@ -6,6 +6,7 @@ import { kernelAtLeast, requires } from "../support/requires.ts";
 import { memoryFile, type Pair, pattern, socketPair } from "./support/descriptors.ts";
 import { brief } from "./support/outcome.ts";
 import { Random, SEED } from "./support/random.ts";
+import { started } from "./support/started.ts";
 
 type AnyPart = Part<unknown, unknown>;
 type AnyPrepared = Prepared<unknown, unknown>;
@@ -13,7 +14,6 @@ type AnyPrepared = Prepared<unknown, unknown>;
 const BYTES = 4;
 const TRIALS = process.env.URING_UBLK_FULL === "1" ? 60 : 15;
 const open = (): Promise<Ring> => Ring.open({ entries: 32 });
-const started = (prepared: AnyPrepared): Promise<void> => new Promise((resolve) => prepared.start(() => resolve()));
 
 /**
  * Starts it; whether its slots were kept until it had called back, as those of a plan are that is carried out at once. Then `next`, within

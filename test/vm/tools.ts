@@ -31,8 +31,9 @@ export async function ensureTools(session: Session): Promise<void> {
 
 /** Installs the Debian packages that `missing` names until it names none, or says what to install. `who` needs them. */
 export async function ensurePackages(session: Session, who: string, missing: () => string[]): Promise<void> {
-  if (missing().length === 0) return;
-  checkInstallable(who, missing());
+  const absent = missing();
+  if (absent.length === 0) return;
+  checkInstallable(who, absent);
   // Two that start together would both install, and one of them find apt's own locks taken. What the first has installed is enough for both.
   await using _lock = await lock(session, "apt");
   const wanted = missing();

@@ -56,10 +56,7 @@ export class PlanRun implements Parent, Waiting, RunningPlan, Volleyed {
   /** Begins, or waits for room in its turn. It may be `interruptible` before it is over, with a signal or otherwise. */
   start(signal?: AbortSignal, interruptible = signal !== undefined): void {
     const rested = this.#release();
-    this.#volley?.unload();
-    this.#volleyed = false;
-    this.aborted = undefined;
-    this.#execution?.reset();
+    this.#reset();
     this.#context.interruptible = interruptible;
     this.#signal = signal;
     this.#flights.enter(this);
@@ -110,9 +107,7 @@ export class PlanRun implements Parent, Waiting, RunningPlan, Volleyed {
 
   /** It is over before it was started, and tells why. */
   refuse(reason: unknown): void {
-    this.#volley?.unload();
-    this.#volleyed = false;
-    this.#execution?.reset();
+    this.#reset();
     this.aborted = { reason };
     this.#over(this);
   }
@@ -167,6 +162,14 @@ export class PlanRun implements Parent, Waiting, RunningPlan, Volleyed {
   outcome(): unknown {
     this.#tell();
     return this.#execution?.begun === true ? this.#execution.outcome() : this.#plan.unstarted(this.aborted?.reason);
+  }
+
+  // For a run in the usual way, with what the plan's operations are now.
+  #reset(): void {
+    this.aborted = undefined;
+    this.#volley?.unload();
+    this.#volleyed = false;
+    this.#execution?.reset();
   }
 
   // The parts of the plan hear of a run that was a volley only when somebody asks.

@@ -100,7 +100,7 @@ export class Volley {
   /** Hands what is in flight, and what has just landed in a place, over to the parts of the plan. */
   takeApart(landing = -1): void {
     const { raw } = this.flights;
-    const { first, end, slots, steps, results } = this;
+    const { first, end, slots, steps } = this;
     const landed = Array.from({ length: first }, (_, at) => at);
     for (const [place, slot] of slots.entries()) {
       if (place === landing || raw.inFlightAt(slot)) steps[first + place]!.adopt(slot);
@@ -109,18 +109,21 @@ export class Volley {
         if (first + place < end) landed.push(first + place);
       }
     }
-    for (const at of landed) steps[at]!.adopt(-1);
     this.#leave();
     this.loaded = false;
-    this.#plan.begunBefore();
-    for (const at of landed) steps[at]!.complete(results[at]!, 0);
+    this.#replay(landed);
   }
 
   /** Tells the parts of the plan of a run that is over. */
   tell(): void {
-    for (const step of this.steps) step.adopt(-1);
+    this.#replay([...this.steps.keys()]);
+  }
+
+  // Begins the plan in the usual way, with some steps that complete at once.
+  #replay(landed: readonly number[]): void {
+    for (const at of landed) this.steps[at]!.adopt(-1);
     this.#plan.begunBefore();
-    for (const [at, step] of this.steps.entries()) step.complete(this.results[at]!, 0);
+    for (const at of landed) this.steps[at]!.complete(this.results[at]!, 0);
   }
 
   // Of the CQE of an operation. A closure, and one for all slots: where there is only one volley, the JIT takes all of it for constants.

@@ -13,6 +13,8 @@ export interface FileResult {
   readonly outcomes: readonly TestOutcome[];
   /** A process of the file survived SIGKILL: this kernel is not fit for further tests. */
   readonly unkillable?: boolean;
+  /** Seconds of each time the machine stood still meanwhile. */
+  readonly pauses?: readonly number[];
 }
 
 /** One headline of the run: lint, typecheck, the host's tests, the tests on one kernel ... */

@@ -24,9 +24,10 @@ export function printHeadline(headline: string): void {
   console.log(`\n== ${headline}`);
 }
 
-export function printFileEnd({ file, seconds, outcomes }: FileResult, kernel = ""): void {
+export function printFileEnd({ file, seconds, outcomes, pauses }: FileResult, kernel = ""): void {
   const totals = total(outcomes);
-  console.log(`   ${totals.failed > 0 ? "FAIL" : "ok  "} ${kernel}${file}: ${totalsLine(totals)} (${seconds.toFixed(1)} s)`);
+  const stood = pauses === undefined ? "" : `; the machine stood still for ${pauses.join(" s, ")} s meanwhile`;
+  console.log(`   ${totals.failed > 0 ? "FAIL" : "ok  "} ${kernel}${file}: ${totalsLine(totals)} (${seconds.toFixed(1)} s)${stood}`);
 }
 
 export function printStepEnd(headline: string, result: StepResult, seconds: number): void {

@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseJunit } from "./junit.ts";
 import type { FileResult, TestOutcome } from "./outcome.ts";
+import { StandstillWatch } from "./standstill.ts";
 
 export interface RunFileOptions {
   /** Where the JUnit file and the log of each test file go. */
@@ -87,6 +88,7 @@ export async function runTestFile(file: string, options: RunFileOptions): Promis
   rmSync(junitPath, { force: true });
   const timeoutMs = fileTimeoutMs(file, options);
   const started = performance.now();
+  using watch = new StandstillWatch();
   const log = openSync(logPath, "w");
   const child = Bun.spawn({
     cmd: [
@@ -121,5 +123,6 @@ export async function runTestFile(file: string, options: RunFileOptions): Promis
     seconds: (performance.now() - started) / 1000,
     outcomes: judge(readOr(junitPath, ""), readOr(logPath, ""), ended),
     ...(gone ? {} : { unkillable: true }),
+    ...(watch.pauses.length === 0 ? {} : { pauses: watch.pauses }),
   };
 }

@@ -8,7 +8,7 @@ import { client } from "./support/client.ts";
 import { devices, stuckProcesses, until } from "./support/machine.ts";
 import { type Ending, Server } from "./support/server.ts";
 
-setDefaultTimeout(60_000); // an emulated machine, and neighbours
+setDefaultTimeout(120_000); // an emulated machine, and neighbours
 const test = ublkTest(true);
 /** Where a disk is served hardly matters for most endings, and many are alike: the usual run takes some, mostly of closures. */
 const oneOf = (where: string, usual: { closures?: boolean; workers?: boolean }) => ublkTest(usual[where as "closures"] ?? false);
@@ -18,7 +18,7 @@ const CLIENT_MS = 30_000;
 
 afterEach(async () => {
   if (!haveUblk()) return;
-  await until(() => devices().length === 0, "free of devices", 10_000).catch(() => {});
+  await until(() => devices().length === 0, "free of devices").catch(() => {});
   expect({ devices: devices(), stuck: stuckProcesses() }).toEqual({ devices: [], stuck: [] });
 });
 
@@ -97,7 +97,7 @@ for (const where of ["closures", "workers"]) {
     server.child.kill("SIGINT"); // the stop gives the open request 5 s
     await Bun.sleep(1_000);
     server.child.kill("SIGKILL");
-    await server.end(10_000);
+    await server.end();
     expect(await reading).toEqual([{ code: "EIO" }]);
     const id = /\d+$/.exec(server.path)![0];
     await until(() => !devices().includes(`ublkb${id}`), "free of the block device");

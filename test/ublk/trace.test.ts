@@ -24,7 +24,7 @@ async function life(program: string, args: readonly string[]): Promise<string> {
   ] as const;
   expect(await client(server.path, [...steps])).toMatchObject([{ bytes: 4096 }, { bytes: 4096 }]);
   server.child.kill("SIGTERM");
-  const { status, stderr } = await server.end(60_000);
+  const { status, stderr } = await server.end();
   const strange = stderr.split("\n").filter((line) => !/^uring-ublk\[\d+\] ring \d+ [sc]qe \d+\.\d+ \S+( |$)|^MARK heap|^$/.test(line));
   expect({ status, strange }).toEqual({ status: 143, strange: [] });
   return stderr.replaceAll(`device=${id}`, "device=N");

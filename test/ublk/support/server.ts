@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { stacksOf } from "./stacks.ts";
 
 const HERE = import.meta.dir;
 /** How long a program may take until its disk is there: an emulated machine with neighbours takes seconds to start Bun. */
@@ -77,13 +78,14 @@ export class Server implements AsyncDisposable {
   }
 
   /** Waits for its end; throws when it is still there at the limit. */
-  async end(limitMs = 20_000): Promise<Ending> {
+  async end(limitMs = 60_000): Promise<Ending> {
     const start = performance.now();
     const timer = new Promise<"late">((resolve) => setTimeout(resolve, limitMs, "late"));
     if ((await Promise.race([this.child.exited, timer])) === "late") {
       const { stdout, stderr } = this;
+      const stacks = stacksOf(this.child.pid);
       this.child.kill("SIGKILL");
-      throw new Error(`the server is still there after ${limitMs} ms: ${stdout}\n${stderr}`);
+      throw new Error(`the server is still there after ${limitMs} ms: ${stdout}\n${stderr}\n${stacks}`);
     }
     const ms = performance.now() - start;
     await this.#read;

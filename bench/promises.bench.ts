@@ -2,6 +2,7 @@ import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { nop, type Operation, Ring, read } from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
+import { BarePromises } from "./bare-promises.ts";
 import { BLOCK, BLOCKS, nextRandom, withCachedFile } from "./cached-file.ts";
 import { type BenchContext, type Benchmark, interleave, type Row, row } from "./harness.ts";
 import { type LoopCost, measureAsyncLoop, measureLoop, warmUpAsync } from "./loop.ts";
@@ -11,13 +12,20 @@ const DEPTHS = [1, 32, 128] as const;
 const READ_DEPTH = 32;
 
 /** `depth` asynchronous functions, each of which awaits one operation after the other. */
-async function concurrently(depth: number, milliseconds: number, one: (index: number) => Promise<unknown>): Promise<LoopCost> {
+async function concurrently(
+  depth: number,
+  milliseconds: number,
+  one: (index: number) => Promise<unknown>,
+  drive = (): void => {},
+): Promise<LoopCost> {
   const rounds = roundsOf(depth);
   const worker = async (index: number): Promise<void> => {
     for (let round = 0; round < rounds; round++) await one(index);
   };
   return measureAsyncLoop(milliseconds, async () => {
-    await Promise.all(Array.from({ length: depth }, (_, index) => worker(index)));
+    const all = Promise.all(Array.from({ length: depth }, (_, index) => worker(index)));
+    drive();
+    await all;
     return depth * rounds;
   });
 }
@@ -25,6 +33,16 @@ async function concurrently(depth: number, milliseconds: number, one: (index: nu
 async function promisedNops(depth: number, milliseconds: number, describe: () => Operation<number>): Promise<LoopCost> {
   await using ring = await Ring.open({ entries: depth });
   return await concurrently(depth, milliseconds, () => ring.run(describe()));
+}
+
+async function bareNops(depth: number, milliseconds: number): Promise<LoopCost> {
+  using bare = new BarePromises(depth);
+  return await concurrently(
+    depth,
+    milliseconds,
+    () => bare.nop(),
+    () => bare.drive(),
+  );
 }
 
 function rows(name: string, floorName: string, ours: readonly LoopCost[], floor: readonly LoopCost[], context: BenchContext): Row[] {
@@ -55,10 +73,13 @@ async function nopRows(context: BenchContext, depth: number): Promise<Row[]> {
     raw: (ms) => measureLoop(ms, round),
     described: (ms) => promisedNops(depth, ms, () => nop()),
     kept: (ms) => promisedNops(depth, ms, () => same),
+    bare: (ms) => bareNops(depth, ms),
   });
   return [
     ...rows(`NOP, depth ${depth}`, "our raw layer", runs.described, runs.raw, context),
     ...rows(`NOP described once, depth ${depth}`, "our raw layer", runs.kept, runs.raw, context),
+    ...rows(`NOP, depth ${depth}`, "a bare promise on our raw layer", runs.described, runs.bare, context),
+    ...rows(`bare promise, depth ${depth}`, "our raw layer", runs.bare, runs.raw, context),
   ];
 }
 

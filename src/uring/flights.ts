@@ -22,6 +22,14 @@ export interface Waiting {
   abandon(error: unknown): void;
 }
 
+/** What holds slots between its runs. */
+export interface HeldSlots {
+  /** Its place among those of its ring. */
+  place: number;
+  /** How many of its slots have nothing in flight: there is room for their CQEs. */
+  readonly idle: number;
+}
+
 /** A plan that is being run. */
 export interface RunningPlan {
   /** Its place among those of its ring. */
@@ -53,6 +61,19 @@ function checkNoZeroCopy(): void {
   );
 }
 
+// Lists whose members know their places. A Set would make garbage.
+function join<Member extends { place: number }>(list: Member[], member: Member): void {
+  member.place = list.length;
+  list.push(member);
+}
+
+function part<Member extends { place: number }>(list: Member[], member: Member): void {
+  const last = list.pop()!;
+  if (last === member) return;
+  list[member.place] = last;
+  last.place = member.place;
+}
+
 /**
  * The described operations of a ring: which slot each has in flight, and which wait, in order, for room.
  *
@@ -68,14 +89,14 @@ export class Flights implements Host, Home {
   private readonly plain: PlainFlight[] = []; // by slot
   private readonly waiting = new Set<Waiting>();
   private readonly parts = new Set<Waiting>(); // operations of plans that have begun: before all others
-  /** Plans that are being run, or may be started again at once by the callback that hears of their end. A Set would make garbage. */
+  /** Plans that are being run, or may be started again at once by the callback that hears of their end. */
   readonly plans: RunningPlan[] = [];
   /** Room that is kept for plans, and not taken by their operations. */
   reserved = 0;
   /** Slots that volleys hold, beside the seats. */
   held = 0;
-  /** How many of them have nothing in flight: there is room for their CQEs. */
-  idle = 0;
+  /** Those volleys. */
+  readonly volleys: HeldSlots[] = [];
   /** Of each of them: which of its volley's slots it is. */
   readonly places: number[] = [];
   private zeroCopied = false; // a zero-copy send was queued at some time
@@ -98,6 +119,13 @@ export class Flights implements Host, Home {
   /** How many are in flight. */
   get count(): number {
     return this.flying + this.held - this.idle;
+  }
+
+  // Of the slots that are held. Added up when somebody asks: what happens to an operation is oftener.
+  private get idle(): number {
+    let idle = 0;
+    for (let i = 0; i < this.volleys.length; i++) idle += this.volleys[i]!.idle;
+    return idle;
   }
 
   /** An object for the next operation. */
@@ -184,16 +212,24 @@ export class Flights implements Host, Home {
 
   /** A plan begins to run, or to wait. */
   enter(plan: RunningPlan): void {
-    plan.place = this.plans.length;
-    this.plans.push(plan);
+    join(this.plans, plan);
   }
 
   /** It is over. */
   leave(plan: RunningPlan): void {
-    const last = this.plans.pop()!;
-    if (last === plan) return;
-    this.plans[plan.place] = last;
-    last.place = plan.place;
+    part(this.plans, plan);
+  }
+
+  /** A volley has taken so many slots. */
+  hold(volley: HeldSlots, slots: number): void {
+    this.held += slots;
+    join(this.volleys, volley);
+  }
+
+  /** It has given them up, or handed them over. */
+  letGo(volley: HeldSlots, slots: number): void {
+    this.held -= slots;
+    part(this.volleys, volley);
   }
 
   /** Whether so many operations can be queued for one submit, now, without taking anybody's turn. */

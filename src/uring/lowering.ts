@@ -90,6 +90,13 @@ export class Lowering {
     return pinned.byteLength === this.extent;
   }
 
+  /** All that a copy pins, where that is one array of some bytes, not more than `most`, which is what it was. @internal */
+  view(most: number): Uint8Array | undefined {
+    const { pinned } = this;
+    if (this.morePinned !== undefined || !(pinned instanceof Uint8Array) || !this.whole) return undefined;
+    return pinned.length > 0 && pinned.length <= most ? pinned : undefined;
+  }
+
   private allWhole(): boolean {
     const { morePinned, extents } = this;
     return (

@@ -220,26 +220,26 @@ export abstract class SlotTable extends SubmissionQueue {
     this.putTail(half, buf, fileIndex, addr3);
   }
 
-  /** Queues a copy of a 64-byte SQE, as {@link SubmissionQueue.sqe} made it, for a slot: all but its user_data. */
-  prepCopy(slot: number, sqe: Int32Array): void {
+  /** Queues a copy of a 64-byte SQE, as {@link SubmissionQueue.sqe} made it, for a slot: all but its user_data. `from`: its first word. */
+  prepCopy(slot: number, sqe: Int32Array, from = 0): void {
     const at = this.take(slot);
     const { words } = this;
     // Words 8 and 9 are the user_data, which is stored already.
-    words[at] = sqe[0]!;
-    words[at + 1] = sqe[1]!;
-    words[at + 2] = sqe[2]!;
-    words[at + 3] = sqe[3]!;
-    words[at + 4] = sqe[4]!;
-    words[at + 5] = sqe[5]!;
-    words[at + 6] = sqe[6]!;
-    words[at + 7] = sqe[7]!;
-    words[at + 10] = sqe[10]!;
-    words[at + 11] = sqe[11]!;
-    words[at + 12] = sqe[12]!;
-    words[at + 13] = sqe[13]!;
-    words[at + 14] = sqe[14]!;
-    words[at + 15] = sqe[15]!;
-    if ((sqe[0]! & DRAIN) !== 0) this.drains = true;
+    words[at] = sqe[from]!;
+    words[at + 1] = sqe[from + 1]!;
+    words[at + 2] = sqe[from + 2]!;
+    words[at + 3] = sqe[from + 3]!;
+    words[at + 4] = sqe[from + 4]!;
+    words[at + 5] = sqe[from + 5]!;
+    words[at + 6] = sqe[from + 6]!;
+    words[at + 7] = sqe[from + 7]!;
+    words[at + 10] = sqe[from + 10]!;
+    words[at + 11] = sqe[from + 11]!;
+    words[at + 12] = sqe[from + 12]!;
+    words[at + 13] = sqe[from + 13]!;
+    words[at + 14] = sqe[from + 14]!;
+    words[at + 15] = sqe[from + 15]!;
+    if ((sqe[from]! & DRAIN) !== 0) this.drains = true;
   }
 
   // Arms the slot and takes an SQE for it; answers where that is.

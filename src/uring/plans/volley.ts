@@ -1,10 +1,12 @@
 import { IORING_CQE_F_NOTIF } from "../abi.ts";
-import type { Flights } from "../flights.ts";
+import type { Flights, HeldSlots } from "../flights.ts";
 import type { Lowering } from "../lowering.ts";
 import type { CompletionHandler } from "../slots.ts";
 import { type Links, linkBehind } from "./linked-execution.ts";
 import type { OperationExecution } from "./operation-execution.ts";
 
+/** Words of an SQE. */
+const WORDS = 16;
 /** What a result can say at most. */
 const MOST = 0x7fff_ffff;
 
@@ -29,7 +31,8 @@ export interface Volleyed {
  * As soon as anything is not a plain success, or the run is interrupted, or the ring ends, it is taken apart: what is in flight goes over to
  * the parts of the plan, which are told what has happened so far as if it had been theirs from the start.
  */
-export class Volley {
+export class Volley implements HeldSlots {
+  place = -1;
   /** It has its slots, and room in the ring for all of them. */
   holds = false;
   private left = 0; // operations in flight of those that were queued last
@@ -38,8 +41,11 @@ export class Volley {
   private readonly flights: Flights;
   private readonly salvos: readonly Salvo[];
   private readonly steps: readonly OperationExecution[];
-  private readonly sqes: readonly Int32Array[];
-  private readonly kept: (Lowering | undefined)[];
+  private readonly sqes: Int32Array; // one behind the other
+  // What each pins: nearly always one array of bytes, which has its length as long as it has its memory.
+  private readonly views: (Uint8Array | undefined)[];
+  private readonly extents: Int32Array; // their lengths
+  private readonly kept: (Lowering | undefined)[]; // otherwise
   private readonly least: Int32Array; // the results that are no failures
   private readonly results: Int32Array;
   private readonly handler: CompletionHandler;
@@ -55,7 +61,9 @@ export class Volley {
     this.#plan = plan;
     this.steps = salvos.flatMap(({ steps }) => steps);
     this.#width = Math.max(...salvos.map(({ steps }) => steps.length));
-    this.sqes = this.steps.map(() => new Int32Array(16));
+    this.sqes = new Int32Array(this.steps.length * WORDS);
+    this.views = new Array<undefined>(this.steps.length).fill(undefined);
+    this.extents = new Int32Array(this.steps.length);
     this.kept = new Array<undefined>(this.steps.length).fill(undefined);
     this.least = new Int32Array(this.steps.length);
     this.results = new Int32Array(this.steps.length);
@@ -66,6 +74,11 @@ export class Volley {
   /** It is in flight. */
   get flies(): boolean {
     return this.left > 0;
+  }
+
+  /** Slots that it holds, with nothing in flight. */
+  get idle(): number {
+    return this.#width - this.left;
   }
 
   /** It is over, and holds its slots all the same. */
@@ -128,15 +141,16 @@ export class Volley {
 
   // Of the CQE of an operation. A closure, and one for all slots: where there is only one volley, the JIT takes all of it for constants.
   private makeHandler(): CompletionHandler {
-    const { flights, least, results, kept } = this;
+    const { flights, least, results, views, kept } = this;
     return (result, flags, slot) => {
       const at = this.first + flights.places[slot]!;
-      if (result < least[at]! || (flags & IORING_CQE_F_NOTIF) !== 0 || kept[at]?.detached === true) {
+      const view = views[at];
+      const lost = view === undefined ? kept[at]?.detached === true : view.length === 0;
+      if (result < least[at]! || (flags & IORING_CQE_F_NOTIF) !== 0 || lost) {
         this.landWithCare(at, result, flags);
         return;
       }
       results[at] = result;
-      flights.idle++;
       if (--this.left === 0) this.landed();
     };
   }
@@ -162,19 +176,24 @@ export class Volley {
     const first = salvo === 0 ? 0 : this.end;
     const end = first + this.salvos[salvo]!.steps.length;
     if (raw.failure !== undefined || raw.closed || raw.sqRoom < end - first) return false;
-    for (let at = first; at < end; at++) if (this.kept[at]?.whole === false) return false;
+    for (let at = first; at < end; at++) if (!this.whole(at)) return false;
     this.salvo = salvo;
     this.first = first;
     this.end = end;
     return true;
   }
 
+  // Whether what an operation pins is what it was when its SQE was made.
+  private whole(at: number): boolean {
+    const view = this.views[at];
+    return view === undefined ? this.kept[at]?.whole !== false : view.length === this.extents[at];
+  }
+
   private send(): void {
     const { raw } = this.flights;
     const { first, end, sqes, slots } = this;
     this.left = end - first;
-    this.flights.idle -= end - first;
-    for (let at = first; at < end; at++) raw.prepCopy(slots[at - first]!, sqes[at]!);
+    for (let at = first; at < end; at++) raw.prepCopy(slots[at - first]!, sqes, at * WORDS);
   }
 
   #load(): void {
@@ -184,9 +203,11 @@ export class Volley {
         const { lowered, modifiers } = step.bound();
         const least = modifiers.length ?? 0;
         if (lowered === undefined || least > MOST) return;
-        const sqe = this.sqes[at]!;
-        sqe.set(lowered.sqe);
-        if (links !== undefined && i < steps.length - 1) sqe[0]! |= linkBehind(links, i) << 8;
+        this.sqes.set(lowered.sqe, at * WORDS);
+        if (links !== undefined && i < steps.length - 1) this.sqes[at * WORDS]! |= linkBehind(links, i) << 8;
+        const view = lowered.kept?.view(MOST);
+        this.views[at] = view;
+        this.extents[at] = view?.length ?? 0;
         this.kept[at] = lowered.kept;
         this.least[at++] = least;
       }
@@ -202,14 +223,12 @@ export class Volley {
       flights.places[slot] = place;
     }
     this.holds = true;
-    flights.held += slots.length;
-    flights.idle += slots.length;
+    flights.hold(this, slots.length);
   }
 
   #leave(): void {
     this.holds = false;
-    this.flights.held -= this.#width;
-    this.flights.idle -= this.#width - this.left;
+    this.flights.letGo(this, this.#width);
     this.left = 0;
   }
 }

@@ -1,19 +1,17 @@
 /** What the example programs share: the options of serving, their help, and errors in one line instead of a stack. */
-import { type DataMode, type ServeOptions, serve, type TargetDefinition, type UblkDevice } from "uring-ublk";
+import { MODES as DATA_MODES, type DataMode, type ServeOptions, serve, type TargetDefinition, type UblkDevice } from "uring-ublk";
 import type { BundledTarget } from "uring-ublk/targets";
 import { readArguments, type Table, UsageError, type Values } from "./options.ts";
 
 export { UsageError } from "./options.ts";
 
-const MODES: Readonly<Record<"copy" | "auto" | "auto-buf-reg", DataMode>> = {
-  copy: "copy",
-  auto: "auto-buf-reg",
-  "auto-buf-reg": "auto-buf-reg",
-};
+const named = Object.fromEntries(DATA_MODES.map(({ name }) => [name, name])) as Record<DataMode, DataMode>;
+const MODES: Readonly<Record<DataMode | "auto", DataMode>> = { ...named, auto: "auto-buf-reg" };
 const SERVING = { mode: MODES, depth: "count", queues: "count", maxIo: "size", id: "count" } as const;
 const RUNNING = { workers: "flag", callingThread: "flag", quietReady: "flag" } as const;
 
-export const SERVING_HELP = `  --mode copy|auto   copy the data, or let the kernel lend its pages (AUTO_BUF_REG, Linux 6.16); default the best there is
+export const SERVING_HELP = `  --mode MODE        copy, user-copy or need-get-data; auto-buf-reg (or auto) or zero-copy, where the kernel lends its pages (6.16, 6.15);
+                     default the best there is
   --depth N          requests in flight per queue (default 128)
   --queues N         hardware queues (default 1)
   --max-io SIZE      the largest request (default 512k)

@@ -1,7 +1,9 @@
 import { EventEmitter } from "node:events";
 import { sys } from "../ffi/index.ts";
 import { checkInteger, checkKnown } from "../uring/options.ts";
-import { UBLK_F_UPDATE_SIZE } from "./abi.ts";
+import { UBLK_F_UPDATE_SIZE, UBLK_F_USER_COPY } from "./abi.ts";
+import { explainMode, type ModeExplanation } from "./choose-mode.ts";
+import type { DataMode } from "./data-mode.ts";
 import { DeviceReports } from "./device-reports.ts";
 import type { DeviceEvents, DeviceStateName, StopOptions, Target } from "./device-types.ts";
 import { UblkError } from "./error.ts";
@@ -12,7 +14,6 @@ import { TIMER_MAX, withLimit } from "./limits.ts";
 import { type DeviceParts, makeDevice } from "./make-device.ts";
 import { blockNode, blockPath, charPath } from "./nodes.ts";
 import type { DiskParams } from "./params.ts";
-import type { DataMode } from "./queue-spec.ts";
 import { removeDevice, removeNow } from "./removal.ts";
 import { checkServeOptions, type ServeOptions } from "./serve-options.ts";
 import { type ServingPlan, ServingThreads } from "./serving-threads.ts";
@@ -105,6 +106,12 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
     return this.#params;
   }
 
+  /** Which data mode is in force, what it does and why it was chosen, and what became of every other. */
+  explain(): ModeExplanation {
+    const { control, options, geometry } = this.#parts;
+    return explainMode(this.mode, options, geometry, control.features);
+  }
+
   /** The threads that serve, one per queue. @internal */
   get threads(): readonly QueueThread[] {
     return this.#threads.all;
@@ -173,6 +180,7 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
       maxIoBytes: info.maxIoBytes,
       blockSize: geometry.blockSize,
       mode,
+      userCopy: (info.flags & UBLK_F_USER_COPY) !== 0,
       encoding: options.encoding,
       members: geometry.members,
       serving: module !== undefined,

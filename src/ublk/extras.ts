@@ -1,3 +1,4 @@
+import { blockErrnoOf } from "../ffi/index.ts";
 import type { RawRing } from "../uring/index.ts";
 import { HandRegistrations } from "./hand-registrations.ts";
 import type { QueueEvents, QueueSpec } from "./queue-spec.ts";
@@ -7,13 +8,14 @@ import type { TagBuffers } from "./tag-buffers.ts";
 import type { TagCommands } from "./tag-commands.ts";
 import { TagSignals } from "./tag-signals.ts";
 
-/** What some requests have besides a commit to their end: a signal, pages registered by hand, a refused commit, a turn. */
+/** What some requests have besides a commit to their end: a signal, pages registered by hand, a refused commit, a turn, a copy. */
 export class Extras {
   readonly signals: TagSignals;
   readonly refusals: Refusals;
   readonly byHand: HandRegistrations;
   /** With `serialize`: whose turn it is. */
   readonly turns: Serializer | undefined;
+  readonly #copied: boolean; // the data of a READ is copied by this thread
   readonly #events: QueueEvents;
   readonly #buffers: TagBuffers;
 
@@ -22,16 +24,29 @@ export class Extras {
     this.refusals = new Refusals(spec);
     this.byHand = new HandRegistrations(raw, spec.device, commands, buffers);
     this.turns = spec.serialize ? new Serializer() : undefined;
+    this.#copied = spec.mode === "user-copy";
     this.#events = events;
     this.#buffers = buffers;
   }
 
   /** Whether any request has one. */
   get any(): boolean {
-    return this.turns !== undefined || this.signals.count > 0 || this.refusals.count > 0 || this.#buffers.byHandCount > 0;
+    return this.#copied || this.turns !== undefined || this.signals.count > 0 || this.refusals.count > 0 || this.#buffers.byHandCount > 0;
   }
 
-  /** A tag's request is about to be committed. Answers the tag whose turn it is now, or -1. */
+  /** A tag's request is about to be committed. Answers with what result: a copy may fail. */
+  deliver(tag: number, op: number, result: number): number {
+    if (!this.#copied) return result;
+    try {
+      this.#buffers.deliver(tag, op, result);
+      return result;
+    } catch (error) {
+      this.#events.requestError(error, op, 0, 0);
+      return blockErrnoOf(error);
+    }
+  }
+
+  /** It is committed. Answers the tag whose turn it is now, or -1. */
   end(tag: number): number {
     this.signals.forget(tag);
     this.refusals.forget(tag);

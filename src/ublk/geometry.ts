@@ -1,8 +1,8 @@
 import { checkBoolean, checkInteger, checkKnown } from "../uring/options.ts";
+import { type DataMode, lendsPages } from "./data-mode.ts";
 import { GEOMETRY } from "./inline.ts";
 import type { Capabilities } from "./methods.ts";
 import { type DiskParams, SECTOR } from "./params.ts";
-import type { DataMode } from "./queue-spec.ts";
 import type { CheckedOptions } from "./serve-options.ts";
 import { parseSize } from "./size.ts";
 import type { Geometry, Size } from "./target.ts";
@@ -95,6 +95,6 @@ export function paramsOf(
     maxDiscardBytes: writable && can.discard ? geometry.maxDiscard : 0,
     discardGranularity: geometry.discardGranularity,
     maxWriteZeroesBytes: writable && can.writeZeroes ? geometry.maxWriteZeroes : 0,
-    dmaAlignmentMask: mode === "copy" || geometry.dmaAlignment === 0 ? 0 : geometry.dmaAlignment - 1,
+    dmaAlignmentMask: !lendsPages(mode) || geometry.dmaAlignment === 0 ? 0 : geometry.dmaAlignment - 1,
   };
 }

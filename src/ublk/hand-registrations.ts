@@ -5,7 +5,8 @@ import type { TagBuffers } from "./tag-buffers.ts";
 import type { TagCommands } from "./tag-commands.ts";
 
 /**
- * Registers the pages of requests whose AUTO_BUF_REG failed (the slot was taken, memory was short), into the table's second half.
+ * Registers the pages of requests in the ring's buffer table: of all in mode zero-copy; of those whose AUTO_BUF_REG failed (the slot was
+ * taken, memory was short) otherwise.
  */
 export class HandRegistrations {
   readonly #raw: RawRing;

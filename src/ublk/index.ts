@@ -4,7 +4,9 @@
  * @module
  */
 export * as abi from "./abi.ts";
+export type { ModeExplanation } from "./choose-mode.ts";
 export { type AddDevice, type CommandEncoding, type CommandOptions, type ControlOptions, UblkControl } from "./control.ts";
+export { type DataMode, MODES, type ModeInfo } from "./data-mode.ts";
 export { UblkDevice } from "./device.ts";
 export type { DeviceEvents, DeviceStateName, RequestErrorEvent, StopOptions, Target } from "./device-types.ts";
 export { UblkError } from "./error.ts";
@@ -15,7 +17,7 @@ export { blockPath, charPath, deviceIds } from "./nodes.ts";
 export { CONTROL_PATH } from "./open-control.ts";
 export { type DiskParams, decodeParams, encodeParams, SECTOR } from "./params.ts";
 export { UblkQueue } from "./queue.ts";
-export type { DataMode, QueueEvents, QueueResources, QueueSpec, RequestHandler } from "./queue-spec.ts";
+export type { QueueEvents, QueueResources, QueueSpec, RequestHandler } from "./queue-spec.ts";
 export { DeferredRequest, Op, opName, type RequestBuffer, type RequestContext, UblkRequest } from "./request.ts";
 export { serve } from "./serve.ts";
 export type { ServeOptions } from "./serve-options.ts";

@@ -1,12 +1,13 @@
-import { checkRoom, chooseMode } from "./add.ts";
+import { checkRoom } from "./add.ts";
+import { chooseMode } from "./choose-mode.ts";
 import { UblkControl } from "./control.ts";
+import type { DataMode } from "./data-mode.ts";
 import type { Target } from "./device-types.ts";
 import { type CheckedGeometry, checkGeometry } from "./geometry.ts";
 import type { DeviceInfo } from "./info.ts";
 import { asDefinition, importTarget, moduleOf } from "./inline.ts";
 import { StepLimit, unlessAborted } from "./limits.ts";
 import { Making } from "./making.ts";
-import type { DataMode } from "./queue-spec.ts";
 import type { CheckedOptions } from "./serve-options.ts";
 import type { Opened, TargetDefinition } from "./target.ts";
 

@@ -1,10 +1,10 @@
 import { sys } from "../ffi/index.ts";
 import { addDevice, checkGranted } from "./add.ts";
 import type { UblkControl } from "./control.ts";
+import type { DataMode } from "./data-mode.ts";
 import type { DeviceInfo } from "./info.ts";
 import { lifeline } from "./lifeline.ts";
 import { openChar } from "./nodes.ts";
-import type { DataMode } from "./queue-spec.ts";
 import { removeNow, removeUnused } from "./removal.ts";
 import type { CheckedOptions } from "./serve-options.ts";
 

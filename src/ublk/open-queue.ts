@@ -1,7 +1,8 @@
 import { Arena, PAGE_SIZE, PROT_READ } from "../ffi/index.ts";
 import { Driver, RawRing } from "../uring/index.ts";
 import { UBLK_MAX_QUEUE_DEPTH } from "./abi.ts";
-import type { QueueResources, QueueSpec } from "./queue-spec.ts";
+import { lendsPages } from "./data-mode.ts";
+import type { QueueEvents, QueueResources, QueueSpec } from "./queue-spec.ts";
 import { DESCRIPTOR_WORDS } from "./request.ts";
 import { TagBuffers } from "./tag-buffers.ts";
 import { CHAR_FILE } from "./tag-commands.ts";
@@ -18,7 +19,7 @@ const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 
 /** Slots that a queue's ring needs: tags, their operations, registrations by hand, and some for the thread. */
 export function slotsOf({ depth, members, mode }: Pick<QueueSpec, "depth" | "members" | "mode">): number {
-  return depth * (1 + members) + (mode === "copy" ? 0 : depth * 2) + SPARE_SLOTS * 2;
+  return depth * (1 + members) + (lendsPages(mode) ? depth * 2 : 0) + SPARE_SLOTS * 2;
 }
 
 /** What a queue holds of the kernel. */
@@ -52,6 +53,18 @@ export function openQueue(spec: QueueSpec, awaiting: () => boolean): QueueParts 
     descriptors?.dispose();
     throw error;
   }
+}
+
+/** Has failures of the ring told, and what its handlers throw, unless `isBlamed` has found the request whose failure that is. */
+export function listenTo(raw: RawRing, events: QueueEvents, isBlamed: (error: unknown) => boolean): void {
+  const ringFailed = raw.onFailure;
+  raw.onFailure = (error) => {
+    ringFailed?.(error);
+    events.broken(error);
+  };
+  raw.onHandlerError = (error) => {
+    if (!isBlamed(error)) events.failed(error instanceof Error ? error : new Error(String(error)));
+  };
 }
 
 /** What another thread must close and unmap when the one that serves has died. */

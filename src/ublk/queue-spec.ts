@@ -1,8 +1,6 @@
 import type { CommandEncoding } from "./control.ts";
+import type { DataMode } from "./data-mode.ts";
 import type { UblkRequest } from "./request.ts";
-
-/** How a request's data reaches the server. */
-export type DataMode = "copy" | "auto-buf-reg";
 
 /** What serves the requests of a queue. */
 export interface RequestHandler {
@@ -33,6 +31,8 @@ export interface QueueSpec {
   readonly blockSize: number;
   /** How data moves. */
   readonly mode: DataMode;
+  /** The driver lets this process copy data by pread and pwrite (`UBLK_F_USER_COPY`). */
+  readonly userCopy: boolean;
   /** How driver commands are numbered. */
   readonly encoding: CommandEncoding;
   /** Operations of its own that a request may have in flight. */

@@ -1,16 +1,17 @@
 import type { Arena } from "../ffi/index.ts";
 import { answerDoorbell } from "../uring/doorbell.ts";
 import { type Driver, type RawRing, Ring } from "../uring/index.ts";
-import { UBLK_IO_F_NEED_REG_BUF } from "./abi.ts";
+import { UBLK_IO_F_NEED_REG_BUF, UBLK_IO_RES_NEED_GET_DATA } from "./abi.ts";
+import { Arrivals } from "./arrivals.ts";
 import { Extras } from "./extras.ts";
-import { openQueue, resourcesOf } from "./open-queue.ts";
+import { listenTo, openQueue, resourcesOf } from "./open-queue.ts";
 import type { QueueEvents, QueueResources, QueueSpec, RequestHandler } from "./queue-spec.ts";
 import { DESCRIPTOR_WORDS, Op, UblkRequest } from "./request.ts";
-import { failureOf, successOf } from "./results.ts";
+import { failureOf, partOf } from "./results.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
 import { TagCommands } from "./tag-commands.ts";
 import { TagMembers } from "./tag-members.ts";
-import { ANSWERED, DEAD, FETCHING, HELD, IN_HANDLER, IN_KERNEL, isOpen, OPEN, REGISTERING, WAITING } from "./tag-states.ts";
+import { ANSWERED, DEAD, HELD, IN_HANDLER, IN_KERNEL, isOpen, OPEN, WAITING } from "./tag-states.ts";
 import { TagTable } from "./tag-table.ts";
 
 const ENODEV = -19;
@@ -19,8 +20,8 @@ const EIO = -5;
 /**
  * The server side of one hardware queue: a ring, a permanent SQE per tag, and the loop between them.
  *
- * It belongs to the thread that makes it (the kernel remembers who fetched a tag). Commits and the target's own operations go out
- * together with the wait for the next requests. Nothing is allocated per request as long as the handler is synchronous and sizes repeat.
+ * It belongs to the thread that makes it. Commits and the target's own operations go out together with the wait for the next requests.
+ * Nothing is allocated per request as long as the handler is synchronous and sizes repeat.
  */
 export class UblkQueue {
   /** Where and how it is served. */
@@ -45,13 +46,14 @@ export class UblkQueue {
   readonly #buffers: TagBuffers;
   readonly #members: TagMembers;
   readonly #extras: Extras;
+  readonly #arrivals: Arrivals;
   declare private readonly special: number; // flags of a request that needs a look before it is served
   declare private readonly plain: number; // what they are in one that does not; -1: every request does
   readonly #failLater = new Map<number, unknown>(); // requests that fail when the last of their operations is through
   private handler: RequestHandler | undefined;
   declare private target: RequestHandler["target"]; // of the handler
   #live: number;
-  private rare: boolean; // some request has more to its end than a commit: a signal, pages registered by hand, a refused commit, a turn
+  private rare: boolean; // some request has more to its end than a commit: see Extras
   #closed = false;
   #abandoned = false;
   #drained = false;
@@ -66,7 +68,7 @@ export class UblkQueue {
     this.descriptors = descriptors;
     raw.allocateTemplates(this);
     this.ring = Ring.over(raw, driver);
-    this.#listen();
+    listenTo(raw, events, (error) => this.#isBlamed(error));
     this.iod = descriptors.words();
     this.#buffers = buffers;
     this.commands = new TagCommands(raw, spec, buffers);
@@ -86,9 +88,20 @@ export class UblkQueue {
     this.states = this.tags.states;
     this.request = new UblkRequest(this, this.tags, this.iod);
     this.#live = spec.depth;
-    this.rare = spec.serialize;
-    this.special = buffers.inMemory ? 0 : UBLK_IO_F_NEED_REG_BUF;
-    this.plain = spec.serialize ? -1 : 0;
+    this.#arrivals = new Arrivals({
+      states: this.states,
+      iod: this.iod,
+      events,
+      buffers,
+      commands: this.commands,
+      byHand: this.#extras.byHand,
+      driver,
+      admit: (tag) => this.#admit(tag),
+      refuse: (tag, errno) => this.commit(tag, errno),
+    });
+    this.rare = this.#extras.any;
+    this.special = spec.mode === "auto-buf-reg" ? UBLK_IO_F_NEED_REG_BUF : 0;
+    this.plain = spec.serialize || spec.mode === "need-get-data" || spec.mode === "zero-copy" ? -1 : 0;
   }
 
   /** What another thread must close and unmap when this one has died. */
@@ -114,7 +127,7 @@ export class UblkQueue {
     this.driver.kick();
   }
 
-  /** Calls `rung` in this thread whenever a pipe or socket has something to read: how another thread reaches one that blocks in enter. */
+  /** Calls `rung` whenever a pipe or socket has something to read: how another thread reaches one that blocks in enter. */
   doorbell(fd: number, rung: () => void): void {
     answerDoorbell(this.raw, this.driver, fd, rung);
   }
@@ -133,12 +146,12 @@ export class UblkQueue {
     this.target = { handle: (request) => request.fail(EIO) };
   }
 
-  /** Whether the queue was closed while operations of its requests were in flight: memory they use must not be given back. */
+  /** Whether it was closed while operations of its requests were in flight: memory they use must not be given back. */
   get abandoned(): boolean {
     return this.#abandoned;
   }
 
-  /** Unmaps and closes everything. The kernel takes back what was open. Twice is fine. */
+  /** Unmaps and closes all. The kernel takes back what was open. Twice is fine. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -150,12 +163,12 @@ export class UblkQueue {
     this.#buffers.dispose(this.#abandoned);
   }
 
-  // ---- how requests end ----------------------------------------------------------------------------------------------------
+  // ---- how requests end
 
   /** Whether the request was completed or failed within the handler's call. @internal */
   isFinished(tag: number): boolean {
     const state = this.states[tag];
-    return state === IN_KERNEL || state === ANSWERED;
+    return state === IN_KERNEL || state === ANSWERED || state === WAITING;
   }
 
   /** The request ends with an operation of the described layer, which uses its data: nothing else may end it before. @internal */
@@ -163,9 +176,12 @@ export class UblkQueue {
     this.tags.selfEnding[tag] = 1;
   }
 
-  /** Success, turned into what the driver wants to hear. @internal */
+  /** Success, with so many bytes of a READ or WRITE. @internal */
   finish(tag: number, op: number, length: number, bytes: number): void {
-    this.commit(tag, successOf(op, length, bytes, this.spec.blockSize));
+    const done = bytes === length || op > Op.WRITE ? length : partOf(bytes, length, this.spec.blockSize);
+    if (done === length) this.finishWhole(tag);
+    else if (done === 0) this.commit(tag, EIO);
+    else this.#goOn(tag, done);
   }
 
   /** Success with the whole length. @internal */
@@ -183,10 +199,10 @@ export class UblkQueue {
     this.#events.requestError(error, op, offset, length);
   }
 
-  // ---- the loop ------------------------------------------------------------------------------------------------------------
+  // ---- the loop
 
-  // The functions of this path are small and few on purpose: the JIT inlines small ones only, and no more than four deep. What a
-  // handler completes in its call is only noted there, and committed here.
+  // Small functions and few: the JIT inlines small ones only, and no more than four deep. What a handler completes in its call is only
+  // noted there, and committed here.
 
   /** A tag's command completed: a request arrived, or there will be none. @internal */
   completed(result: number, tag: number): void {
@@ -197,13 +213,13 @@ export class UblkQueue {
 
   private completedUnusually(result: number, tag: number): void {
     if (result === ENODEV) this.#died(tag);
-    else if (result !== 0) this.#rejected(tag, result);
-    else if (!this.#buffers.inMemory && (this.iod[tag * DESCRIPTOR_WORDS]! & UBLK_IO_F_NEED_REG_BUF) !== 0) this.#registerByHand(tag);
-    else this.#admit(tag);
+    else if (result === 0 || result === UBLK_IO_RES_NEED_GET_DATA) this.#arrivals.arrived(tag, result);
+    else this.#rejected(tag, result);
   }
 
   #admit(tag: number): void {
     const { turns } = this.#extras;
+    this.rare = this.#extras.any;
     if (turns === undefined || turns.enter(tag)) this.serve(tag);
     else {
       this.states[tag] = WAITING;
@@ -240,14 +256,15 @@ export class UblkQueue {
   }
 
   private send(tag: number, result: number): void {
-    if (this.rare) this.#endRare(tag);
+    const told = this.rare ? this.#endRare(tag, result) : result;
     this.states[tag] = IN_KERNEL;
-    this.commands.setResult(tag, result);
+    this.tags.done[tag] = 0;
+    this.commands.setResult(tag, told);
     this.raw.armTemplate(tag);
     this.driver.kick();
   }
 
-  // The handler's answer ends the request, or a token or an operation of its own that the handler has made.
+  // The handler's answer ends the request, or a token or an operation of its own.
   private goesOn(request: UblkRequest, answer: unknown): void {
     const { tag } = request;
     if (answer !== undefined) this.handler!.answered(request, answer);
@@ -302,17 +319,32 @@ export class UblkQueue {
     this.send(tag, result);
   }
 
-  // ---- what is rare --------------------------------------------------------------------------------------------------------
+  // ---- what is rare
 
-  #endRare(tag: number): void {
+  #endRare(tag: number, result: number): number {
+    const told = this.#extras.deliver(tag, this.iod[tag * DESCRIPTOR_WORDS]! & 0xff, result);
     const next = this.#extras.end(tag);
     this.rare = this.#extras.any;
-    if (next < 0) return;
-    // In a turn of its own: a long queue of synchronous requests must not become a deep stack.
+    if (next < 0) return told;
+    this.#serveSoon(next);
+    return told;
+  }
+
+  // In a turn of its own: many synchronous requests must not become a deep stack.
+  #serveSoon(tag: number): void {
     queueMicrotask(() => {
-      if (this.states[next] === WAITING && !this.#closed) this.serve(next);
+      if (this.states[tag] === WAITING && !this.#closed) this.serve(tag);
     });
     this.driver.microtasksDue = true;
+  }
+
+  // The kernel is not asked to send the rest: Linux 7.3 takes a part of a WRITE for the whole.
+  #goOn(tag: number, done: number): void {
+    this.tags.close(tag);
+    this.tags.done[tag]! += done / 512;
+    this.states[tag] = WAITING;
+    this.tags.since[tag] = performance.now();
+    this.#serveSoon(tag);
   }
 
   #abort(tag: number): void {
@@ -336,42 +368,18 @@ export class UblkQueue {
 
   // The kernel refused a command. A commit's SQE is written anew and repeated.
   #rejected(tag: number, result: number): void {
-    if (this.states[tag] === FETCHING) {
-      this.#events.failed(this.#extras.refusals.ofFetch(tag, result));
-      return;
-    }
-    const error = this.#extras.refusals.ofCommit(tag, result);
+    const error = this.#extras.refusals.of(this.states[tag]!, tag, result);
     this.rare = true;
     if (error === undefined) this.commands.repeat(tag);
     else this.#events.failed(error);
   }
 
-  #registerByHand(tag: number): void {
-    this.states[tag] = REGISTERING;
-    this.#extras.byHand.register(tag, (result, error) => {
-      if (error !== undefined) {
-        this.#events.requestError(error, this.iod[tag * DESCRIPTOR_WORDS]! & 0xff, 0, 0);
-        this.commit(tag, result);
-        return;
-      }
-      this.rare = true;
-      this.#admit(tag);
-    });
-  }
-
-  #listen(): void {
-    const ringFailed = this.raw.onFailure;
-    this.raw.onFailure = (error) => {
-      ringFailed?.(error);
-      this.#events.broken(error);
-    };
-    this.raw.onHandlerError = (error) => {
-      const { tag } = this.request;
-      if (tag < 0) this.#events.failed(error instanceof Error ? error : new Error(String(error)));
-      else {
-        this.threw(tag, error);
-        this.sendIfAnswered(tag);
-      }
-    };
+  // What was thrown while a request was looked at is that request's failure.
+  #isBlamed(error: unknown): boolean {
+    const { tag } = this.request;
+    if (tag < 0) return false;
+    this.threw(tag, error);
+    this.sendIfAnswered(tag);
+    return true;
   }
 }

@@ -1,5 +1,6 @@
 import { UblkError } from "./error.ts";
 import type { QueueSpec } from "./queue-spec.ts";
+import { ARRIVING, FETCHING } from "./tag-states.ts";
 
 /** How often a commit is repeated. */
 const REPEATS = 3;
@@ -21,13 +22,10 @@ export class Refusals {
     return this.#times.size;
   }
 
-  /** Why a tag could not be fetched. */
-  ofFetch(tag: number, errno: number): UblkError {
-    return this.#error("FETCH_REQ", tag, errno);
-  }
-
-  /** Counts a commit that was refused. Answers undefined while it is to be repeated, and an error then. */
-  ofCommit(tag: number, errno: number): UblkError | undefined {
+  /** Counts a command that was refused of a tag in this state. Answers undefined while it is a commit to be repeated, and an error otherwise. */
+  of(state: number, tag: number, errno: number): UblkError | undefined {
+    if (state === FETCHING) return this.#error("FETCH_REQ", tag, errno);
+    if (state === ARRIVING) return this.#error("NEED_GET_DATA", tag, errno);
     const times = (this.#times.get(tag) ?? 0) + 1;
     this.#times.set(tag, times);
     return times > REPEATS ? this.#error("COMMIT_AND_FETCH_REQ", tag, errno) : undefined;

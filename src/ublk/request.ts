@@ -29,8 +29,8 @@ const NAMES: Readonly<Record<number, string>> = {
 export const opName = (op: number): string => NAMES[op] ?? `op ${op}`;
 
 /**
- * A request's data. In copy mode it is memory of this process. With AUTO_BUF_REG it stays in the kernel: a WRITE request's pages
- * are a source that operations may read from, a READ request's a sink that they may write into, and never the other way.
+ * A request's data. In modes that copy it is memory of this process. In those that lend pages (`"auto-buf-reg"`, `"zero-copy"`) it stays in
+ * the kernel: a WRITE request's pages are a source that operations may read from, a READ request's a sink that they may write into, and never the other way.
  */
 export type RequestBuffer =
   | { readonly kind: "memory"; readonly bytes: Uint8Array }
@@ -77,12 +77,14 @@ export class UblkRequest {
   declare private readonly descriptors: Int32Array;
   declare private readonly tags: TagTable;
   declare private readonly states: Uint8Array; // of the tag table
+  declare private readonly done: Int32Array; // of the tag table
 
   /** @internal */
   constructor(queue: UblkQueue, tags: TagTable, descriptors: Int32Array) {
     this.queue = queue;
     this.tags = tags;
     this.states = tags.states;
+    this.done = tags.done;
     this.descriptors = descriptors;
   }
 
@@ -98,13 +100,15 @@ export class UblkRequest {
 
   /** Sectors, in units of 512 bytes. */
   get sectors(): number {
-    return this.descriptors[this.check() * DESCRIPTOR_WORDS + 1]! >>> 0;
+    const tag = this.check();
+    return (this.descriptors[tag * DESCRIPTOR_WORDS + 1]! - this.done[tag]!) >>> 0;
   }
 
   /** First sector, in units of 512 bytes. */
   get startSector(): number {
-    const at = this.check() * DESCRIPTOR_WORDS;
-    return join64(this.descriptors[at + 2]!, this.descriptors[at + 3]!);
+    const tag = this.check();
+    const at = tag * DESCRIPTOR_WORDS;
+    return join64(this.descriptors[at + 2]!, this.descriptors[at + 3]!) + this.done[tag]!;
   }
 
   /** Where it starts, in bytes. */
@@ -133,7 +137,7 @@ export class UblkRequest {
   }
 
   /**
-   * The data as memory, in copy mode: filled for a READ, filled by the kernel for a WRITE. Valid until completion.
+   * The data as memory, in modes that copy: to be filled for a READ, filled for a WRITE. Valid until completion.
    *
    * @throws TypeError in a mode whose data stays in the kernel: use {@link UblkRequest.buffer}.
    */
@@ -146,12 +150,30 @@ export class UblkRequest {
     return this.tags.bufferOf(this.check(), this.op);
   }
 
+  /**
+   * Copies bytes of a WRITE's data, from `at` within the request on, to where the target wants them: all of `into`. In every mode; where
+   * pages are lent it is a `pread(2)` on the char device (`UBLK_F_USER_COPY`, 6.5), before the request is finished.
+   *
+   * @throws RangeError when the bytes lie outside the request; TypeError for another op, or when the request is finished.
+   */
+  copyTo(into: Uint8Array, at = 0): void {
+    this.tags.copyTo(this.check(), into, at);
+  }
+
+  /** Copies all of `from` to a READ's data, from `at` within the request on: as {@link UblkRequest.copyTo}, by `pwrite(2)`. */
+  copyFrom(from: Uint8Array, at = 0): void {
+    this.tags.copyFrom(this.check(), from, at);
+  }
+
   /** Aborts when the device stops without waiting for this request any longer. */
   get signal(): AbortSignal {
     return this.tags.signalOf(this.check());
   }
 
-  /** Finishes the request: with its whole length, or with fewer bytes (a READ or WRITE only; the rest comes again). */
+  /**
+   * Finishes the request: with its whole length; a READ or WRITE also with its first bytes, and then its rest is handled as a request of its
+   * own, on the same tag. Only whole blocks count; none is an EIO.
+   */
   complete(bytes?: number): void {
     if (bytes === undefined && this.states[this.tag] === IN_HANDLER) this.states[this.tag] = ANSWERED;
     else this.completeOtherwise(bytes);
@@ -241,6 +263,16 @@ export class DeferredRequest {
   /** The data, as {@link UblkRequest.buffer}. */
   get buffer(): RequestBuffer {
     return this.tags.bufferOf(this.check(), this.op);
+  }
+
+  /** As {@link UblkRequest.copyTo}. */
+  copyTo(into: Uint8Array, at = 0): void {
+    this.tags.copyTo(this.check(), into, at);
+  }
+
+  /** As {@link UblkRequest.copyFrom}. */
+  copyFrom(from: Uint8Array, at = 0): void {
+    this.tags.copyFrom(this.check(), from, at);
   }
 
   /** Aborts when the device stops without waiting any longer. */

@@ -8,18 +8,11 @@ import { Op } from "./request.ts";
 const EIO = -5;
 const EOPNOTSUPP = -95;
 
-/** The result of a request that succeeds: the bytes of a READ or WRITE, 0 for others. */
-export function successOf(op: number, length: number, bytes: number, blockSize: number): number {
-  if (op !== Op.READ && op !== Op.WRITE) return 0;
-  return bytes === length ? bytes : partOf(bytes, length, blockSize);
-}
-
-function partOf(bytes: number, length: number, blockSize: number): number {
+/** How much of a READ or WRITE a target has done, in whole blocks. */
+export function partOf(bytes: number, length: number, blockSize: number): number {
   if (bytes > length || bytes < 0 || !Number.isInteger(bytes))
     throw new RangeError(`complete(${bytes}): the request has ${length} bytes; use fail(errno) for errors`);
-  // 0 would make the kernel send a WRITE again for ever; a part of a block cannot be completed.
-  const whole = bytes - (bytes % blockSize);
-  return whole > 0 ? whole : EIO;
+  return bytes - (bytes % blockSize);
 }
 
 /** The result of a request that fails. */

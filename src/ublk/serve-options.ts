@@ -1,7 +1,7 @@
 import { checkBoolean, checkChoice, checkInteger, checkKnown } from "../uring/options.ts";
 import type { CommandEncoding } from "./control.ts";
 import { possibleCpus } from "./cpus.ts";
-import type { DataMode } from "./queue-spec.ts";
+import { type DataMode, MODES } from "./data-mode.ts";
 import { parseSize } from "./size.ts";
 import type { Size } from "./target.ts";
 
@@ -14,8 +14,8 @@ export interface ServeOptions<Options = unknown> {
   /** The largest request, 4 KiB to 32 MiB, a multiple of 4 KiB. Default 512 KiB. */
   maxIo?: Size;
   /**
-   * How data reaches the target: `"copy"`, or `"auto-buf-reg"` for targets that move it by operations of the ring (6.16). Default: the
-   * best that target and kernel allow.
+   * How data reaches the target: `"copy"`, `"user-copy"` or `"need-get-data"`; for targets with `zeroCopy`, which move it by operations of
+   * the ring, also `"auto-buf-reg"` (6.16) or `"zero-copy"` (6.15). Default: the best that target and kernel allow.
    */
   mode?: DataMode;
   /** The device's id; default the first free one. */
@@ -99,7 +99,15 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
     queues,
     depth,
     maxIoBytes,
-    mode: options.mode === undefined ? undefined : checkChoice<DataMode>(what, "mode", options.mode, ["copy", "auto-buf-reg"]),
+    mode:
+      options.mode === undefined
+        ? undefined
+        : checkChoice<DataMode>(
+            what,
+            "mode",
+            options.mode,
+            MODES.map(({ name }) => name),
+          ),
     id: options.id === undefined ? undefined : checkInteger(what, "id", options.id, 0, 2 ** 20 - 1),
     readOnly: boolean("readOnly"),
     rotational: boolean("rotational"),

@@ -1,75 +1,111 @@
-import { Arena, PAGE_SIZE } from "../ffi/index.ts";
 import { FixedBuffer } from "../uring/index.ts";
+import { UBLK_IO_F_NEED_REG_BUF } from "./abi.ts";
+import { lendsPages } from "./data-mode.ts";
 import type { QueueSpec } from "./queue-spec.ts";
 import { Op, type RequestBuffer } from "./request.ts";
+import { TagMemory } from "./tag-memory.ts";
+import { UserCopies } from "./user-copies.ts";
 
-/** The data of a queue's tags: memory of this process in copy mode, slots of the ring's buffer table otherwise. */
+/** The data of a queue's tags, in whatever form the mode gives it: memory of this process, or slots of the ring's buffer table. */
 export class TagBuffers {
+  /** Where data is memory. */
+  readonly memory: TagMemory | undefined;
+  /** Where this thread may copy data out of requests and into them. */
+  readonly copies: UserCopies | undefined;
+  /** Whether the data is all there when a request arrives, and is fetched by the commit: no look at the tag is needed. */
+  readonly settled: boolean;
   readonly #mode: QueueSpec["mode"];
-  readonly #arena: Arena | undefined;
-  readonly #stride: number;
-  readonly #depth: number;
-  readonly #views: (Uint8Array<ArrayBuffer> | undefined)[];
-  readonly #byHand: Uint8Array; // 1: registered by hand, in the table's second half
+  readonly #handBase: number; // the first slot for pages that are registered by hand
+  readonly #tableSlots: number;
+  readonly #taken: Uint8Array; // user-copy, 1: a WRITE's data is in memory
+  readonly #byHand: Uint8Array; // 1: registered by hand
   #byHandCount = 0;
 
-  constructor({ mode, depth, maxIoBytes }: QueueSpec) {
+  constructor(spec: QueueSpec) {
+    const { mode, depth, maxIoBytes, userCopy } = spec;
+    const lends = lendsPages(mode);
     this.#mode = mode;
-    this.#depth = depth;
-    this.#stride = Math.ceil(maxIoBytes / PAGE_SIZE) * PAGE_SIZE;
-    // Touched page by page as requests need them: mapping depth x maxIo at once would be wasteful, and huge pages would clear
-    // 2 MiB in the serving thread.
-    this.#arena = mode === "copy" ? Arena.allocate(depth * this.#stride, { noHugePages: true }) : undefined;
-    // The first page of each tag is touched now: the kernel reads pages that were never written by a slow path, every time.
-    for (let tag = 0; this.#arena !== undefined && tag < depth; tag++) this.#arena.bytes(tag * this.#stride, 1)[0] = 0;
-    this.#views = new Array<Uint8Array<ArrayBuffer> | undefined>(depth).fill(undefined);
+    this.memory = lends ? undefined : new TagMemory(depth, maxIoBytes);
+    this.copies = userCopy ? new UserCopies(spec) : undefined;
+    this.settled = mode === "copy" || mode === "need-get-data";
+    // What the kernel registers by itself has the first slots; what failed to, others: the slot may have been the reason.
+    this.#handBase = mode === "auto-buf-reg" ? depth : 0;
+    this.#tableSlots = lends ? this.#handBase + depth : 0;
+    this.#taken = new Uint8Array(depth);
     this.#byHand = new Uint8Array(depth);
   }
 
   /** Slots that the ring's buffer table needs. */
   get tableSlots(): number {
-    return this.#arena === undefined ? this.#depth * 2 : 0;
-  }
-
-  /** Whether the data is memory of this process. */
-  get inMemory(): boolean {
-    return this.#arena !== undefined;
+    return this.#tableSlots;
   }
 
   /** Memory to unmap when the thread died. */
   get mappings(): readonly { address: number; length: number }[] {
-    return this.#arena === undefined ? [] : [{ address: this.#arena.address, length: this.#arena.length }];
+    return this.memory === undefined ? [] : [this.memory.mapping];
   }
 
-  /** Address of a tag's memory; copy mode only. */
-  address(tag: number): number {
-    return this.#arena!.address + tag * this.#stride;
+  /** Whether a request that has arrived, with these `op_flags`, has pages that are to be registered by hand. */
+  mustRegister(flags: number): boolean {
+    if (this.#mode === "auto-buf-reg") return (flags & UBLK_IO_F_NEED_REG_BUF) !== 0;
+    return this.#mode === "zero-copy" && (flags & 0xff) <= Op.WRITE;
+  }
+
+  /** Slot for pages of a tag that are registered by hand. */
+  handSlot(tag: number): number {
+    return this.#handBase + tag;
   }
 
   /** Slot of the buffer table that holds the request's pages. */
   index(tag: number): number {
-    return this.#byHand[tag] === 1 ? this.#depth + tag : tag;
+    return this.#byHand[tag] === 1 ? this.#handBase + tag : tag;
   }
 
-  /** A tag's memory; the view is kept and replaced only when the length changes. */
-  bytes(tag: number, length: number): Uint8Array<ArrayBuffer> {
-    const view = this.#views[tag];
-    if (view !== undefined && view.length === length) return view;
-    if (this.#arena === undefined) {
-      throw new TypeError(`the data stays in the kernel in mode '${this.#mode}': use request.buffer, or serve with mode: 'copy'`);
+  /** A tag's memory, with a WRITE's data in it. */
+  bytes(tag: number, op: number, length: number): Uint8Array<ArrayBuffer> {
+    if (this.memory === undefined) {
+      throw new TypeError(
+        `the data stays in the kernel in mode '${this.#mode}': use request.buffer or copyTo and copyFrom, or serve with mode: 'copy'`,
+      );
     }
-    const fresh = this.#arena.bytes(tag * this.#stride, length);
-    this.#views[tag] = fresh;
-    return fresh;
+    const bytes = this.memory.bytes(tag, length);
+    if (!this.settled && op === Op.WRITE && this.#taken[tag] === 0) {
+      this.copies!.take(tag, 0, bytes);
+      this.#taken[tag] = 1;
+    }
+    return bytes;
   }
 
-  /** The data in whatever form the mode gives it. */
-  buffer(tag: number, op: number, length: number): RequestBuffer {
-    if (this.#arena !== undefined) return { kind: "memory", bytes: this.bytes(tag, length) };
+  /** The data in whatever form the mode gives it, without the bytes that are done. */
+  buffer(tag: number, op: number, length: number, done: number): RequestBuffer {
+    if (this.memory !== undefined) return { kind: "memory", bytes: this.bytes(tag, op, length).subarray(done) };
     const index = this.index(tag);
     return op === Op.WRITE
-      ? { kind: "source", fixed: new FixedBuffer(index, 0, length, "source") }
-      : { kind: "sink", fixed: new FixedBuffer(index, 0, length, "sink") };
+      ? { kind: "source", fixed: new FixedBuffer(index, done, length - done, "source") }
+      : { kind: "sink", fixed: new FixedBuffer(index, done, length - done, "sink") };
+  }
+
+  /** Copies a part of a WRITE's data, from `at` on, to where it is wanted. */
+  copyTo(tag: number, length: number, at: number, into: Uint8Array): void {
+    if (this.memory === undefined) this.#copiesFor("copyTo").take(tag, at, into);
+    else into.set(this.bytes(tag, Op.WRITE, length).subarray(at, at + into.length));
+  }
+
+  /** Copies bytes to a part of a READ's data, from `at` on. */
+  copyFrom(tag: number, length: number, at: number, from: Uint8Array): void {
+    if (this.memory === undefined) this.#copiesFor("copyFrom").give(tag, at, from);
+    else this.bytes(tag, Op.READ, length).set(from, at);
+  }
+
+  #copiesFor(method: string): UserCopies {
+    if (this.copies !== undefined) return this.copies;
+    throw new TypeError(`${method}: this kernel's ublk has no USER_COPY beside mode '${this.#mode}'; serve with mode: 'copy'`);
+  }
+
+  /** A request is about to end: a READ's data goes where the client finds it. */
+  deliver(tag: number, op: number, result: number): void {
+    this.#taken[tag] = 0;
+    if (op === Op.READ && result > 0) this.copies!.give(tag, 0, this.memory!.bytes(tag, result));
   }
 
   /** Whether the tag's pages were registered by hand. */
@@ -90,7 +126,6 @@ export class TagBuffers {
 
   /** Detaches the views, and unmaps the memory unless the kernel may still use it. The ring must be closed. */
   dispose(inUse: boolean): void {
-    if (inUse) this.#arena?.abandon();
-    else this.#arena?.dispose();
+    this.memory?.dispose(inUse);
   }
 }

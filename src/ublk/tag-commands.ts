@@ -40,7 +40,18 @@ export class TagCommands {
     }
     // The kernel must have read every FETCH before its SQE turns into a COMMIT.
     while (this.raw.queued > 0) this.raw.enter(0);
-    for (let tag = 0; tag < depth; tag++) this.words[(tag << this.shift) + CMD_OP] = this.#number(abi.UBLK_U_IO_COMMIT_AND_FETCH_REQ);
+    for (let tag = 0; tag < depth; tag++) this.commits(tag);
+  }
+
+  /** Asks for the data of a tag's WRITE (NEED_GET_DATA). */
+  getData(tag: number): void {
+    this.words[(tag << this.shift) + CMD_OP] = this.#number(abi.UBLK_U_IO_NEED_GET_DATA);
+    this.raw.armTemplate(tag);
+  }
+
+  /** A tag's SQE is COMMIT_AND_FETCH_REQ from now on. The kernel must have read what it was. */
+  commits(tag: number): void {
+    this.words[(tag << this.shift) + CMD_OP] = this.#number(abi.UBLK_U_IO_COMMIT_AND_FETCH_REQ);
   }
 
   /** Sets the result of a tag's commit, which goes out when the tag's SQE is queued again: two stores in all. */
@@ -56,9 +67,9 @@ export class TagCommands {
     this.raw.armTemplate(tag);
   }
 
-  /** Queues REGISTER_IO_BUF or UNREGISTER_IO_BUF for a tag, into the table's second half. */
+  /** Queues REGISTER_IO_BUF or UNREGISTER_IO_BUF for a tag. */
   bufferCommand(slot: number, command: number, tag: number): void {
-    this.raw.uringCmd(slot, CHAR_FILE, command, 0, this.#spec.queue | (tag << 16), 0, this.#spec.depth + tag, 0);
+    this.raw.uringCmd(slot, CHAR_FILE, command, 0, this.#spec.queue | (tag << 16), 0, this.#buffers.handSlot(tag), 0);
     this.raw.setFlags(io.IOSQE_FIXED_FILE);
   }
 
@@ -71,9 +82,9 @@ export class TagCommands {
     words[at + CMD_OP] = command;
     words[at + 8] = tag; // user_data: the slot, generation 0
     words[at + IO_CMD] = this.#spec.queue | (tag << 16);
-    if (!this.#buffers.inMemory) words[at + AUTO_REG] = tag | (abi.UBLK_AUTO_BUF_REG_FALLBACK << 16);
-    else {
-      const address = this.#buffers.address(tag);
+    if (this.#spec.mode === "auto-buf-reg") words[at + AUTO_REG] = tag | (abi.UBLK_AUTO_BUF_REG_FALLBACK << 16);
+    else if (this.#buffers.memory !== undefined && this.#buffers.settled) {
+      const address = this.#buffers.memory.address(tag);
       words[at + BUFFER] = address;
       words[at + BUFFER + 1] = high32(address);
     }

@@ -56,14 +56,16 @@ export class TagMembers {
   /** Reads a file into a tag's data, wherever that is. */
   read(tag: number, member: number, fd: number, fileOffset: number, at: number, length: number): void {
     const slot = this.take(tag, member);
-    if (this.#buffers.inMemory) this.#raw.read(slot, fd, this.#buffers.address(tag) + at, length, fileOffset, 0);
+    const { memory } = this.#buffers;
+    if (memory !== undefined) this.#raw.read(slot, fd, memory.address(tag) + at, length, fileOffset, 0);
     else this.#raw.readFixed(slot, fd, at, length, fileOffset, this.#buffers.index(tag), 0);
   }
 
   /** Writes a tag's data to a file, from wherever it is. */
   write(tag: number, member: number, fd: number, fileOffset: number, at: number, length: number, rwFlags: number): void {
     const slot = this.take(tag, member);
-    if (this.#buffers.inMemory) this.#raw.write(slot, fd, this.#buffers.address(tag) + at, length, fileOffset, rwFlags);
+    const { memory } = this.#buffers;
+    if (memory !== undefined) this.#raw.write(slot, fd, memory.address(tag) + at, length, fileOffset, rwFlags);
     else this.#raw.writeFixed(slot, fd, at, length, fileOffset, this.#buffers.index(tag), rwFlags);
   }
 }

@@ -4,6 +4,7 @@ import type { UblkQueue } from "./queue.ts";
 import { DESCRIPTOR_WORDS, DeferredRequest, Op, type RequestBuffer, TagContext, type UblkRequest } from "./request.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
 import type { TagMembers } from "./tag-members.ts";
+import type { TagMemory } from "./tag-memory.ts";
 import type { TagSignals } from "./tag-signals.ts";
 import { ANSWERED, DEAD, FETCHING, HELD, IN_HANDLER, IN_KERNEL, OPEN } from "./tag-states.ts";
 
@@ -26,6 +27,8 @@ export class TagTable {
   readonly states: Uint8Array;
   /** When a request was left open. */
   readonly since: Float64Array;
+  /** Sectors that are done of a request whose target has done a part. */
+  readonly done: Int32Array;
   /** 1: the request ends when an operation of the described layer does, and not before. */
   readonly selfEnding: Uint8Array;
   /** Requests that a token ends. */
@@ -37,6 +40,7 @@ export class TagTable {
   readonly #queue: UblkQueue;
   readonly #iod: Int32Array;
   readonly #buffers: TagBuffers;
+  readonly #memory: TagMemory | undefined; // where a request's data is in memory without further ado
   readonly #driver: Driver;
   readonly #members: TagMembers;
   readonly #signals: TagSignals;
@@ -45,12 +49,14 @@ export class TagTable {
   constructor(depth: number, { queue, iod, buffers, driver, members, signals, signalled }: TagTableParts) {
     this.states = new Uint8Array(depth).fill(FETCHING);
     this.since = new Float64Array(depth);
+    this.done = new Int32Array(depth);
     this.selfEnding = new Uint8Array(depth);
     this.#generations = new Int32Array(depth);
     this.#contexts = new Array<TagContext | undefined>(depth).fill(undefined);
     this.#queue = queue;
     this.#iod = iod;
     this.#buffers = buffers;
+    this.#memory = buffers.settled ? buffers.memory : undefined;
     this.#driver = driver;
     this.#members = members;
     this.#signals = signals;
@@ -65,13 +71,30 @@ export class TagTable {
 
   /** The data of a tag's request as memory. */
   bytesOf(tag: number): Uint8Array<ArrayBuffer> {
-    if ((this.#iod[tag * DESCRIPTOR_WORDS]! & 0xff) > Op.WRITE) throw new TypeError("only READ and WRITE requests carry data");
-    return this.#buffers.bytes(tag, this.#iod[tag * DESCRIPTOR_WORDS + 1]! * 512);
+    const op = this.#iod[tag * DESCRIPTOR_WORDS]! & 0xff;
+    if (op > Op.WRITE) throw new TypeError("only READ and WRITE requests carry data");
+    const length = this.#iod[tag * DESCRIPTOR_WORDS + 1]! * 512;
+    const whole = this.#memory !== undefined ? this.#memory.bytes(tag, length) : this.#buffers.bytes(tag, op, length);
+    return this.done[tag] === 0 ? whole : whole.subarray(this.done[tag]! * 512);
   }
 
   /** The data in whatever form the mode gives it. */
   bufferOf(tag: number, op: number): RequestBuffer {
-    return this.#buffers.buffer(tag, op, this.#iod[tag * DESCRIPTOR_WORDS + 1]! * 512);
+    return this.#buffers.buffer(tag, op, this.#iod[tag * DESCRIPTOR_WORDS + 1]! * 512, this.done[tag]! * 512);
+  }
+
+  /** Copies a part of a WRITE's data to where it is wanted. */
+  copyTo(tag: number, into: Uint8Array, at: number): void {
+    this.#checkOpen(tag);
+    this.#checkRange(tag, Op.WRITE, at, into.length);
+    this.#buffers.copyTo(tag, this.#iod[tag * DESCRIPTOR_WORDS + 1]! * 512, this.done[tag]! * 512 + at, into);
+  }
+
+  /** Copies bytes to a part of a READ's data. */
+  copyFrom(tag: number, from: Uint8Array, at: number): void {
+    this.#checkOpen(tag);
+    this.#checkRange(tag, Op.READ, at, from.length);
+    this.#buffers.copyFrom(tag, this.#iod[tag * DESCRIPTOR_WORDS + 1]! * 512, this.done[tag]! * 512 + at, from);
   }
 
   /** The tag's context, filled for its request. */
@@ -108,14 +131,15 @@ export class TagTable {
   readFrom(tag: number, fd: number, fileOffset: number, at: number, length: number, member: number): void {
     this.#checkRange(tag, Op.READ, at, length);
     this.leaveOpen(tag, HELD);
-    this.#members.read(tag, member, fd, fileOffset, at, length);
+    this.#members.read(tag, member, fd, fileOffset, this.done[tag]! * 512 + at, length);
   }
 
   /** Writes the request's data to a file. */
   writeTo(tag: number, fd: number, fileOffset: number, rwFlags: number, at: number, length: number, member: number): void {
     this.#checkRange(tag, Op.WRITE, at, length);
+    if (this.#memory === undefined && this.#buffers.memory !== undefined) this.bytesOf(tag); // it is there then
     this.leaveOpen(tag, HELD);
-    this.#members.write(tag, member, fd, fileOffset, at, length, rwFlags);
+    this.#members.write(tag, member, fd, fileOffset, this.done[tag]! * 512 + at, length, rwFlags);
   }
 
   /** The request outlives the handler's call: by a token, or by operations of its own. */
@@ -156,16 +180,22 @@ export class TagTable {
       throw new TypeError(`tag ${tag} has no open request`);
   }
 
+  #checkOpen(tag: number): void {
+    const state = this.states[tag];
+    if (state !== IN_HANDLER && state !== OPEN && state !== HELD)
+      throw new TypeError("the request is finished already: the kernel may have the next one on its tag");
+  }
+
   #checkRange(tag: number, op: number, at: number, length: number): void {
     const word = tag * DESCRIPTOR_WORDS;
-    const have = this.#iod[word + 1]! * 512;
+    const have = (this.#iod[word + 1]! - this.done[tag]!) * 512;
     if ((this.#iod[word]! & 0xff) !== op) wrongKind(op);
     if (!(at >= 0 && length > 0 && at + length <= have)) outside(at, length, have);
   }
 }
 
 function wrongKind(op: number): never {
-  throw new TypeError(op === Op.READ ? "readFrom is for READ requests" : "writeTo is for WRITE requests");
+  throw new TypeError(op === Op.READ ? "readFrom and copyFrom are for READ requests" : "writeTo and copyTo are for WRITE requests");
 }
 
 function outside(at: number, length: number, have: number): never {

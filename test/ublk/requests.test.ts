@@ -143,6 +143,48 @@ test("partial results come again until the request is whole; no progress is an e
   expect(await client(disk.path, [{ do: "write", offset: 4 * 65536, length: 4096, fill: 1 }])).toEqual([{ code: "EIO" }]);
 });
 
+test("the rest of a WRITE comes again too, with its own data, in a turn of its own, and an async handler may end parts", async () => {
+  const data = new Uint8Array(MiB);
+  const parts: string[] = [];
+  await using disk = await serve({
+    size: MiB,
+    async handle(request: UblkRequest) {
+      const { offset, length, bytes, op } = request;
+      const part = Math.min(length, 8192);
+      if (op === Op.WRITE) {
+        parts.push(`${offset}+${length}`);
+        data.set(bytes.subarray(0, part), offset);
+        if (offset % 16384 === 0) await Bun.sleep(1);
+      } else bytes.set(data.subarray(offset, offset + part));
+      return part;
+    },
+  });
+  const write = { do: "write", offset: 65536, length: 32768, fill: 7 } as const;
+  expect(await client(disk.path, [write, { do: "read", offset: 65536, length: 32768 }])).toMatchObject([
+    { bytes: 32768 },
+    { bytes: 32768, first: 7, last: 7 },
+  ]);
+  expect(parts).toEqual(["65536+32768", "73728+24576", "81920+16384", "90112+8192"]);
+  expect(data.subarray(65536, 65536 + 32768).every((byte) => byte === 7)).toBe(true);
+});
+
+test("a part of a request may fail: the client hears of it, and of nothing else", async () => {
+  await using disk = await serve({
+    size: MiB,
+    handle(request: UblkRequest) {
+      if (request.op !== Op.WRITE || request.length < 8192) return request.complete();
+      if (request.offset === 69632) request.fail(-28);
+      else request.complete(4096);
+    },
+  });
+  expect(
+    await client(disk.path, [
+      { do: "write", offset: 65536, length: 32768, fill: 7 },
+      { do: "write", offset: 131072, length: 8192, fill: 7 },
+    ]),
+  ).toMatchObject([{ code: "ENOSPC" }, { bytes: 8192 }]);
+});
+
 test("a stale token throws and does not complete the tag's next request", async () => {
   const tokens: DeferredRequest[] = [];
   let stale: unknown;

@@ -1,0 +1,62 @@
+import type { Driver } from "../uring/index.ts";
+import { UBLK_IO_RES_NEED_GET_DATA } from "./abi.ts";
+import type { HandRegistrations } from "./hand-registrations.ts";
+import type { QueueEvents } from "./queue-spec.ts";
+import { DESCRIPTOR_WORDS } from "./request.ts";
+import type { TagBuffers } from "./tag-buffers.ts";
+import type { TagCommands } from "./tag-commands.ts";
+import { ARRIVING, REGISTERING } from "./tag-states.ts";
+
+/** What a queue's arrivals consult. */
+export interface ArrivalParts {
+  readonly states: Uint8Array;
+  /** The mapped descriptors of the tags. */
+  readonly iod: Int32Array;
+  readonly events: Pick<QueueEvents, "requestError">;
+  readonly buffers: TagBuffers;
+  readonly commands: TagCommands;
+  readonly byHand: HandRegistrations;
+  readonly driver: Driver;
+  /** A request's data is where its mode has it: it may be handled. */
+  readonly admit: (tag: number) => void;
+  /** The pages of a request could not be registered. */
+  readonly refuse: (tag: number, errno: number) => void;
+}
+
+/** What is between the arrival of a request and its handler: its data asked for, or its pages registered by hand. */
+export class Arrivals {
+  readonly #parts: ArrivalParts;
+
+  constructor(parts: ArrivalParts) {
+    this.#parts = parts;
+  }
+
+  /** A tag's command completed, with a request. */
+  arrived(tag: number, result: number): void {
+    const { states, buffers, commands, driver, admit } = this.#parts;
+    if (states[tag] === ARRIVING) commands.commits(tag); // its data has come
+    if (result === UBLK_IO_RES_NEED_GET_DATA) {
+      states[tag] = ARRIVING;
+      commands.getData(tag);
+      driver.kick();
+    } else if (buffers.mustRegister(this.#flags(tag))) this.#register(tag);
+    else admit(tag);
+  }
+
+  #register(tag: number): void {
+    const { states, byHand, events, admit, refuse } = this.#parts;
+    states[tag] = REGISTERING;
+    byHand.register(tag, (result, error) => {
+      if (error === undefined) {
+        admit(tag);
+        return;
+      }
+      events.requestError(error, this.#flags(tag) & 0xff, 0, 0);
+      refuse(tag, result);
+    });
+  }
+
+  #flags(tag: number): number {
+    return this.#parts.iod[tag * DESCRIPTOR_WORDS]!;
+  }
+}

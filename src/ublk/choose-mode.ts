@@ -1,0 +1,63 @@
+import { type DataMode, hasMode, MODES, type ModeInfo, modeInfo } from "./data-mode.ts";
+import { UblkError } from "./error.ts";
+import { featureNames } from "./features.ts";
+import type { CheckedGeometry } from "./geometry.ts";
+import type { CheckedOptions } from "./serve-options.ts";
+
+const EOPNOTSUPP = -95;
+
+/** Which data mode a device has, and why. */
+export interface ModeExplanation {
+  readonly mode: DataMode;
+  /** What the mode does. */
+  readonly meaning: string;
+  /** Why it was chosen. */
+  readonly why: string;
+  /** Every other mode: why it is not used, or that it could be. */
+  readonly others: readonly { readonly mode: DataMode; readonly why: string }[];
+}
+
+function missing({ flags, since }: ModeInfo, features: number): string {
+  const names = featureNames(flags & ~features); // none where only the bit is there
+  return `this kernel's ublk has no ${(names.length > 0 ? names : featureNames(flags)).join(" and no ")}; it came with Linux ${since}`;
+}
+
+const LOOKS = "the target looks at the data (zeroCopy is not set)";
+
+function refuse(info: ModeInfo, { zeroCopy }: CheckedGeometry, features: number): void {
+  if (!hasMode(info, features))
+    throw new UblkError({
+      command: "ADD_DEV",
+      errno: EOPNOTSUPP,
+      subject: `mode '${info.name}'`,
+      hint: `${missing(info, features)}. Leave mode out, or use 'copy'`,
+    });
+  if (info.lends && !zeroCopy) throw new TypeError(`serve: mode is '${info.name}', but ${LOOKS}; leave mode out, or use 'copy'`);
+}
+
+/** The data mode that was asked for, or the best that target and kernel allow. */
+export function chooseMode({ mode }: CheckedOptions, geometry: CheckedGeometry, features: number): DataMode {
+  if (mode === undefined) return MODES.find((info) => hasMode(info, features) && (geometry.zeroCopy || !info.lends))!.name;
+  refuse(modeInfo(mode), geometry, features);
+  return mode;
+}
+
+/** Says why a device has its mode. */
+export function explainMode(
+  mode: DataMode,
+  { mode: asked }: CheckedOptions,
+  { zeroCopy }: CheckedGeometry,
+  features: number,
+): ModeExplanation {
+  const whyNot = (info: ModeInfo): string => {
+    if (!hasMode(info, features)) return missing(info, features);
+    return info.lends && !zeroCopy ? LOOKS : `possible: serve with mode: '${info.name}'`;
+  };
+  const best = zeroCopy ? "the target never looks at the data (zeroCopy is set), and this kernel has it" : LOOKS;
+  return {
+    mode,
+    meaning: modeInfo(mode).meaning,
+    why: asked === undefined ? `the best there is here: ${best}` : "it was asked for",
+    others: MODES.filter(({ name }) => name !== mode).map((info) => ({ mode: info.name, why: whyNot(info) })),
+  };
+}

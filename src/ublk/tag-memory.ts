@@ -1,0 +1,41 @@
+import { Arena, PAGE_SIZE } from "../ffi/index.ts";
+
+/** Memory of this process for the data of a queue's tags: as much for each as the largest request needs. */
+export class TagMemory {
+  readonly #arena: Arena;
+  readonly #stride: number;
+  readonly #views: (Uint8Array<ArrayBuffer> | undefined)[];
+
+  constructor(depth: number, maxIoBytes: number) {
+    this.#stride = Math.ceil(maxIoBytes / PAGE_SIZE) * PAGE_SIZE;
+    // Touched page by page as requests need them: mapping depth x maxIo at once would be wasteful, and huge pages would clear
+    // 2 MiB in the serving thread.
+    this.#arena = Arena.allocate(depth * this.#stride, { noHugePages: true });
+    // The first page of each tag is touched now: the kernel reads pages that were never written by a slow path, every time.
+    for (let tag = 0; tag < depth; tag++) this.#arena.bytes(tag * this.#stride, 1)[0] = 0;
+    this.#views = new Array<Uint8Array<ArrayBuffer> | undefined>(depth).fill(undefined);
+  }
+
+  /** Memory to unmap when the thread died. */
+  get mapping(): { address: number; length: number } {
+    return { address: this.#arena.address, length: this.#arena.length };
+  }
+
+  /** Address of a tag's memory. */
+  address(tag: number): number {
+    return this.#arena.address + tag * this.#stride;
+  }
+
+  /** A tag's memory; the view is kept and replaced only when the length changes. */
+  bytes(tag: number, length: number): Uint8Array<ArrayBuffer> {
+    const view = this.#views[tag];
+    if (view !== undefined && view.length === length) return view;
+    return (this.#views[tag] = this.#arena.bytes(tag * this.#stride, length));
+  }
+
+  /** Detaches the views, and unmaps the memory unless the kernel may still use it. The ring must be closed. */
+  dispose(inUse: boolean): void {
+    if (inUse) this.#arena.abandon();
+    else this.#arena.dispose();
+  }
+}

@@ -39,11 +39,13 @@ class MemoryRequests implements RequestTarget {
   readonly #views: readonly Uint8Array<SharedArrayBuffer>[]; // they keep the chunks alive, and fill them
   readonly #addresses: Float64Array<ArrayBuffer>;
   readonly #buffers: Float64Array<ArrayBuffer>; // where each tag's data lies, once known
+  readonly #fetched: boolean; // a WRITE's data comes when it is asked for
 
   constructor(queue: UblkQueue, { chunks }: MemoryShared) {
     this.#views = chunks.map((chunk) => new Uint8Array(chunk));
     this.#addresses = Float64Array.from(chunks, (chunk) => addressOf(chunk));
     this.#buffers = new Float64Array(queue.spec.depth);
+    this.#fetched = queue.spec.mode === "user-copy";
   }
 
   handle(request: UblkRequest): void {
@@ -64,8 +66,8 @@ class MemoryRequests implements RequestTarget {
     const { length, offset, tag } = request;
     // A tag's memory stays where it is as long as the queue lives.
     let data = this.#buffers[tag]!;
-    if (data === 0) data = this.#buffers[tag] = addressOf(request.bytes);
     const reads = request.op === Op.READ;
+    if (data === 0 || (this.#fetched && !reads)) data = this.#buffers[tag] = addressOf(request.bytes);
     for (let done = 0; done < length; ) {
       const chunk = Math.floor((offset + done) / CHUNK);
       const at = offset + done - chunk * CHUNK;

@@ -1,5 +1,6 @@
 import type { Driver } from "../uring/index.ts";
 import { UBLK_IO_RES_NEED_GET_DATA } from "./abi.ts";
+import type { UblkError } from "./error.ts";
 import type { HandRegistrations } from "./hand-registrations.ts";
 import type { QueueEvents } from "./queue-spec.ts";
 import { DESCRIPTOR_WORDS } from "./request.ts";
@@ -29,31 +30,32 @@ export class Arrivals {
 
   constructor(parts: ArrivalParts) {
     this.#parts = parts;
+    parts.byHand.registered = (tag, error) => this.#registered(tag, error);
   }
 
   /** A tag's command completed, with a request. */
   arrived(tag: number, result: number): void {
-    const { states, buffers, commands, driver, admit } = this.#parts;
+    const { states, buffers, byHand, commands, driver, admit } = this.#parts;
     if (states[tag] === ARRIVING) commands.commits(tag); // its data has come
     if (result === UBLK_IO_RES_NEED_GET_DATA) {
       states[tag] = ARRIVING;
       commands.getData(tag);
       driver.kick();
-    } else if (buffers.mustRegister(this.#flags(tag))) this.#register(tag);
-    else admit(tag);
+    } else if (buffers.mustRegister(this.#flags(tag))) {
+      states[tag] = REGISTERING;
+      byHand.register(tag);
+      driver.kick();
+    } else admit(tag);
   }
 
-  #register(tag: number): void {
-    const { states, byHand, events, admit, refuse } = this.#parts;
-    states[tag] = REGISTERING;
-    byHand.register(tag, (result, error) => {
-      if (error === undefined) {
-        admit(tag);
-        return;
-      }
-      events.requestError(error, this.#flags(tag) & 0xff, 0, 0);
-      refuse(tag, result);
-    });
+  #registered(tag: number, error: UblkError | undefined): void {
+    const { events, admit, refuse } = this.#parts;
+    if (error === undefined) {
+      admit(tag);
+      return;
+    }
+    events.requestError(error, this.#flags(tag) & 0xff, 0, 0);
+    refuse(tag, error.errno);
   }
 
   #flags(tag: number): number {

@@ -53,7 +53,10 @@ export function explainMode(
     if (!hasMode(info, features)) return missing(info, features);
     return info.lends && !zeroCopy ? LOOKS : `possible: serve with mode: '${info.name}'`;
   };
-  const best = zeroCopy ? "the target never looks at the data (zeroCopy is set), and this kernel has it" : LOOKS;
+  const lent = modeInfo(mode).lends
+    ? "the target never looks at the data (zeroCopy is set), and this kernel has it"
+    : "this kernel lends no pages";
+  const best = zeroCopy ? lent : LOOKS;
   return {
     mode,
     meaning: modeInfo(mode).meaning,

@@ -58,9 +58,9 @@ const NAMED = new Map(MODES.map((info) => [info.name, info]));
 /** What is known of a mode. */
 export const modeInfo = (name: DataMode): ModeInfo => NAMED.get(name)!;
 
-/** Whether a driver with these features has the mode. Before 6.15 it may have a bit for zero copy, and no command. */
+/** Whether a driver with these features has the mode. Before 6.15 it may have the bit for zero copy alone, and no command. */
 export const hasMode = ({ flags, lends, since }: ModeInfo, features: number): boolean =>
-  (features & flags) === flags && (!lends || kernelIsAtLeast(since));
+  (features & flags) === flags && (!lends || (features & abi.UBLK_F_AUTO_BUF_REG) !== 0 || kernelIsAtLeast(since));
 
 /** Whether the pages of requests are lent to operations of the ring, and are no memory of this process. */
 export const lendsPages = (name: DataMode): boolean => modeInfo(name).lends;

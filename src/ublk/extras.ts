@@ -22,7 +22,7 @@ export class Extras {
   constructor(raw: RawRing, spec: QueueSpec, events: QueueEvents, commands: TagCommands, buffers: TagBuffers) {
     this.signals = new TagSignals(spec.device);
     this.refusals = new Refusals(spec);
-    this.byHand = new HandRegistrations(raw, spec.device, commands, buffers);
+    this.byHand = new HandRegistrations(raw, spec, commands, buffers, (error) => events.failed(error));
     this.turns = spec.serialize ? new Serializer() : undefined;
     this.#copied = spec.mode === "user-copy";
     this.#events = events;
@@ -50,7 +50,7 @@ export class Extras {
   end(tag: number): number {
     this.signals.forget(tag);
     this.refusals.forget(tag);
-    if (this.#buffers.isByHand(tag)) this.byHand.unregister(tag, (error) => this.#events.failed(error));
+    if (this.#buffers.isByHand(tag)) this.byHand.unregister(tag);
     return this.turns === undefined ? -1 : this.turns.leave(tag);
   }
 }

@@ -194,7 +194,7 @@ export class UblkQueue {
     this.commit(tag, failureOf(this.iod[tag * DESCRIPTOR_WORDS]! & 0xff, errno));
   }
 
-  /** Reports a request's error to whoever listens. @internal */
+  /** Reports a request's error. @internal */
   report(error: unknown, op: number, offset: number, length: number): void {
     this.#events.requestError(error, op, offset, length);
   }
@@ -276,7 +276,7 @@ export class UblkQueue {
     return this.request;
   }
 
-  // A throw fails its own request only.
+  // A throw fails its own request.
   private threw(tag: number, error: unknown): void {
     const { op, offset, length } = this.#load(tag);
     const state = this.states[tag];
@@ -350,10 +350,11 @@ export class UblkQueue {
   #abort(tag: number): void {
     this.#extras.signals.abort(tag);
     if (!isOpen(this.states[tag]!)) return; // the abort made its handler finish it
-    // What runs on the request's data ends by itself, cancelled or through, and ends the request with it.
+    // What runs on its data ends by itself, cancelled or through, and ends the request with it.
     if (this.#members.pending(tag) > 0) this.#members.cancel(tag);
     else if (this.tags.selfEnding[tag] === 0) {
       this.#extras.turns?.forget(tag);
+      this.tags.waitsNoMore(tag);
       this.commit(tag, EIO);
     }
   }

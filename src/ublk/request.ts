@@ -137,7 +137,8 @@ export class UblkRequest {
   }
 
   /**
-   * The data as memory, in modes that copy: to be filled for a READ, filled for a WRITE. Valid until completion.
+   * The data as memory, in modes that copy: to be filled for a READ, filled for a WRITE. Valid until completion. In mode user-copy a WRITE's
+   * data is fetched by this: ask in every request.
    *
    * @throws TypeError in a mode whose data stays in the kernel: use {@link UblkRequest.buffer}.
    */

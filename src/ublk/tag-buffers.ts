@@ -65,7 +65,7 @@ export class TagBuffers {
   bytes(tag: number, op: number, length: number): Uint8Array<ArrayBuffer> {
     if (this.memory === undefined) {
       throw new TypeError(
-        `the data stays in the kernel in mode '${this.#mode}': use request.buffer or copyTo and copyFrom, or serve with mode: 'copy'`,
+        `the data stays in the kernel in mode '${this.#mode}': use request.buffer, copyTo or copyFrom, or serve with mode: 'copy'`,
       );
     }
     const bytes = this.memory.bytes(tag, length);
@@ -78,7 +78,10 @@ export class TagBuffers {
 
   /** The data in whatever form the mode gives it, without the bytes that are done. */
   buffer(tag: number, op: number, length: number, done: number): RequestBuffer {
-    if (this.memory !== undefined) return { kind: "memory", bytes: this.bytes(tag, op, length).subarray(done) };
+    if (this.memory !== undefined) {
+      const bytes = this.bytes(tag, op, length);
+      return { kind: "memory", bytes: done === 0 ? bytes : bytes.subarray(done) };
+    }
     const index = this.index(tag);
     return op === Op.WRITE
       ? { kind: "source", fixed: new FixedBuffer(index, done, length - done, "source") }

@@ -6,7 +6,7 @@ import type { TagBuffers } from "./tag-buffers.ts";
 import type { TagMembers } from "./tag-members.ts";
 import type { TagMemory } from "./tag-memory.ts";
 import type { TagSignals } from "./tag-signals.ts";
-import { ANSWERED, DEAD, FETCHING, HELD, IN_HANDLER, IN_KERNEL, OPEN } from "./tag-states.ts";
+import { ANSWERED, DEAD, FETCHING, HELD, IN_HANDLER, IN_KERNEL, OPEN, WAITING } from "./tag-states.ts";
 
 /** What a tag table consults. */
 export interface TagTableParts {
@@ -74,12 +74,14 @@ export class TagTable {
     const op = this.#iod[tag * DESCRIPTOR_WORDS]! & 0xff;
     if (op > Op.WRITE) throw new TypeError("only READ and WRITE requests carry data");
     const length = this.#iod[tag * DESCRIPTOR_WORDS + 1]! * 512;
+    if (this.#memory === undefined) this.#checkOpen(tag); // or what is copied would be the next request's
     const whole = this.#memory !== undefined ? this.#memory.bytes(tag, length) : this.#buffers.bytes(tag, op, length);
     return this.done[tag] === 0 ? whole : whole.subarray(this.done[tag]! * 512);
   }
 
   /** The data in whatever form the mode gives it. */
   bufferOf(tag: number, op: number): RequestBuffer {
+    if (this.#memory === undefined) this.#checkOpen(tag);
     return this.#buffers.buffer(tag, op, this.#iod[tag * DESCRIPTOR_WORDS + 1]! * 512, this.done[tag]! * 512);
   }
 
@@ -137,8 +139,8 @@ export class TagTable {
   /** Writes the request's data to a file. */
   writeTo(tag: number, fd: number, fileOffset: number, rwFlags: number, at: number, length: number, member: number): void {
     this.#checkRange(tag, Op.WRITE, at, length);
-    if (this.#memory === undefined && this.#buffers.memory !== undefined) this.bytesOf(tag); // it is there then
     this.leaveOpen(tag, HELD);
+    if (this.#memory === undefined && this.#buffers.memory !== undefined) this.bytesOf(tag); // it is there then
     this.#members.write(tag, member, fd, fileOffset, this.done[tag]! * 512 + at, length, rwFlags);
   }
 
@@ -164,6 +166,11 @@ export class TagTable {
     }
   }
 
+  /** A request that waits for its turn may end without it. */
+  waitsNoMore(tag: number): void {
+    if (this.states[tag] === WAITING) this.states[tag] = HELD;
+  }
+
   /** The request ends: its tokens and contexts are void from here on. */
   close(tag: number): void {
     this.#checkFinishable(tag);
@@ -176,7 +183,7 @@ export class TagTable {
     if (this.#members.pending(tag) > 0)
       throw new TypeError("the request has operations of its own in flight: it can be finished after the last of them");
     const state = this.states[tag];
-    if (state === IN_KERNEL || state === ANSWERED || state === DEAD || state === FETCHING)
+    if (state === IN_KERNEL || state === ANSWERED || state === WAITING || state === DEAD || state === FETCHING)
       throw new TypeError(`tag ${tag} has no open request`);
   }
 

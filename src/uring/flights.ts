@@ -338,7 +338,8 @@ export class Flights implements Host, Home {
   private hasRoom(size: number): boolean {
     const { raw } = this;
     const needed = size + this.reserved;
-    return raw.inFlight + this.idle + needed <= raw.record.cqEntries && raw.freeSlots >= RESERVED + needed;
+    const room = raw.record.cqEntries - raw.inFlight - needed;
+    return (room >= this.held || room >= this.idle) && raw.freeSlots >= RESERVED + needed; // idle is at most what is held
   }
 
   private admitAll(): void {

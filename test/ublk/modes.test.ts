@@ -6,7 +6,7 @@
 import { afterEach, describe, expect, setDefaultTimeout } from "bun:test";
 import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { type DataMode, MODES, type ModeInfo, Op, type ServeOptions, serve, type UblkDevice, type UblkRequest } from "uring-ublk";
-import { loop } from "uring-ublk/targets";
+import { loop, memory } from "uring-ublk/targets";
 import type { UblkQueue } from "uring-ublk/ublk";
 import { haveUblk, isFullRun, kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
 import { client } from "./support/client.ts";
@@ -107,6 +107,32 @@ for (const info of MODES) {
       await client(disk.path, [{ do: "write", offset: 512, length: 1024, fill: 9 }]);
       expect(data.subarray(512, 1536).every((byte) => byte === 9)).toBe(true);
     });
+
+    if (!lends)
+      testIn(info, "user-copy")("the memory target", async () => {
+        await using disk = await serve(memory({ size: SIZE }), { mode, depth: 8, maxIo: "128 KiB" });
+        expect(await verified(disk.path)).toBe(true);
+      });
+
+    if (!lends)
+      testIn(info, "user-copy")("data is asked for in vain when the request is over, and that does no harm to the next", async () => {
+        const data = new Uint8Array(SIZE);
+        const asked: string[] = [];
+        const handle = (request: UblkRequest): void => {
+          const { offset, op } = request;
+          if (op === Op.READ) request.bytes.set(data.subarray(offset, offset + request.length));
+          else data.set(request.bytes, offset);
+          request.complete(request.length);
+          try {
+            void request.bytes;
+          } catch (error) {
+            asked.push(String(error));
+          }
+        };
+        await using disk = await serve({ size: SIZE, handle }, { mode, depth: 1 });
+        expect(await verified(disk.path, 4)).toBe(true);
+        if (mode === "user-copy") expect(asked[0]).toMatch(/TypeError: the request is finished already/);
+      });
 
     testIn(info, "user-copy")("a request that is done in part comes again with the rest", async () => {
       const data = new Uint8Array(SIZE);

@@ -132,6 +132,8 @@ test("partial results come again until the request is whole; no progress is an e
         parts.push(`${request.offset}+${request.length}`);
         request.bytes.fill(9, 0, 8192);
         request.complete(8192 + 100); // the odd bytes do not count
+        for (const again of [() => request.complete(), () => request.complete(4096), () => request.fail(-5)])
+          expect(again).toThrow(/no open request/);
       } else {
         if (request.op === Op.READ) request.bytes.fill(9);
         request.complete();

@@ -101,7 +101,7 @@ test("request.buffer is a source for WRITE and a sink for READ, and request.byte
   expect(file.at(8191, 2)).toEqual(new Uint8Array([0, 0x5a]));
   expect([...kinds].sort()).toEqual(["READ sink", "WRITE source"]);
   expect(refusal).toMatch(
-    /TypeError: the data stays in the kernel in mode 'auto-buf-reg': use request\.buffer, or serve with mode: 'copy'/,
+    /TypeError: the data stays in the kernel in mode 'auto-buf-reg': use request\.buffer, copyTo or copyFrom, or serve with mode: 'copy'/,
   );
 });
 

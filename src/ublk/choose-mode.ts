@@ -8,6 +8,7 @@ const EOPNOTSUPP = -95;
 
 /** Which data mode a device has, and why. */
 export interface ModeExplanation {
+  /** The device's mode. */
   readonly mode: DataMode;
   /** What the mode does. */
   readonly meaning: string;

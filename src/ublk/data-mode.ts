@@ -6,6 +6,7 @@ export type DataMode = "copy" | "need-get-data" | "user-copy" | "zero-copy" | "a
 
 /** What a data mode is. */
 export interface ModeInfo {
+  /** As the option `mode` of `serve` takes it. */
   readonly name: DataMode;
   /** The first kernel that has it. */
   readonly since: string;

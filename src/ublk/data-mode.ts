@@ -1,5 +1,6 @@
 import { kernelIsAtLeast } from "../uring/features.ts";
 import * as abi from "./abi.ts";
+import { FEATURES } from "./features.ts";
 
 /** How a request's data reaches the server: the name of a {@link ModeInfo}. */
 export type DataMode = "copy" | "need-get-data" | "user-copy" | "zero-copy" | "auto-buf-reg";
@@ -18,36 +19,33 @@ export interface ModeInfo {
   readonly meaning: string;
 }
 
-const mode = (name: DataMode, since: string, flags: number, lends: boolean, meaning: string): ModeInfo =>
-  Object.freeze({ name, since, flags, lends, meaning });
+// Features stand in the order in which they came, where a mode has more than one.
+const mode = (name: DataMode, flags: number, lends: boolean, meaning: string): ModeInfo =>
+  Object.freeze({ name, since: FEATURES.findLast(({ bit }) => (flags & bit) !== 0)?.since ?? "6.0", flags, lends, meaning });
 
 /** Every data mode, from the one that is best for a target that never looks at its data. */
 export const MODES: readonly ModeInfo[] = Object.freeze([
   mode(
     "auto-buf-reg",
-    "6.16",
     abi.UBLK_F_AUTO_BUF_REG | abi.UBLK_F_SUPPORT_ZERO_COPY,
     true,
     "requests arrive with their pages registered in the ring's buffer table, and are taken out of it by the commit",
   ),
   mode(
     "zero-copy",
-    "6.15",
     abi.UBLK_F_SUPPORT_ZERO_COPY,
     true,
     "each request's pages are registered before the target sees it (REGISTER_IO_BUF), and unregistered at its end",
   ),
-  mode("copy", "6.0", 0, false, "the kernel copies into memory of this process before a WRITE arrives, and out of it after a READ"),
+  mode("copy", 0, false, "the kernel copies into memory of this process before a WRITE arrives, and out of it after a READ"),
   mode(
     "user-copy",
-    "6.5",
     abi.UBLK_F_USER_COPY,
     false,
     "the serving thread copies itself (pread and pwrite on the char device): a WRITE's data when the target first looks at it",
   ),
   mode(
     "need-get-data",
-    "6.0",
     abi.UBLK_F_NEED_GET_DATA,
     false,
     "as copy, but a WRITE's data is asked for when the request has arrived (NEED_GET_DATA), with one more command",

@@ -28,11 +28,12 @@ export class HandRegistrations {
     this.#device = device;
     this.#commands = commands;
     this.#buffers = buffers;
+    const unregistered = (result: number): void => {
+      if (result < 0) failed(this.#error("UNREGISTER_IO_BUF", result));
+    };
     this.#slots = Array.from({ length: lendsPages(mode) ? depth : 0 }, (_, tag) => ({
       register: raw.allocate((result) => this.#onRegistered(tag, result)),
-      unregister: raw.allocate((result) => {
-        if (result < 0) failed(this.#error("UNREGISTER_IO_BUF", result));
-      }),
+      unregister: raw.allocate(unregistered),
     }));
   }
 

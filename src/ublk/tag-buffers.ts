@@ -12,8 +12,8 @@ export class TagBuffers {
   readonly memory: TagMemory | undefined;
   /** Where this thread may copy data out of requests and into them. */
   readonly copies: UserCopies | undefined;
-  /** Whether the data is all there when a request arrives, and is fetched by the commit: no look at the tag is needed. */
-  readonly settled: boolean;
+  /** That memory, where the kernel copies: the data is there when a request arrives, and fetched by the commit. */
+  readonly kernelCopied: TagMemory | undefined;
   readonly #mode: QueueSpec["mode"];
   readonly #handBase: number; // the first slot for pages that are registered by hand
   readonly #tableSlots: number;
@@ -27,7 +27,7 @@ export class TagBuffers {
     this.#mode = mode;
     this.memory = lends ? undefined : new TagMemory(depth, maxIoBytes);
     this.copies = userCopy ? new UserCopies(spec) : undefined;
-    this.settled = mode === "copy" || mode === "need-get-data";
+    this.kernelCopied = mode === "user-copy" ? undefined : this.memory;
     // What the kernel registers by itself has the first slots; what failed to, others: the slot may have been the reason.
     this.#handBase = mode === "auto-buf-reg" ? depth : 0;
     this.#tableSlots = lends ? this.#handBase + depth : 0;
@@ -69,7 +69,7 @@ export class TagBuffers {
       );
     }
     const bytes = this.memory.bytes(tag, length);
-    if (!this.settled && op === Op.WRITE && this.#taken[tag] === 0) {
+    if (this.kernelCopied === undefined && op === Op.WRITE && this.#taken[tag] === 0) {
       this.copies!.take(tag, 0, bytes);
       this.#taken[tag] = 1;
     }

@@ -83,8 +83,8 @@ export class TagCommands {
     words[at + 8] = tag; // user_data: the slot, generation 0
     words[at + IO_CMD] = this.#spec.queue | (tag << 16);
     if (this.#spec.mode === "auto-buf-reg") words[at + AUTO_REG] = tag | (abi.UBLK_AUTO_BUF_REG_FALLBACK << 16);
-    else if (this.#buffers.memory !== undefined && this.#buffers.settled) {
-      const address = this.#buffers.memory.address(tag);
+    else if (this.#buffers.kernelCopied !== undefined) {
+      const address = this.#buffers.kernelCopied.address(tag);
       words[at + BUFFER] = address;
       words[at + BUFFER + 1] = high32(address);
     }

@@ -19,10 +19,10 @@ export const REGISTERING = 5;
 export const FETCHING = 6;
 /** Operations of its own are in flight, or were. */
 export const HELD = 7;
-/** A WRITE whose data was asked for (NEED_GET_DATA). */
-export const ARRIVING = 9;
 /** Completed within its handler's call, with its whole length; it is committed when that returns. */
 export const ANSWERED = 8;
+/** A WRITE whose data was asked for (NEED_GET_DATA). */
+export const ARRIVING = 9;
 
 /** Whether a request is left open in this state. */
 export const isOpen = (state: number): boolean => state === OPEN || state === HELD || state === WAITING;

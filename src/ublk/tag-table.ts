@@ -40,7 +40,7 @@ export class TagTable {
   readonly #queue: UblkQueue;
   readonly #iod: Int32Array;
   readonly #buffers: TagBuffers;
-  readonly #memory: TagMemory | undefined; // where a request's data is in memory without further ado
+  readonly #memory: TagMemory | undefined; // where a request's data is there without further ado
   readonly #driver: Driver;
   readonly #members: TagMembers;
   readonly #signals: TagSignals;
@@ -56,7 +56,7 @@ export class TagTable {
     this.#queue = queue;
     this.#iod = iod;
     this.#buffers = buffers;
-    this.#memory = buffers.settled ? buffers.memory : undefined;
+    this.#memory = buffers.kernelCopied;
     this.#driver = driver;
     this.#members = members;
     this.#signals = signals;
@@ -147,9 +147,8 @@ export class TagTable {
   /** The request outlives the handler's call: by a token, or by operations of its own. */
   leaveOpen(tag: number, how: number): void {
     const state = this.states[tag]!;
+    this.#checkOpen(tag);
     if (state === IN_HANDLER) this.since[tag] = performance.now();
-    else if (state !== OPEN && state !== HELD)
-      throw new TypeError("the request is finished already: the kernel may have the next one on its tag");
     if (how === OPEN && state !== OPEN) {
       this.deferred++;
       this.#driver.reconsider();

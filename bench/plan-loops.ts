@@ -30,12 +30,15 @@ function repeated(ring: Ring, start: Start): Runs {
 
 function prepared(ring: Ring, plan: Part<unknown, unknown>): Runs {
   const made = ring.prepare(plan);
-  return repeated(ring, (over) =>
-    made.start(({ status }) => {
-      if (status !== "fulfilled") throw new Error(`the plan has ${status}`);
-      over();
-    }),
-  );
+  let over = (): void => {};
+  const ended = (): void => {
+    if (made.status !== "fulfilled") throw new Error(`the plan has ${made.status}`);
+    over();
+  };
+  return repeated(ring, (next) => {
+    over = next;
+    made.start(ended);
+  });
 }
 
 /** So many files of our own on a disk, gone with the process. */

@@ -99,6 +99,8 @@ export class Flights implements Host, Home {
   readonly volleys: HeldSlots[] = [];
   /** Of each of them: which of its volley's slots it is. */
   readonly places: number[] = [];
+  /** The ring is being closed: what has begun goes on, and nothing else begins. */
+  ending = false;
   private zeroCopied = false; // a zero-copy send was queued at some time
   #gone: { readonly error: unknown } | undefined;
   private readonly handler: (result: number, flags: number, slot: number) => void;

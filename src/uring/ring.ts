@@ -59,7 +59,6 @@ export class Ring implements AsyncDisposable {
   readonly #mailboxes = new Set<Mailbox>();
   readonly #buffers: FixedBufferTable;
   #closing: Promise<void> | undefined;
-  private ending = false; // nothing is started any more, also while the first steps of closing run
 
   private constructor(raw: RawRing, driver: Driver, fixedBuffers: number, owned: boolean) {
     this.raw = raw;
@@ -113,7 +112,7 @@ export class Ring implements AsyncDisposable {
    * still write to is kept for the rest of the process. @internal
    */
   abandon(): void {
-    this.ending = true;
+    this.flights.ending = true;
     this.#closing ??= Promise.resolve();
     this.driver.close();
     this.#leave(closedError());
@@ -181,7 +180,7 @@ export class Ring implements AsyncDisposable {
   /** A place where messages of other rings and threads arrive ({@link msgRing}, {@link sendMessage}); it keeps the process alive. */
   mailbox(): Mailbox {
     if (this.raw.failure !== undefined) throw this.raw.failure;
-    if (this.ending || this.raw.closed) throw new TypeError("the ring is closed");
+    if (this.flights.ending || this.raw.closed) throw new TypeError("the ring is closed");
     const box = new Mailbox(
       this.raw,
       () => {
@@ -227,7 +226,7 @@ export class Ring implements AsyncDisposable {
    * drain. Memory that the kernel still uses then is kept for the rest of the process.
    */
   close(): Promise<void> {
-    this.ending = true;
+    this.flights.ending = true;
     this.#closing ??= this.#close();
     return this.#closing;
   }
@@ -259,7 +258,7 @@ export class Ring implements AsyncDisposable {
       modifiers.length === undefined &&
       modifiers.flags === 0 &&
       this.kernel.opcode(declaration.opcode) &&
-      !this.ending &&
+      !this.flights.ending &&
       raw.failure === undefined &&
       !raw.closed
     );
@@ -273,7 +272,7 @@ export class Ring implements AsyncDisposable {
   ): unknown {
     if (signal?.aborted) return signal.reason;
     if (this.raw.failure !== undefined) return this.raw.failure;
-    if ((this.ending && !begun) || this.raw.closed) return new TypeError("the ring is closed");
+    if ((this.flights.ending && !begun) || this.raw.closed) return new TypeError("the ring is closed");
     if (handle?.taken) return new TypeError("run: the handle names an operation that has not ended; make another handle");
     return this.kernel.missing(operation);
   }

@@ -74,6 +74,80 @@ describe("a slot", () => {
   });
 });
 
+describe("copies of SQEs", () => {
+  const WORDS = 16;
+  const NOP_RESULT = 6; // the length field, with IORING_NOP_INJECT_RESULT
+  const INJECT_RESULT = 1;
+
+  /** NOPs that answer the results, one behind the other, as one array of words. */
+  function nops(raw: RawRing, results: readonly number[]): Int32Array {
+    const slot = raw.allocate(() => {});
+    const sqes = new Int32Array(results.length * WORDS);
+    for (const [i, result] of results.entries()) {
+      raw.nop(slot, INJECT_RESULT, result);
+      sqes.set(raw.sqe, i * WORDS);
+      drain(raw);
+    }
+    raw.release(slot);
+    return sqes;
+  }
+
+  for (const shape of [
+    { entries: 8 },
+    { entries: 8, sqArray: true },
+    { entries: 8, sqe: 128 },
+    { entries: 8, sqpoll: { idleMs: 100 } },
+  ] as const) {
+    test(`leave nothing of what stood there before: ${JSON.stringify(shape)}`, () => {
+      using raw = new RawRing(shape);
+      const got: number[] = [];
+      const slots = Int32Array.from({ length: 3 }, () => raw.allocate((result) => void got.push(result)));
+      const sqes = nops(raw, [0, 7, 8, 9]);
+      for (const short of [true, false]) {
+        for (let round = 0; round < 4; round++) {
+          raw.words.fill(0x5a5a5a5a);
+          expect(raw.prepCopies(3, slots, sqes, WORDS, short)).toBe(true);
+          expect(raw.inFlight).toBe(3);
+          const at = raw.lastSqe;
+          const expected = sqes.slice(3 * WORDS);
+          expected[USER_DATA_LOW] = slots[2]!;
+          expected[USER_DATA_HIGH] = raw.generation(slots[2]!);
+          expect(raw.words.slice(at, at + WORDS)).toEqual(expected);
+          expect(raw.words[at + NOP_RESULT]).toBe(9);
+          drain(raw);
+        }
+      }
+      expect(got).toEqual(Array.from({ length: 8 }, () => [7, 8, 9]).flat());
+    });
+  }
+
+  test("keep what stands behind the user_data, and all or none are queued", () => {
+    using raw = new RawRing({ entries: 4 });
+    const slots = Int32Array.from({ length: 4 }, () => raw.allocate(() => {}));
+    const sqes = nops(raw, [0, 0, 0, 0]);
+    for (let at = WORDS + 10; at < 2 * WORDS; at++) sqes[at] = at;
+    const other = raw.allocate(() => {});
+    raw.nop(other);
+    expect(raw.prepCopies(4, slots, sqes, 0, true)).toBe(false);
+    expect([raw.queued, raw.inFlight]).toEqual([1, 1]);
+    expect(raw.prepCopies(2, slots, sqes, 0, false)).toBe(true);
+    expect([raw.queued, raw.inFlight]).toEqual([3, 3]);
+    expect(raw.words.slice(raw.lastSqe + 10, raw.lastSqe + WORDS)).toEqual(sqes.slice(WORDS + 10, 2 * WORDS));
+    expect(() => raw.prepCopies(1, slots, sqes, 0, true)).toThrow(/has an operation in flight already/);
+  });
+
+  test("are not queued on a ring that is over", () => {
+    const raw = new RawRing({ entries: 4 });
+    const slots = Int32Array.of(raw.allocate(() => {}));
+    const sqes = nops(raw, [0]);
+    raw.fail(new Error("enough"));
+    expect(raw.prepCopies(1, slots, sqes, 0, true)).toBe(false);
+    raw.close();
+    expect(raw.prepCopies(1, slots, sqes, 0, true)).toBe(false);
+    expect(raw.inFlight).toBe(0);
+  });
+});
+
 describe("permanent SQEs", () => {
   test("are checked before the kernel is asked for a ring", () => {
     const rings = openOf("anon_inode:[io_uring]");

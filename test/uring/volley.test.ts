@@ -1,6 +1,20 @@
 /** Prepared plans that are started again: what goes well is only counted, and anything else is carried out as ever. */
 import { describe, expect, test } from "bun:test";
-import { all, chain, fsync, group, nop, type Part, type Prepared, type PrepareOptions, Ring, read, recv, write } from "uring-ublk";
+import {
+  all,
+  chain,
+  fsync,
+  group,
+  nop,
+  type Part,
+  type Prepared,
+  type PrepareOptions,
+  Ring,
+  read,
+  readFixed,
+  recv,
+  write,
+} from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
 import { kernelAtLeast, requires } from "../support/requires.ts";
 import { memoryFile, type Pair, pattern, socketPair } from "./support/descriptors.ts";
@@ -329,6 +343,50 @@ describe(`a plan that is started again (seed ${SEED})`, () => {
         await ring.close();
         expect(ring.inFlight).toBe(0);
       }
+    }
+  });
+
+  test("is refused from its callback once its ring is being closed, or has failed", async () => {
+    for (const failing of [false, true]) {
+      const ring = await open();
+      const prepared = ring.prepare(chain(nop(), nop()));
+      await started(prepared);
+      const refused = Promise.withResolvers<unknown>();
+      const held = await volleyed(ring, prepared, () => {
+        if (failing) ring.raw.fail(new Error("enough"));
+        else void ring.close();
+        try {
+          prepared.start(() => {});
+          refused.resolve("started");
+        } catch (error) {
+          refused.resolve(error);
+        }
+      });
+      expect(held).toBe(true);
+      expect(await refused.promise).toMatchObject({ message: failing ? "enough" : "the ring is closed" });
+      expect(prepared.status).toBe("fulfilled");
+      await ring.close();
+      expect(ring.inFlight).toBe(0);
+    }
+  });
+
+  test("keeps the whole of its SQEs: fixed buffers and what has none, in turn", async () => {
+    await using ring = await Ring.open({ entries: 32, fixedBuffers: 2 });
+    using file = memoryFile(pattern(64));
+    const [fixed, other] = [ring.fixedBuffer(BYTES), ring.fixedBuffer(BYTES)];
+    const plain = new Uint8Array(BYTES);
+    const { first: fd } = file;
+    const plans = [
+      ring.prepare(all(readFixed({ fd, buffer: fixed, offset: 4 }), readFixed({ fd, buffer: other, offset: 8 }))),
+      ring.prepare(all(read({ fd, buffer: plain, offset: 12 }), nop())),
+    ];
+    for (const prepared of plans) await started(prepared);
+    for (let run = 0; run < 40; run++) {
+      for (const bytes of [fixed.bytes, other.bytes, plain]) bytes.fill(0);
+      expect(await volleyed(ring, plans[run % 2]!)).toBe(true);
+      const [a, b, c] = run % 2 === 0 ? [4, 8, undefined] : [undefined, undefined, 12];
+      const expected = (from: number | undefined) => (from === undefined ? new Uint8Array(BYTES) : pattern(64).slice(from, from + BYTES));
+      expect([fixed.bytes.slice(), other.bytes.slice(), plain]).toEqual([expected(a), expected(b), expected(c)]);
     }
   });
 

@@ -89,11 +89,9 @@ export class Prepared<out Value, out Outcome> {
    */
   start(over: (prepared: this) => void): void {
     this.#checkIdle();
-    const problem = this.#refusal(this.#first);
-    if (problem !== undefined) throw problem;
     this.#over = over as () => void;
     this.#running = true;
-    this.#run.startAgain();
+    if (!this.#run.startAgain()) this.#startAnew();
   }
 
   /** Aborts the run, with a reason; nothing happens when there is none. What is in flight is cancelled and waited for. */
@@ -145,6 +143,18 @@ export class Prepared<out Value, out Outcome> {
       if (problem === undefined) this.#run.start(signal, true);
       else this.#run.refuse(problem);
     });
+  }
+
+  // Whether it may be run at all is asked only here: what was carried out before may, unless the ring has ended.
+  #startAnew(): void {
+    const problem = this.#refusal(this.#first);
+    if (problem === undefined) {
+      this.#run.start(undefined, true);
+      return;
+    }
+    this.#running = false;
+    this.#over = undefined;
+    throw problem;
   }
 
   #checkIdle(): void {

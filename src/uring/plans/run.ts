@@ -39,7 +39,8 @@ export class PlanRun implements Parent, Waiting, RunningPlan, Volleyed {
   readonly #context: PlanContext & { interruptible: boolean };
   readonly #reservation: Reservation;
   #execution: Execution | undefined;
-  #volley: Volley | null | undefined; // null: it cannot be carried out by one
+  #volley: Volley | undefined;
+  #volleys = true; // it can be carried out by one, as far as is known
   #volleyed = false; // the last run was, or is, and the execution has not heard of it
   #telling = false;
   #signal: AbortSignal | undefined;
@@ -65,18 +66,20 @@ export class PlanRun implements Parent, Waiting, RunningPlan, Volleyed {
     if (rested) this.#flights.admit(); // who waited for its room comes first
   }
 
-  /** The same for a prepared plan that nobody waits for with a signal or a promise: all at once, once it has been carried out before. */
-  startAgain(): void {
-    const volley = this.#volley === undefined ? this.#makeVolley() : this.#volley;
-    const entered = volley?.holds === true;
-    if (volley?.begin() !== true) {
-      this.start(undefined, true);
-      return;
-    }
+  /**
+   * The same for a prepared plan that nobody waits for with a signal or a promise: all at once, once it has been carried out before. False,
+   * with nothing done, when it must be started in the usual way.
+   */
+  startAgain(): boolean {
+    const volley = this.#volley ?? this.#makeVolley();
+    if (volley === undefined) return false;
+    const entered = volley.holds;
+    if (!volley.begin()) return false;
     this.#volleyed = true;
     this.aborted = undefined;
     if (!entered) this.#flights.enter(this);
     this.#flights.driver.kick();
+    return true;
   }
 
   /** There is room. */
@@ -180,10 +183,11 @@ export class PlanRun implements Parent, Waiting, RunningPlan, Volleyed {
     this.#telling = false;
   }
 
-  #makeVolley(): Volley | null | undefined {
-    if (this.#execution === undefined) return undefined;
+  #makeVolley(): Volley | undefined {
+    if (this.#execution === undefined || !this.#volleys) return undefined;
     const salvos = this.#execution.salvos();
-    this.#volley = salvos === undefined ? null : new Volley(salvos, this.#flights, this);
+    this.#volleys = salvos !== undefined;
+    this.#volley = salvos === undefined ? undefined : new Volley(salvos, this.#flights, this);
     return this.#volley;
   }
 

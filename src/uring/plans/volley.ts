@@ -7,6 +7,8 @@ import type { OperationExecution } from "./operation-execution.ts";
 
 /** Words of an SQE. */
 const WORDS = 16;
+/** The last of them that hold the user_data. */
+const USER_DATA = 9;
 /** What a result can say at most. */
 const MOST = 0x7fff_ffff;
 
@@ -41,6 +43,7 @@ export class Volley implements HeldSlots {
   private readonly flights: Flights;
   private readonly salvos: readonly Salvo[];
   private readonly steps: readonly OperationExecution[];
+  private readonly ends: Int32Array; // of each salvo: how many steps there are up to its end
   private readonly sqes: Int32Array; // one behind the other
   // What each pins: nearly always one array of bytes, which has its length as long as it has its memory.
   private readonly views: (Uint8Array | undefined)[];
@@ -51,6 +54,7 @@ export class Volley implements HeldSlots {
   private readonly handler: CompletionHandler;
   private readonly slots: Int32Array;
   private loaded = false; // the SQEs are those of the plan's operations
+  private short = false; // none of them has anything behind its user_data
   private salvo = 0; // which is in flight
   private first = 0; // its first step
   private end = 0; // behind its last
@@ -60,6 +64,8 @@ export class Volley implements HeldSlots {
     this.salvos = salvos;
     this.#plan = plan;
     this.steps = salvos.flatMap(({ steps }) => steps);
+    let end = 0;
+    this.ends = Int32Array.from(salvos, ({ steps }) => (end += steps.length));
     this.#width = Math.max(...salvos.map(({ steps }) => steps.length));
     this.sqes = new Int32Array(this.steps.length * WORDS);
     this.views = new Array<undefined>(this.steps.length).fill(undefined);
@@ -88,14 +94,15 @@ export class Volley implements HeldSlots {
 
   /** Begins a run. False when that must be done in the usual way. */
   begin(): boolean {
+    const { flights } = this;
     if (!this.loaded) this.#load();
-    if (!this.loaded || !this.ready(0)) return false;
-    if (this.holds) {
-      if (!this.flights.quiet) return false; // others wait for the room
-    } else if (this.flights.canSubmit(this.#width)) this.#take();
-    else return false;
-    this.send();
-    return true;
+    if (!this.loaded || flights.ending) return false;
+    if (this.holds) return flights.quiet && this.send(0); // or others wait for the room
+    if (!flights.canSubmit(this.#width)) return false;
+    this.#take();
+    if (this.send(0)) return true;
+    this.release();
+    return false;
   }
 
   /** Forgets the SQEs: the plan's operations may be others. */
@@ -163,47 +170,44 @@ export class Volley implements HeldSlots {
   // The last of those that were queued together.
   private landed(): void {
     const next = this.salvo + 1;
-    if (next === this.salvos.length) this.#plan.flown();
-    else if (this.ready(next)) {
-      this.send();
-      this.flights.driver.kick();
-    } else this.takeApart();
+    if (next === this.ends.length) this.#plan.flown();
+    else if (this.send(next)) this.flights.driver.kick();
+    else this.takeApart();
   }
 
-  // Makes a salvo the next to be queued, if that can be done at once.
-  private ready(salvo: number): boolean {
-    const { raw } = this.flights;
+  // Queues a salvo, if that can be done at once.
+  private send(salvo: number): boolean {
     const first = salvo === 0 ? 0 : this.end;
-    const end = first + this.salvos[salvo]!.steps.length;
-    if (raw.failure !== undefined || raw.closed || raw.sqRoom < end - first) return false;
-    for (let at = first; at < end; at++) if (!this.whole(at)) return false;
+    const end = this.ends[salvo]!;
+    const count = end - first;
+    if (!this.whole(first, end) || !this.flights.raw.prepCopies(count, this.slots, this.sqes, first * WORDS, this.short)) return false;
     this.salvo = salvo;
     this.first = first;
     this.end = end;
+    this.left = count;
     return true;
   }
 
-  // Whether what an operation pins is what it was when its SQE was made.
-  private whole(at: number): boolean {
-    const view = this.views[at];
-    return view === undefined ? this.kept[at]?.whole !== false : view.length === this.extents[at];
-  }
-
-  private send(): void {
-    const { raw } = this.flights;
-    const { first, end, sqes, slots } = this;
-    this.left = end - first;
-    for (let at = first; at < end; at++) raw.prepCopy(slots[at - first]!, sqes, at * WORDS);
+  // Whether what operations pin is what it was when their SQEs were made.
+  private whole(first: number, end: number): boolean {
+    const { views, extents } = this;
+    for (let at = first; at < end; at++) {
+      const view = views[at];
+      if (view === undefined ? this.kept[at]?.whole === false : view.length !== extents[at]) return false;
+    }
+    return true;
   }
 
   #load(): void {
     let at = 0;
+    this.short = true;
     for (const { steps, links } of this.salvos) {
       for (const [i, step] of steps.entries()) {
         const { lowered, modifiers } = step.bound();
         const least = modifiers.length ?? 0;
         if (lowered === undefined || least > MOST) return;
         this.sqes.set(lowered.sqe, at * WORDS);
+        if (lowered.sqe.some((word, at) => word !== 0 && at > USER_DATA)) this.short = false;
         if (links !== undefined && i < steps.length - 1) this.sqes[at * WORDS]! |= linkBehind(links, i) << 8;
         const view = lowered.kept?.view(MOST);
         this.views[at] = view;

@@ -1,5 +1,5 @@
 import type { EventEmitter } from "node:events";
-import type { DeviceEvents, DeviceStateName } from "./device-types.ts";
+import type { DeviceEvents, DeviceStateName, SlowEvent } from "./device-types.ts";
 import { opName } from "./request.ts";
 import { RequestReporter } from "./request-reporter.ts";
 
@@ -25,6 +25,12 @@ export class DeviceReports {
     else process.stderr.write(`uring-ublk: ${this.#path} failed and is being stopped: ${error.stack ?? error.message}\n`);
   }
 
+  /** Something takes too long. */
+  slow(event: SlowEvent): void {
+    if (this.#emitter.listenerCount("slow") > 0) this.#tell(() => this.#emitter.emit("slow", event));
+    else process.stderr.write(`uring-ublk: ${this.#path}: ${inWords(event)}\n`);
+  }
+
   /** A request failed by a throw of the target. */
   requestError(error: unknown, op: number, offset: number, length: number): void {
     const event = { error, op: opName(op), offset, length };
@@ -42,4 +48,12 @@ export class DeviceReports {
       });
     }
   }
+}
+
+function inWords({ queue, ms, requests, request }: SlowEvent): string {
+  const time = `${Math.round(ms)} ms`;
+  if (request === undefined) return `the thread of queue ${queue} has not come back from a handler for ${time}`;
+  const { op, offset, length } = request;
+  const others = requests > 1 ? `, and ${requests - 1} others are slow` : "";
+  return `a ${op} of ${length} bytes at ${offset} (queue ${queue}) has been open for ${time}${others}`;
 }

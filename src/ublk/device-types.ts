@@ -15,10 +15,24 @@ export interface RequestErrorEvent {
   readonly length: number;
 }
 
+/** Something has taken longer than `watchdogMs`: requests that are open, or a thread that does not come back from a handler. */
+export interface SlowEvent {
+  /** The hardware queue. */
+  readonly queue: number;
+  /** For how long: the oldest request, or the thread. In milliseconds. */
+  readonly ms: number;
+  /** How many requests have become slow since the last event; 0 when it is the thread. */
+  readonly requests: number;
+  /** The oldest of them: `"READ"`, `"WRITE"`, ..., and its place in bytes. */
+  readonly request: { readonly op: string; readonly offset: number; readonly length: number } | undefined;
+}
+
 /** Events of a {@link UblkDevice}. */
 export interface DeviceEvents {
   /** A target's method threw; the request was answered with the error's errno. Unheard ones go to stderr, one a second. */
   requesterror: [RequestErrorEvent];
+  /** With `watchdogMs`: something takes too long. Unheard, it goes to stderr. */
+  slow: [SlowEvent];
   /** The device came to another place in its life. */
   state: [DeviceStateName];
   /** The device fails as a whole and is being stopped; {@link UblkDevice.finished} rejects with the error. */

@@ -15,11 +15,13 @@ import { type DeviceParts, makeDevice } from "./make-device.ts";
 import { blockNode, blockPath, charPath } from "./nodes.ts";
 import type { DiskParams } from "./params.ts";
 import { removeDevice, removeNow } from "./removal.ts";
+import { opName } from "./request.ts";
 import { checkServeOptions, type ServeOptions } from "./serve-options.ts";
 import { type ServingPlan, ServingThreads } from "./serving-threads.ts";
 import { noteState, removeState } from "./state-file.ts";
 import { stopServed } from "./stop-device.ts";
 import type { QueueThread, ThreadEvents } from "./thread.ts";
+import { Watchdog } from "./watchdog.ts";
 
 const GRACE_MS = 5_000;
 const REFUSE_MS = 100;
@@ -59,6 +61,7 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
   #torn: Promise<void> | undefined;
   #removed: Promise<void> | undefined;
   #started: Promise<void> | undefined;
+  #watchdog: Watchdog | undefined;
 
   private constructor(parts: DeviceParts) {
     super();
@@ -163,6 +166,8 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
       await control.startDevice(id, process.pid, { signal });
       await blockNode(id, options.timeoutMs, signal);
       this.#setState("live");
+      const { watchdogMs } = options;
+      if (watchdogMs > 0) this.#watchdog = new Watchdog(this.#threads.all, watchdogMs, (event) => this.#reports.slow(event));
       void this.#threads.closed.then(() => this.#drained());
     } catch (error) {
       this.#failure ??= error instanceof Error ? error : new Error(String(error));
@@ -193,6 +198,8 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
   #threadEvents(): ThreadEvents {
     return {
       requestError: (error, op, offset, length) => this.#reports.requestError(error, op, offset, length),
+      slow: (queue, { ms, requests, op, offset, length }) =>
+        this.#reports.slow({ queue, ms, requests, request: { op: opName(op), offset, length } }),
       fatal: (error) => this.#fail(error),
       died: (error) => this.#died(error),
     };
@@ -316,6 +323,7 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
   #setState(state: DeviceStateName): void {
     if (this.#state === state) return;
     this.#state = state;
+    if (state !== "live") this.#watchdog?.stop();
     this.#reports.state(state);
   }
 }

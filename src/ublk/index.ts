@@ -8,7 +8,7 @@ export type { ModeExplanation } from "./choose-mode.ts";
 export { type AddDevice, type CommandEncoding, type CommandOptions, type ControlOptions, UblkControl } from "./control.ts";
 export { type DataMode, MODES, type ModeInfo } from "./data-mode.ts";
 export { UblkDevice } from "./device.ts";
-export type { DeviceEvents, DeviceStateName, RequestErrorEvent, StopOptions, Target } from "./device-types.ts";
+export type { DeviceEvents, DeviceStateName, RequestErrorEvent, SlowEvent, StopOptions, Target } from "./device-types.ts";
 export { UblkError } from "./error.ts";
 export { FEATURES, type Feature, featureNames } from "./features.ts";
 export { type DeviceInfo, isOurs, type KernelState } from "./info.ts";

@@ -3,6 +3,7 @@ import { type StepLimit, unlessAborted } from "./limits.ts";
 import { type Capabilities, capabilitiesOf, handlerOf } from "./methods.ts";
 import { UblkQueue } from "./queue.ts";
 import type { QueueResources, QueueSpec } from "./queue-spec.ts";
+import { SlowRequests } from "./slow-requests.ts";
 import type { Attachment, TargetDefinition } from "./target.ts";
 import { NOTHING, type QueueThread, type ThreadEvents } from "./thread.ts";
 
@@ -13,6 +14,7 @@ export class LocalThread implements QueueThread {
   readonly #queue: UblkQueue;
   readonly #events: ThreadEvents;
   readonly #close: () => void;
+  readonly #slow: SlowRequests;
   #attachment: Attachment | undefined;
 
   constructor(spec: QueueSpec, events: ThreadEvents) {
@@ -28,6 +30,7 @@ export class LocalThread implements QueueThread {
       // Not from inside the reap that brought the last tag: the ring is in use there.
       drained: () => setImmediate(() => this.abort()),
     });
+    this.#slow = new SlowRequests(this.#queue);
   }
 
   /** Attaches the target. If that fails, or takes too long, the queue is closed. */
@@ -65,6 +68,15 @@ export class LocalThread implements QueueThread {
 
   async answers(): Promise<boolean> {
     return true; // or nobody would have asked
+  }
+
+  look(ms: number): void {
+    const report = this.#slow.find(ms);
+    if (report !== undefined) this.#events.slow(this.queue, report);
+  }
+
+  unheard(absent: number): number {
+    return absent;
   }
 
   refuse(ms: number): void {

@@ -40,14 +40,15 @@ export class UblkQueue {
   readonly #events: QueueEvents;
   declare private readonly iod: Int32Array;
   declare private readonly states: Uint8Array; // of the tag table
-  declare private readonly tags: TagTable;
+  /** @internal */
+  declare readonly tags: TagTable;
   declare private readonly request: UblkRequest;
   declare private readonly commands: TagCommands;
   readonly #buffers: TagBuffers;
   readonly #members: TagMembers;
   readonly #extras: Extras;
   readonly #arrivals: Arrivals;
-  declare private readonly special: number; // flags of a request that needs a look before it is served
+  declare private readonly special: number; // flags of a request that needs a look before
   declare private readonly plain: number; // what they are in one that does not; -1: every request does
   readonly #failLater = new Map<number, unknown>(); // requests that fail when the last of their operations is through
   private handler: RequestHandler | undefined;

@@ -32,6 +32,11 @@ export interface ServeOptions<Options = unknown> {
   options?: Options;
   /** Time limit of each step of starting and stopping in milliseconds, the target's `open` and `attach` included; default 30000. */
   timeoutMs?: number;
+  /**
+   * Reports by a `slow` event what takes longer, in milliseconds from 40: requests that are still open, and a thread that does not come back
+   * from a handler (the calling thread tells that once it has). Default 0: nobody looks.
+   */
+  watchdogMs?: number;
   /** How driver commands are numbered; `"legacy"` is for tests. */
   encoding?: CommandEncoding;
 }
@@ -49,6 +54,7 @@ export interface CheckedOptions {
   signals: boolean;
   options: unknown;
   timeoutMs: number;
+  watchdogMs: number;
   encoding: CommandEncoding;
 }
 
@@ -64,6 +70,7 @@ const KNOWN: readonly (keyof ServeOptions)[] = [
   "signals",
   "options",
   "timeoutMs",
+  "watchdogMs",
   "encoding",
 ];
 const PAGE = 4096;
@@ -115,6 +122,7 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
     signals: boolean("signals") ?? true,
     options: options.options,
     timeoutMs: integer("timeoutMs", options.timeoutMs, 30_000, 100, 2 ** 31 - 1),
+    watchdogMs: options.watchdogMs === 0 ? 0 : integer("watchdogMs", options.watchdogMs, 0, 40, 2 ** 31 - 1),
     encoding:
       options.encoding === undefined ? "ioctl" : checkChoice<CommandEncoding>(what, "encoding", options.encoding, ["ioctl", "legacy"]),
   };

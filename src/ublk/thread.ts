@@ -1,10 +1,13 @@
 import { sys } from "../ffi/index.ts";
 import type { Capabilities } from "./methods.ts";
 import type { QueueResources } from "./queue-spec.ts";
+import type { SlowReport } from "./slow-requests.ts";
 
 /** What a serving thread reports to its device. */
 export interface ThreadEvents {
   requestError(error: unknown, op: number, offset: number, length: number): void;
+  /** Requests of a queue have been open for longer than the thread was asked to look for. */
+  slow(queue: number, report: SlowReport): void;
   /** Something broke outside a request: the device must stop, and can, because the thread still serves. */
   fatal(error: Error): void;
   /** The thread is gone without having closed its queue: nobody answers for its tags. */
@@ -25,6 +28,10 @@ export interface QueueThread {
   start(): void;
   /** Whether the thread still takes commands; false when it has not said so within the limit. */
   answers(limitMs: number): Promise<boolean>;
+  /** Has it tell of requests that have been open for `ms` or longer. */
+  look(ms: number): void;
+  /** For how long it has not answered {@link QueueThread.look}; of the calling thread, how long that was `absent` before it could ask. */
+  unheard(absent: number): number;
   /** Fails what has been open for `ms` or longer: its signal aborts, its operations are cancelled. */
   refuse(ms: number): void;
   /** Leaves the loop and closes the queue without an orderly stop; the kernel takes back what was open. */

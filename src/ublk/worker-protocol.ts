@@ -1,5 +1,6 @@
 import type { Capabilities } from "./methods.ts";
 import type { QueueResources, QueueSpec } from "./queue-spec.ts";
+import type { SlowReport } from "./slow-requests.ts";
 
 /** What a serving Worker is told first. */
 export interface AttachMessage {
@@ -22,6 +23,7 @@ export type FromWorker =
   | { readonly type: "attached"; readonly capabilities: Capabilities }
   | { readonly type: "failed"; readonly error: Error }
   | { readonly type: "requesterror"; readonly error: unknown; readonly op: number; readonly offset: number; readonly length: number }
+  | { readonly type: "slow"; readonly report: SlowReport }
   | { readonly type: "fatal"; readonly error: Error }
   | { readonly type: "broken"; readonly error: Error }
   | { readonly type: "closed" };
@@ -39,6 +41,10 @@ export const OPENING = 5;
 export const NOT_YET = 0;
 export const OPENED = 1;
 export const NEVER = 2;
+/** With LOOK: how long a request must have been open to be told of, in milliseconds. */
+export const LOOK_MS = 6;
+/** Set by a thread that answers a LOOK. */
+export const HEARD = 7;
 export const COMMAND_WORDS = 8;
 
 /** The queue is open. */
@@ -53,3 +59,5 @@ export const REFUSE = 1;
 export const ABORT = 2;
 /** Answered by setting {@link ALIVE}: the thread still takes commands. */
 export const PING = 4;
+/** Answered by setting {@link HEARD}, and with a message when there are slow requests. */
+export const LOOK = 8;

@@ -10,7 +10,10 @@ import {
   COMMAND,
   COMMAND_WORDS,
   type FromWorker,
+  HEARD,
   LEFT,
+  LOOK,
+  LOOK_MS,
   NEVER,
   NOT_YET,
   OPENING,
@@ -45,6 +48,7 @@ export class WorkerThread implements QueueThread {
   #opened: (() => void) | undefined;
   #resources = NOTHING;
   #tid = 0;
+  #asked = 0; // when it was asked what it has not answered
   #over = false;
 
   constructor(spec: QueueSpec, events: ThreadEvents) {
@@ -120,6 +124,18 @@ export class WorkerThread implements QueueThread {
     this.#command(REFUSE);
   }
 
+  look(ms: number): void {
+    if (this.unheard() > 0) return; // it has been asked
+    this.#asked = performance.now();
+    Atomics.store(this.#words, LOOK_MS, ms);
+    Atomics.store(this.#words, HEARD, 0);
+    this.#command(LOOK);
+  }
+
+  unheard(): number {
+    return this.#over || this.#asked === 0 || Atomics.load(this.#words, HEARD) === 1 ? 0 : performance.now() - this.#asked;
+  }
+
   async answers(limitMs: number): Promise<boolean> {
     Atomics.store(this.#words, ALIVE, 0);
     this.#command(PING);
@@ -168,6 +184,9 @@ export class WorkerThread implements QueueThread {
         break;
       case "requesterror":
         this.#events.requestError(message.error, message.op, message.offset, message.length);
+        break;
+      case "slow":
+        this.#events.slow(this.queue, message.report);
         break;
       case "fatal":
         this.#events.fatal(message.error);

@@ -7,8 +7,10 @@
  */
 import { sys } from "../ffi/index.ts";
 import { checkAttachment, importTarget } from "./inline.ts";
+import { becomeIoFlusher } from "./io-flusher.ts";
 import { capabilitiesOf, handlerOf } from "./methods.ts";
 import { UblkQueue } from "./queue.ts";
+import { SlowRequests } from "./slow-requests.ts";
 import type { Attachment } from "./target.ts";
 import {
   ABORT,
@@ -16,7 +18,10 @@ import {
   type AttachMessage,
   COMMAND,
   type FromWorker,
+  HEARD,
   LEFT,
+  LOOK,
+  LOOK_MS,
   NOT_YET,
   OPENED,
   OPENING,
@@ -93,9 +98,16 @@ function stayAlive(): void {
   internals.reallyExit = refused;
 }
 
+function look(slow: SlowRequests, shared: Int32Array): void {
+  const report = slow.find(Atomics.load(shared, LOOK_MS));
+  Atomics.store(shared, HEARD, 1);
+  if (report !== undefined) post({ type: "slow", report });
+}
+
 async function attach(message: AttachMessage): Promise<void> {
   const { spec, cpus, doorbell, commands } = message;
   const shared = (words = new Int32Array(commands));
+  becomeIoFlusher(); // before the target starts threads of its own
   if (cpus.length > 0) sys.schedSetAffinity(sys.gettid(), cpus);
   const target = await importTarget(message.module);
   if (Atomics.compareExchange(shared, OPENING, NOT_YET, OPENED) !== NOT_YET) throw new Error("the device was given up");
@@ -111,9 +123,11 @@ async function attach(message: AttachMessage): Promise<void> {
       setImmediate(close);
     },
   });
+  const slow = new SlowRequests(queue);
   queue.doorbell(doorbell, () => {
     const command = Atomics.exchange(shared, COMMAND, 0);
     if ((command & REFUSE) !== 0) queue!.refuse(Atomics.load(shared, REFUSE_MS));
+    if ((command & LOOK) !== 0) look(slow, shared);
     if ((command & PING) !== 0) Atomics.store(shared, ALIVE, 1);
     // Before it serves, nothing can arrive, and whoever gives it up may not have heard of what it holds.
     if ((command & ABORT) !== 0) setImmediate(() => (started ? leave() : close()));

@@ -35,6 +35,12 @@ test("an ordinary user is told to be root, by serve and by the command", async (
   expect(await as(NOBODY, LIST)).toBe("uring-ublk: ublk needs root: run as root");
 });
 
+test("a Worker that may not become an I/O flusher serves all the same", async () => {
+  const flusher = [...SERVE.slice(0, 1), "flusher"];
+  expect(await as([], flusher)).toBe("live, flusher: 1");
+  expect(await as(["--bounding-set=-sys_resource", "--inh-caps=-sys_resource"], flusher)).toBe("live, flusher: -1");
+});
+
 test("a root without the capability is told which one is missing", async () => {
   expect(await as(WITHOUT_ADMIN, SERVE)).toBe(
     "served: UblkError: ublk ADD_DEV: EPERM (creating a device needs root (CAP_SYS_ADMIN in the initial user namespace))",

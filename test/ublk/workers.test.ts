@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { serve } from "uring-ublk";
+import { sys } from "uring-ublk/ffi";
 import { memory } from "uring-ublk/targets";
 import { type RequestErrorEvent, UblkControl } from "uring-ublk/ublk";
 import { sh } from "../support/disk-tools.ts";
@@ -9,7 +10,7 @@ import { haveUblk, isFullRun, kernelAtLeast, ublkTest } from "../support/require
 import { client } from "./support/client.ts";
 import { fio } from "./support/fio.ts";
 import { aroundCycles, devices, stuckProcesses } from "./support/machine.ts";
-import { BAD, CHANNEL, Count, type WorkersOptions } from "./support/workers-target.ts";
+import { BAD, CHANNEL, Count, PR_GET_IO_FLUSHER, type WorkersOptions } from "./support/workers-target.ts";
 
 setDefaultTimeout(60_000); // an emulated machine, and neighbours
 const test = ublkTest(true);
@@ -36,6 +37,7 @@ test("a module target using fetch, setTimeout and a lazy import works in 2 Worke
   await using control = await UblkControl.open();
   for (const queue of [0, 1]) {
     const cpus = await control.getQueueAffinity(disk.id, queue);
+    expect(words[Count.FLUSHER + queue]).toBe(1);
     expect(words[Count.AFFINITY + queue]).toBe(cpus.reduce((mask, cpu) => mask | (1 << cpu), 0));
     const before = words[Count.REQUESTS + queue]!;
     const bytes = await sh(
@@ -47,6 +49,7 @@ test("a module target using fetch, setTimeout and a lazy import works in 2 Worke
     expect(bytes === "2a".repeat(8 * 4096)).toBe(true);
     expect(words[Count.REQUESTS + queue]! - before).toBeGreaterThanOrEqual(8); // a CPU's requests come to its queue; the counters are shared
   }
+  expect(sys.prctl(PR_GET_IO_FLUSHER)).toBe(0); // this thread has other things to do
   expect([words[Count.DETACHED], words[Count.CLOSED]]).toEqual([0, 0]);
   await disk.stop();
   expect([words[Count.DETACHED], words[Count.CLOSED]]).toEqual([2, 1]);

@@ -2,8 +2,9 @@
 import { defineTarget } from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
 
-/** Words of the shared counters; the last three are followed by one word per queue. */
-export const Count = { CLOSED: 0, DETACHED: 1, TICKS: 2, FETCHES: 3, MESSAGES: 4, AFFINITY: 8, REQUESTS: 16 } as const;
+/** Words of the shared counters; the last three have a word per queue. */
+export const Count = { CLOSED: 0, DETACHED: 1, TICKS: 2, FETCHES: 3, MESSAGES: 4, AFFINITY: 8, REQUESTS: 16, FLUSHER: 24 } as const;
+export const PR_GET_IO_FLUSHER = 58;
 /** Reads below are answered with the server's help, and writes at it fail. */
 export const LOCAL = 2 ** 20;
 export const BAD = 2 * 2 ** 20;
@@ -22,6 +23,11 @@ export default defineTarget({
     const words = new Int32Array(counters);
     const { queue: number } = queue.spec;
     words[Count.AFFINITY + number] = sys.schedGetAffinity(0).reduce((mask, cpu) => mask | (1 << cpu), 0);
+    try {
+      words[Count.FLUSHER + number] = sys.prctl(PR_GET_IO_FLUSHER);
+    } catch {
+      words[Count.FLUSHER + number] = -1; // even that may be asked only by who may set it
+    }
     const stop = background === true ? inTheBackground(words, url) : undefined;
     return {
       read(buffer, offset) {

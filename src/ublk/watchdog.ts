@@ -1,0 +1,47 @@
+import type { SlowEvent } from "./device-types.ts";
+import type { QueueThread } from "./thread.ts";
+
+/** How often it looks within its limit. */
+const LOOKS = 4;
+const LEAST_MS = 10;
+
+/**
+ * Looks after the threads that serve a disk: asks each for requests that have been open for too long, and tells when a thread does not
+ * answer because it does not come back from a handler. The calling thread cannot tell that before it has come back.
+ */
+export class Watchdog {
+  readonly #threads: readonly QueueThread[];
+  readonly #limitMs: number;
+  readonly #tell: (event: SlowEvent) => void;
+  readonly #told = new Set<QueueThread>(); // since they last answered
+  readonly #timer: Timer;
+  #last = performance.now();
+
+  constructor(threads: readonly QueueThread[], limitMs: number, tell: (event: SlowEvent) => void) {
+    this.#threads = threads;
+    this.#limitMs = limitMs;
+    this.#tell = tell;
+    this.#timer = setInterval(() => this.#look(), Math.max(limitMs / LOOKS, LEAST_MS));
+    this.#timer.unref();
+  }
+
+  /** Looks no more. */
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(): void {
+    const now = performance.now();
+    const absent = now - this.#last;
+    this.#last = now;
+    for (const thread of this.#threads) {
+      const ms = thread.unheard(absent);
+      if (ms < this.#limitMs) this.#told.delete(thread);
+      else if (!this.#told.has(thread)) {
+        this.#told.add(thread);
+        this.#tell({ queue: thread.queue, ms, requests: 0, request: undefined });
+      }
+      thread.look(this.#limitMs);
+    }
+  }
+}

@@ -5,7 +5,7 @@ import { serve } from "uring-ublk";
 import type { SlowEvent, UblkDevice } from "uring-ublk/ublk";
 import { ROOT } from "../support/child.ts";
 import { sh } from "../support/disk-tools.ts";
-import { haveUblk, isFullRun, requires, ublkTest } from "../support/requires.ts";
+import { haveUblk, isFullRun, ublkTest } from "../support/requires.ts";
 import { devices, stuckProcesses } from "./support/machine.ts";
 import { AWAITS, BLOCK, BLOCKS, read, SIZE } from "./support/slow-target.ts";
 
@@ -36,7 +36,7 @@ const served = {
 
 for (const [where, start] of Object.entries(served)) {
   describe(where, () => {
-    const test = where === "in a Worker" ? ublkTest(true) : requires(haveUblk() && isFullRun(), "part of the long form");
+    const test = ublkTest(where === "in a Worker");
     test("requests that stay open are told of once, with the oldest", async () => {
       await using disk = await start();
       const events = listen(disk);

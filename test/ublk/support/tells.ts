@@ -12,7 +12,7 @@ if (what === "delete") {
   await control.deleteDevice(Number(id));
 } else if (what === "flusher") {
   const counters = new SharedArrayBuffer(256);
-  await using disk = await serve(new URL("./workers-target.ts", import.meta.url), { options: { counters, url: "", background: false } });
+  await using disk = await serve(new URL("./workers-target.ts", import.meta.url), { options: { counters, url: "", background: true } });
   console.log(`${disk.state}, flusher: ${new Int32Array(counters)[Count.FLUSHER]}`);
 } else {
   const error = await serve({ size: 4096, read: () => {} }, { timeoutMs: 500 }).catch((error: Error) => error);

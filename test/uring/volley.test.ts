@@ -1,3 +1,4 @@
+// file timeout: 900 s
 /** Prepared plans that are started again: what goes well is only counted, and anything else is carried out as ever. */
 import { describe, expect, test } from "bun:test";
 import {

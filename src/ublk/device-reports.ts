@@ -52,8 +52,9 @@ export class DeviceReports {
 
 function inWords({ queue, ms, requests, request }: SlowEvent): string {
   const time = `${Math.round(ms)} ms`;
-  if (request === undefined) return `the thread of queue ${queue} has not come back from a handler for ${time}`;
+  if (request === undefined)
+    return `the thread of queue ${queue} has not come back to its loop for ${time}: a handler blocks it, or something else`;
   const { op, offset, length } = request;
-  const others = requests > 1 ? `, and ${requests - 1} others are slow` : "";
+  const others = requests > 1 ? `, the oldest of ${requests}` : "";
   return `a ${op} of ${length} bytes at ${offset} (queue ${queue}) has been open for ${time}${others}`;
 }

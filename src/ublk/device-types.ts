@@ -15,15 +15,15 @@ export interface RequestErrorEvent {
   readonly length: number;
 }
 
-/** Something has taken longer than `watchdogMs`: requests that are open, or a thread that does not come back from a handler. */
+/** Something has taken longer than `watchdogMs`: requests that are open, or a thread that does not come back to its loop. */
 export interface SlowEvent {
   /** The hardware queue. */
   readonly queue: number;
-  /** For how long: the oldest request, or the thread. In milliseconds. */
+  /** For how long: the oldest request since its handler last left it open, or the thread. In milliseconds. */
   readonly ms: number;
   /** How many requests have become slow since the last event; 0 when it is the thread. */
   readonly requests: number;
-  /** The oldest of them: `"READ"`, `"WRITE"`, ..., and its place in bytes. */
+  /** The oldest of them: `"READ"`, `"WRITE"`, ..., and its place in bytes; a FLUSH has none. */
   readonly request: { readonly op: string; readonly offset: number; readonly length: number } | undefined;
 }
 

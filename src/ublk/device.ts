@@ -167,7 +167,8 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
       await blockNode(id, options.timeoutMs, signal);
       this.#setState("live");
       const { watchdogMs } = options;
-      if (watchdogMs > 0) this.#watchdog = new Watchdog(this.#threads.all, watchdogMs, (event) => this.#reports.slow(event));
+      if (watchdogMs > 0 && this.state === "live")
+        this.#watchdog = new Watchdog(this.#threads.all, watchdogMs, (event) => this.#reports.slow(event));
       void this.#threads.closed.then(() => this.#drained());
     } catch (error) {
       this.#failure ??= error instanceof Error ? error : new Error(String(error));

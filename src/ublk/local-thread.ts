@@ -11,6 +11,8 @@ import { NOTHING, type QueueThread, type ThreadEvents } from "./thread.ts";
 export class LocalThread implements QueueThread {
   readonly queue: number;
   readonly closed: Promise<void>;
+  readonly local = true;
+  readonly unheard = 0; // it answers whenever it asks
   readonly #queue: UblkQueue;
   readonly #events: ThreadEvents;
   readonly #close: () => void;
@@ -73,10 +75,6 @@ export class LocalThread implements QueueThread {
   look(ms: number): void {
     const report = this.#slow.find(ms);
     if (report !== undefined) this.#events.slow(this.queue, report);
-  }
-
-  unheard(absent: number): number {
-    return absent;
   }
 
   refuse(ms: number): void {

@@ -34,7 +34,8 @@ export interface ServeOptions<Options = unknown> {
   timeoutMs?: number;
   /**
    * Reports by a `slow` event what takes longer, in milliseconds from 40: requests that are still open, and a thread that does not come back
-   * from a handler (the calling thread tells that once it has). Default 0: nobody looks.
+   * to its loop (the calling thread tells that once it has). Four looks are taken in that time, so a report may come half as late again.
+   * Default 0: nobody looks.
    */
   watchdogMs?: number;
   /** How driver commands are numbered; `"legacy"` is for tests. */

@@ -1,13 +1,13 @@
 import { join64 } from "../ffi/index.ts";
 import type { UblkQueue } from "./queue.ts";
-import { DESCRIPTOR_WORDS } from "./request.ts";
+import { DESCRIPTOR_WORDS, Op } from "./request.ts";
 import { isOpen } from "./tag-states.ts";
 import type { TagTable } from "./tag-table.ts";
 
 /** Requests that have been open for too long: how many, and the oldest of them. */
 export interface SlowReport {
   readonly requests: number;
-  /** How long the oldest has been open. */
+  /** For how long the oldest has been open, since its handler last left it so. */
   readonly ms: number;
   readonly op: number;
   readonly offset: number;
@@ -46,6 +46,8 @@ export class SlowRequests {
   #describe(tag: number): { op: number; offset: number; length: number } {
     const iod = this.#iod;
     const at = tag * DESCRIPTOR_WORDS;
-    return { op: iod[at]! & 0xff, length: (iod[at + 1]! >>> 0) * 512, offset: join64(iod[at + 2]!, iod[at + 3]!) * 512 };
+    const op = iod[at]! & 0xff;
+    if (op === Op.FLUSH) return { op, length: 0, offset: 0 }; // it has no place, and the kernel says -1
+    return { op, length: (iod[at + 1]! >>> 0) * 512, offset: join64(iod[at + 2]!, iod[at + 3]!) * 512 };
   }
 }

@@ -30,8 +30,10 @@ export interface QueueThread {
   answers(limitMs: number): Promise<boolean>;
   /** Has it tell of requests that have been open for `ms` or longer. */
   look(ms: number): void;
-  /** For how long it has not answered {@link QueueThread.look}; of the calling thread, how long that was `absent` before it could ask. */
-  unheard(absent: number): number;
+  /** It is the calling one. */
+  readonly local: boolean;
+  /** For how long it has not answered {@link QueueThread.look}, in milliseconds. */
+  readonly unheard: number;
   /** Fails what has been open for `ms` or longer: its signal aborts, its operations are cancelled. */
   refuse(ms: number): void;
   /** Leaves the loop and closes the queue without an orderly stop; the kernel takes back what was open. */

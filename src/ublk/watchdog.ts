@@ -7,13 +7,14 @@ const LEAST_MS = 10;
 
 /**
  * Looks after the threads that serve a disk: asks each for requests that have been open for too long, and tells when a thread does not
- * answer because it does not come back from a handler. The calling thread cannot tell that before it has come back.
+ * answer because it does not come back to its loop: from a handler, as like as not. The calling thread cannot tell that before it has.
  */
 export class Watchdog {
   readonly #threads: readonly QueueThread[];
   readonly #limitMs: number;
   readonly #tell: (event: SlowEvent) => void;
-  readonly #told = new Set<QueueThread>(); // since they last answered
+  readonly #told = new Set<QueueThread>(); // Workers, since they last answered
+  readonly #interval: number;
   readonly #timer: Timer;
   #last = performance.now();
 
@@ -21,7 +22,8 @@ export class Watchdog {
     this.#threads = threads;
     this.#limitMs = limitMs;
     this.#tell = tell;
-    this.#timer = setInterval(() => this.#look(), Math.max(limitMs / LOOKS, LEAST_MS));
+    this.#interval = Math.max(limitMs / LOOKS, LEAST_MS);
+    this.#timer = setInterval(() => this.#look(), this.#interval);
     this.#timer.unref();
   }
 
@@ -32,15 +34,17 @@ export class Watchdog {
 
   #look(): void {
     const now = performance.now();
-    const absent = now - this.#last;
+    const late = now - this.#last - this.#interval;
     this.#last = now;
+    let here = false; // one thread serves all queues that no Worker does: it is told of once
     for (const thread of this.#threads) {
-      const ms = thread.unheard(absent);
+      const ms = thread.local ? late : thread.unheard;
       if (ms < this.#limitMs) this.#told.delete(thread);
-      else if (!this.#told.has(thread)) {
+      else if (thread.local ? !here : !this.#told.has(thread)) {
         this.#told.add(thread);
         this.#tell({ queue: thread.queue, ms, requests: 0, request: undefined });
       }
+      here ||= thread.local;
       thread.look(this.#limitMs);
     }
   }

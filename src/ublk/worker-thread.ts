@@ -35,6 +35,7 @@ const END_MS = 2_000;
 export class WorkerThread implements QueueThread {
   readonly queue: number;
   readonly closed: Promise<void>;
+  readonly local = false;
   capabilities: Capabilities = { write: false, flush: false, discard: false, writeZeroes: false };
   readonly #spec: QueueSpec;
   readonly #worker: Worker;
@@ -125,14 +126,14 @@ export class WorkerThread implements QueueThread {
   }
 
   look(ms: number): void {
-    if (this.unheard() > 0) return; // it has been asked
+    if (this.unheard > 0) return; // it has been asked
     this.#asked = performance.now();
     Atomics.store(this.#words, LOOK_MS, ms);
     Atomics.store(this.#words, HEARD, 0);
     this.#command(LOOK);
   }
 
-  unheard(): number {
+  get unheard(): number {
     return this.#over || this.#asked === 0 || Atomics.load(this.#words, HEARD) === 1 ? 0 : performance.now() - this.#asked;
   }
 

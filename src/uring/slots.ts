@@ -240,11 +240,12 @@ export abstract class SlotTable extends SubmissionQueue {
     let tail = counts[SQ_TAIL]!;
     if (!this.usual) return this.copyWithCare(count, slots, sqes, from);
     if (((tail - counts[SUBMITTED]!) | 0) + count > this.sqEntries) return false;
-    let at = 0;
-    for (let i = 0; i < count; i++) {
+    let at = counts[LAST_SQE]!;
+    let i = 0;
+    for (; i < count; i++) {
       const slot = slots[i]!;
       const state = states[slot]!;
-      if ((state & 1) === 0) this.checkIdle(slot);
+      if ((state & 1) === 0) break;
       at = (tail & sqMask) << sqeShift;
       tail = (tail + 1) | 0;
       words[at + 8] = slot;
@@ -258,9 +259,10 @@ export abstract class SlotTable extends SubmissionQueue {
         doubles[half + 7] = 0;
       }
     }
-    counts[IN_FLIGHT] = (counts[IN_FLIGHT]! + count) | 0;
+    counts[IN_FLIGHT] = (counts[IN_FLIGHT]! + i) | 0;
     counts[SQ_TAIL] = tail;
     counts[LAST_SQE] = at;
+    if (i < count) this.checkIdle(slots[i]!);
     return true;
   }
 

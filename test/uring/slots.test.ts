@@ -133,7 +133,12 @@ describe("copies of SQEs", () => {
     expect(raw.prepCopies(2, slots, sqes, 0, false)).toBe(true);
     expect([raw.queued, raw.inFlight]).toEqual([3, 3]);
     expect(raw.words.slice(raw.lastSqe + 10, raw.lastSqe + WORDS)).toEqual(sqes.slice(WORDS + 10, 2 * WORDS));
-    expect(() => raw.prepCopies(1, slots, sqes, 0, true)).toThrow(/has an operation in flight already/);
+    drain(raw);
+    raw.nop(slots[1]!);
+    expect(() => raw.prepCopies(2, slots, sqes, 0, true)).toThrow(/has an operation in flight already/);
+    expect([raw.queued, raw.inFlight]).toEqual([2, 2]); // the first is what it would be without the second
+    drain(raw);
+    expect([0, 1, 2, 3].map((i) => raw.inFlightAt(slots[i]!))).toEqual([false, false, false, false]);
   });
 
   test("are not queued on a ring that is over", () => {

@@ -96,7 +96,7 @@ export class Volley implements HeldSlots {
   begin(): boolean {
     const { flights } = this;
     if (!this.loaded) this.#load();
-    if (!this.loaded || flights.ending) return false;
+    if (!this.loaded || flights.ending || flights.raw.closed) return false;
     if (this.holds) return flights.quiet && this.send(0); // or others wait for the room
     if (!flights.canSubmit(this.#width)) return false;
     this.#take();

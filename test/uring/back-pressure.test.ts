@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { nop, type Operation, POLLIN, poll, Ring, read, timeout, write } from "uring-ublk";
-import { addressOf, sys } from "uring-ublk/ffi";
+import { Arena, sys } from "uring-ublk/ffi";
 import { RawRing } from "uring-ublk/uring";
 import { memoryFile, pattern, pipe } from "./support/descriptors.ts";
 
@@ -44,7 +44,7 @@ describe("a ring that is full", () => {
   test("lets an operation through that waits behind operations of the raw layer", async () => {
     await using ring = await Ring.open({ entries: 2 });
     using ends = pipe();
-    const buffer = new Uint8Array(8);
+    using memory = Arena.allocate(8); // the collector may take an array that only the kernel knows
     let rawDone = 0;
     const slots = Array.from({ length: 4 }, () =>
       ring.raw.allocate((_result, _flags, slot) => {
@@ -52,7 +52,7 @@ describe("a ring that is full", () => {
         ring.raw.release(slot);
       }),
     );
-    for (const slot of slots) ring.raw.read(slot, ends.first, addressOf(buffer), 1, -1, 0);
+    for (const slot of slots) ring.raw.read(slot, ends.first, memory.address, 1, -1, 0);
     ring.kick();
     const waiting = ring.run(nop());
     await Bun.sleep(2);

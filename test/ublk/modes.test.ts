@@ -8,6 +8,7 @@ import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { type DataMode, MODES, type ModeInfo, Op, type ServeOptions, serve, type UblkDevice, type UblkRequest } from "uring-ublk";
 import { loop, memory } from "uring-ublk/targets";
 import type { UblkQueue } from "uring-ublk/ublk";
+import { sh } from "../support/disk-tools.ts";
 import { haveUblk, isFullRun, kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
 import { client } from "./support/client.ts";
 import { fio } from "./support/fio.ts";
@@ -298,6 +299,7 @@ lent("mode 'zero-copy': a slot that somebody has taken fails its request alone, 
   );
   disk.on("requesterror", ({ error }) => told.push(error));
   const { addressOf } = await import("uring-ublk/ffi");
+  await sh("udevadm settle"); // a probe's pages would be in the slot, and never leave it
   queue!.raw.register.updateBuffers(0, [{ address: addressOf(mine), length: 4096 }]);
   const [taken] = await client(disk.path, [{ do: "read", offset: 0, length: 4096 }]);
   expect(taken).toEqual({ code: "EBUSY" });

@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 /** What takes too long is told of, once, by whoever can tell. */
 import { afterEach, describe, expect, setDefaultTimeout } from "bun:test";
 import { serve } from "uring-ublk";

@@ -48,7 +48,7 @@ export class UblkQueue {
   readonly #members: TagMembers;
   readonly #extras: Extras;
   readonly #arrivals: Arrivals;
-  declare private readonly special: number; // flags of a request that needs a look before
+  declare private readonly special: number; // flags of a request that needs care first
   declare private readonly plain: number; // what they are in one that does not; -1: every request does
   readonly #failLater = new Map<number, unknown>(); // requests that fail when the last of their operations is through
   private handler: RequestHandler | undefined;

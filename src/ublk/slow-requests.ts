@@ -14,7 +14,7 @@ export interface SlowReport {
   readonly length: number;
 }
 
-/** Finds requests of a queue that are open for longer than they may be. Each is told of once. */
+/** Finds requests of a queue that are open for longer than they may be. Each is told of once for every time that it was left open. */
 export class SlowRequests {
   readonly #tags: TagTable;
   readonly #iod: Int32Array;

@@ -236,7 +236,7 @@ export abstract class SlotTable extends SubmissionQueue {
    * What is done once for all of them is much of what a copy costs.
    */
   prepCopies(count: number, slots: Int32Array, sqes: Int32Array, from: number, short: boolean): boolean {
-    const { counts, states, words, doubles, sqMask, sqeShift } = this;
+    const { counts, states, words, sqMask, sqeShift } = this;
     let tail = counts[SQ_TAIL]!;
     if (!this.usual) return this.copyWithCare(count, slots, sqes, from);
     if (((tail - counts[SUBMITTED]!) | 0) + count > this.sqEntries) return false;
@@ -252,12 +252,7 @@ export abstract class SlotTable extends SubmissionQueue {
       words[at + 9] = states[slot] = (state + 1) | 0;
       copyHead(words, at, sqes, from + (i << 4));
       if (!short) copyTail(words, at, sqes, from + (i << 4));
-      else {
-        const half = at >> 1;
-        doubles[half + 5] = 0;
-        doubles[half + 6] = 0;
-        doubles[half + 7] = 0;
-      }
+      else this.putTail(at >> 1, 0, 0, 0);
     }
     counts[IN_FLIGHT] = (counts[IN_FLIGHT]! + i) | 0;
     counts[SQ_TAIL] = tail;

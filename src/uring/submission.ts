@@ -37,7 +37,7 @@ export class SubmissionQueue {
   /** Every SQE, as 32-bit words. Another array after a resize. */
   declare words: Int32Array;
   /** The same as doubles. */
-  declare protected doubles: Float64Array;
+  declare private doubles: Float64Array;
   /** Words per SQE as a shift: 4 for 64 bytes, 5 for 128. */
   declare readonly sqeShift: number;
   /** An SQE has had `IOSQE_IO_DRAIN`: what is queued behind it waits, cancels included. */

@@ -1,3 +1,4 @@
+// usual kernels: the newest
 // file timeout: 900 s
 /**
  * The Worker-death procedure of DESIGN.md: whatever ends a serving thread under load leaves no client in D state, no device and no

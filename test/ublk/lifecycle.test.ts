@@ -139,8 +139,8 @@ test("a target that throws in open, attach or close leaves no device", async () 
 });
 
 /** Each takes seconds on an emulated machine, and hardly depends on the kernel. */
-const CYCLES = isFullRun() ? 50 : 8;
-const DISKS = isFullRun() ? 20 : 6;
+const CYCLES = isFullRun() ? 50 : 5;
+const DISKS = isFullRun() ? 20 : 4;
 
 test(`create, serve and delete ${CYCLES} times leaks no descriptor, mapping, thread or device`, async () => {
   const cycle = async (): Promise<void> => {

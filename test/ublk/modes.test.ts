@@ -1,3 +1,4 @@
+// usual kernels: the newest
 // file timeout: 900 s
 /**
  * Every data mode: the same targets over each, as far as their nature permits, and every byte looked at from outside. In the usual run each

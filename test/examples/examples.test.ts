@@ -1,5 +1,5 @@
 // usual kernels: the newest
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { failure, sh, ublkNodes, workDirectory } from "../support/disk-tools.ts";
@@ -17,51 +17,6 @@ test("every example is known to this file", () => {
   const bundled = folders.map((entry) => entry.name).filter((name) => [...PROGRAMS, "hello-disk"].includes(name));
   expect(bundled.sort()).toEqual(["hello-disk", ...PROGRAMS].sort());
 });
-
-describe.each(PROGRAMS)("examples/%s", (name) => {
-  test(
-    "explains itself",
-    async () => {
-      const { status, out, err } = await runExample(name, "--help");
-      expect({ status, err }).toEqual({ status: 0, err: "" });
-      expect(out).toContain(`bun examples/${name}/main.ts`);
-      for (const option of ["--mode", "--depth", "--queues", "--id", "--max-io", "--workers", "--calling-thread"])
-        expect(out).toContain(option);
-    },
-    LIMIT,
-  );
-
-  test(
-    "refuses bad options in one line and a hint",
-    async () => {
-      const bad = [["--nonsense"], ["--depth", "many"], ["--mode", "fast"], ["--workers", "--calling-thread"]];
-      const words = { http: ["http://localhost:1/x"], loop: ["/dev/null"], memory: [], null: [] }[name];
-      const answers = await Promise.all(bad.map((options) => runExample(name, ...words, ...options)));
-      for (const [i, { status, out, err }] of answers.entries()) {
-        expect({ status, out }).toEqual({ status: 2, out: "" });
-        expect(err).toContain(bad[i]![0]!.slice(0, 9));
-        expect(err).toContain("--help");
-        expect(err).not.toContain("    at ");
-      }
-    },
-    LIMIT,
-  );
-});
-
-test(
-  "loop and http say which argument is missing",
-  async () => {
-    for (const [name, word] of [
-      ["loop", "PATH"],
-      ["http", "URL"],
-    ] as const) {
-      const { status, err } = await runExample(name);
-      expect(status).toBe(2);
-      expect(err).toContain(`${word} is missing`);
-    }
-  },
-  LIMIT,
-);
 
 t(
   "bad values end with status 1, a clear message and no device",

@@ -1,3 +1,4 @@
+// usual kernels: the newest
 import { expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import { serve } from "uring-ublk";

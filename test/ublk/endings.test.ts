@@ -51,7 +51,7 @@ for (const where of ["closures", "workers"]) {
     ["exit", 0, undefined],
     ["exit in a timer", 0, undefined],
   ] as const) {
-    oneOf(where, { closures: how === "throw" || how === "exit in a timer", workers: how === "floating rejection" })(
+    oneOf(where, { closures: how === "throw" || how === "exit in a timer" })(
       `${how} in the main program, served by ${where}: status ${status}`,
       async () => {
         await using server = await Server.start("endings-server.ts", [how, where]);

@@ -1,3 +1,4 @@
+// usual kernels: the newest
 // file timeout: 600 s
 import { afterEach, expect, setDefaultTimeout } from "bun:test";
 import { existsSync } from "node:fs";

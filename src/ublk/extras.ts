@@ -1,16 +1,28 @@
 import { blockErrnoOf } from "../ffi/index.ts";
-import type { RawRing } from "../uring/index.ts";
+import type { Driver, RawRing } from "../uring/index.ts";
 import { HandRegistrations } from "./hand-registrations.ts";
 import type { QueueEvents, QueueSpec } from "./queue-spec.ts";
 import { Refusals } from "./refusals.ts";
 import { Serializer } from "./serializer.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
 import type { TagCommands } from "./tag-commands.ts";
+import { TagLeases } from "./tag-leases.ts";
 import { TagSignals } from "./tag-signals.ts";
 
-/** What some requests have besides a commit to their end: a signal, pages registered by hand, a refused commit, a turn, a copy. */
+/** What {@link Extras} consult. */
+export interface ExtrasParts {
+  readonly raw: RawRing;
+  readonly driver: Driver;
+  readonly spec: QueueSpec;
+  readonly events: QueueEvents;
+  readonly commands: TagCommands;
+  readonly buffers: TagBuffers;
+}
+
+/** What some requests have besides a commit to their end: a signal, a lease, pages registered by hand, a refused commit, a turn, a copy. */
 export class Extras {
   readonly signals: TagSignals;
+  readonly leases: TagLeases;
   readonly refusals: Refusals;
   readonly byHand: HandRegistrations;
   /** With `serialize`: whose turn it is. */
@@ -19,8 +31,9 @@ export class Extras {
   readonly #events: QueueEvents;
   readonly #buffers: TagBuffers;
 
-  constructor(raw: RawRing, spec: QueueSpec, events: QueueEvents, commands: TagCommands, buffers: TagBuffers) {
+  constructor({ raw, driver, spec, events, commands, buffers }: ExtrasParts) {
     this.signals = new TagSignals(spec.device);
+    this.leases = new TagLeases(raw, () => driver.kick());
     this.refusals = new Refusals(spec);
     this.byHand = new HandRegistrations(raw, spec, commands, buffers, (error) => events.failed(error));
     this.turns = spec.serialize ? new Serializer() : undefined;
@@ -31,7 +44,8 @@ export class Extras {
 
   /** Whether any request has one. */
   get any(): boolean {
-    return this.#copied || this.turns !== undefined || this.signals.count > 0 || this.refusals.count > 0 || this.#buffers.byHandCount > 0;
+    if (this.#copied || this.turns !== undefined) return true;
+    return this.signals.count > 0 || this.leases.count > 0 || this.refusals.count > 0 || this.#buffers.byHandCount > 0;
   }
 
   /** A tag's request is about to be committed. Answers with what result: a copy may fail. */
@@ -49,6 +63,7 @@ export class Extras {
   /** It is committed. Answers the tag whose turn it is now, or -1. */
   end(tag: number): number {
     this.signals.forget(tag);
+    this.leases.end(tag);
     this.refusals.forget(tag);
     if (this.#buffers.isByHand(tag)) this.byHand.unregister(tag);
     return this.turns === undefined ? -1 : this.turns.leave(tag);

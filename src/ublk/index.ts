@@ -12,6 +12,7 @@ export type { DeviceEvents, DeviceStateName, RequestErrorEvent, SlowEvent, StopO
 export { UblkError } from "./error.ts";
 export { FEATURES, type Feature, featureNames } from "./features.ts";
 export { type DeviceInfo, isOurs, type KernelState } from "./info.ts";
+export { type LentMessage, type LentTransfer, RequestSink, RequestSource } from "./lent-data.ts";
 export type { Capabilities } from "./methods.ts";
 export { blockPath, charPath, deviceIds } from "./nodes.ts";
 export { CONTROL_PATH } from "./open-control.ts";

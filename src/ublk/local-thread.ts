@@ -65,7 +65,7 @@ export class LocalThread implements QueueThread {
   }
 
   start(): void {
-    this.#queue.start(handlerOf(this.#attachment!, this.#queue));
+    this.#queue.start(handlerOf(this.#attachment!));
   }
 
   async answers(): Promise<boolean> {

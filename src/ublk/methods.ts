@@ -1,7 +1,8 @@
-import { Operation } from "../uring/index.ts";
+import { type Part, Plan } from "../uring/index.ts";
+import { checkPart } from "../uring/plans/check.ts";
 import type { UblkQueue } from "./queue.ts";
 import type { RequestHandler } from "./queue-spec.ts";
-import { Op, type UblkRequest } from "./request.ts";
+import { type DeferredRequest, Op, type UblkRequest } from "./request.ts";
 import type { Attachment, MethodResult, Methods, RequestTarget } from "./target.ts";
 
 /** What a target takes, as the kernel is told. */
@@ -29,8 +30,8 @@ export function capabilitiesOf(attachment: Attachment): Capabilities {
 }
 
 /** Turns what a target attached into the handler of a queue. */
-export function handlerOf(attachment: Attachment, queue: UblkQueue): RequestHandler {
-  return attachment.handle !== undefined ? requestHandler(attachment as RequestTarget, queue) : methodHandler(attachment as Methods);
+export function handlerOf(attachment: Attachment): RequestHandler {
+  return attachment.handle !== undefined ? requestHandler(attachment as RequestTarget) : methodHandler(attachment as Methods);
 }
 
 /** The request ends with the promise. */
@@ -42,9 +43,13 @@ function follow(request: UblkRequest, promise: Promise<number | void>): void {
     promise.catch((error: unknown) => queue.report(error, op, offset, length));
     return;
   }
-  const done = request.defer();
+  endWith(request.defer(), queue, promise);
+}
+
+function endWith(done: DeferredRequest, queue: UblkQueue, promise: Promise<number | void>): void {
   const failed = (error: unknown): void => {
     if (!done.open) return; // the device stopped without waiting
+    const { op, offset, length } = done;
     done.fail(error);
     queue.report(error, op, offset, length);
   };
@@ -53,6 +58,23 @@ function follow(request: UblkRequest, promise: Promise<number | void>): void {
       if (done.open) done.complete(bytes ?? done.length);
     })
     .catch(failed);
+}
+
+/** The bytes that a plan's value tells of, or nothing where it went through as a whole. */
+function bytesOf(value: unknown): number | undefined {
+  if (typeof value === "number") return value;
+  const { bytes } = (value ?? {}) as { bytes?: unknown };
+  return typeof bytes === "number" ? bytes : undefined;
+}
+
+/** The request ends with the plan, and not before. */
+function carryOut(plan: Plan<unknown, unknown>, request: UblkRequest): void {
+  const { queue, signal, tag } = request;
+  checkPart("handle", "the answer", plan);
+  if (queue.isFinished(tag)) throw new TypeError("handle() finished the request and returned a plan; it must do one or the other");
+  const done = request.defer(); // first: what the plan's operations use is lent by an open request
+  queue.endsByItself(tag);
+  endWith(done, queue, queue.ring.run(plan as Part<unknown, unknown>, { signal }).then(bytesOf));
 }
 
 function isPromise(value: unknown): value is Promise<never> {
@@ -91,14 +113,11 @@ function methodHandler(methods: Methods): RequestHandler {
   return { target, answered() {} };
 }
 
-function requestHandler(target: RequestTarget, queue: UblkQueue): RequestHandler {
+function requestHandler(target: RequestTarget): RequestHandler {
   const answered = (request: UblkRequest, answer: unknown): void => {
-    if (answer instanceof Operation) {
-      const { tag, signal } = request;
-      follow(request, queue.ring.run(answer as Operation<number>, { signal }));
-      queue.endsByItself(tag);
-    } else if (isPromise(answer)) follow(request, answer);
-    else throw new TypeError(`handle() returned ${String(answer)}; it must return nothing, a promise or an operation`);
+    if (answer instanceof Plan) carryOut(answer, request);
+    else if (isPromise(answer)) follow(request, answer);
+    else throw new TypeError(`handle() returned ${String(answer)}; it must return nothing, a promise, an operation or a plan`);
   };
   const completed = target.completed?.bind(target);
   return { target, answered, ...(completed === undefined ? {} : { completed }) };

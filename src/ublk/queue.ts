@@ -4,6 +4,8 @@ import { type Driver, type RawRing, Ring } from "../uring/index.ts";
 import { UBLK_IO_F_NEED_REG_BUF, UBLK_IO_RES_NEED_GET_DATA } from "./abi.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Extras } from "./extras.ts";
+import { Failures } from "./failures.ts";
+import { IdleMemory } from "./idle-memory.ts";
 import { listenTo, openQueue, resourcesOf } from "./open-queue.ts";
 import type { QueueEvents, QueueResources, QueueSpec, RequestHandler } from "./queue-spec.ts";
 import { DESCRIPTOR_WORDS, Op, UblkRequest } from "./request.ts";
@@ -11,7 +13,7 @@ import { failureOf, partOf } from "./results.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
 import { TagCommands } from "./tag-commands.ts";
 import { TagMembers } from "./tag-members.ts";
-import { ANSWERED, DEAD, HELD, IN_HANDLER, IN_KERNEL, isOpen, OPEN, WAITING } from "./tag-states.ts";
+import { ANSWERED, DEAD, HELD, IN_HANDLER, IN_KERNEL, isOpen, WAITING } from "./tag-states.ts";
 import { TagTable } from "./tag-table.ts";
 
 const ENODEV = -19;
@@ -50,7 +52,7 @@ export class UblkQueue {
   readonly #arrivals: Arrivals;
   declare private readonly special: number; // flags of a request that needs care first
   declare private readonly plain: number; // what they are in one that does not; -1: every request does
-  readonly #failLater = new Map<number, unknown>(); // requests that fail when the last of their operations is through
+  private readonly failures: Failures;
   private handler: RequestHandler | undefined;
   declare private target: RequestHandler["target"]; // of the handler
   #live: number;
@@ -73,21 +75,32 @@ export class UblkQueue {
     this.iod = descriptors.words();
     this.#buffers = buffers;
     this.commands = new TagCommands(raw, spec, buffers);
-    this.#members = new TagMembers(raw, spec, buffers, (tag, result, member) => this.#onMember(tag, result, member));
-    this.#extras = new Extras(raw, spec, events, this.commands, buffers);
+    this.#members = new TagMembers(raw, spec, buffers, (tag, result, member) => this.failures.onMember(tag, result, member));
+    this.#extras = new Extras({ raw, driver, spec, events, commands: this.commands, buffers });
     this.tags = new TagTable(spec.depth, {
       queue: this,
       iod: this.iod,
       buffers,
       driver,
       members: this.#members,
+      leases: this.#extras.leases,
       signals: this.#extras.signals,
-      signalled: () => {
+      isRare: () => {
         this.rare = true;
       },
     });
     this.states = this.tags.states;
     this.request = new UblkRequest(this, this.tags, this.iod);
+    this.failures = new Failures({
+      tags: this.tags,
+      members: this.#members,
+      extras: this.#extras,
+      events,
+      driver,
+      request: this.request,
+      completed: (request, result, member) => this.handler!.completed!(request, result, member),
+      fail: (tag, errno) => this.fail(tag, errno),
+    });
     this.#live = spec.depth;
     this.#arrivals = new Arrivals({
       states: this.states,
@@ -125,6 +138,8 @@ export class UblkQueue {
     this.handler = handler;
     this.target = handler.target;
     this.commands.fetchAll();
+    const { memory } = this.#buffers;
+    if (memory !== undefined) new IdleMemory(this.raw, this.driver, memory, this.states).start();
     this.driver.kick();
   }
 
@@ -137,7 +152,7 @@ export class UblkQueue {
   refuse(ms: number): void {
     const latest = performance.now() - ms;
     for (let tag = 0; tag < this.spec.depth; tag++) {
-      if (isOpen(this.states[tag]!) && this.tags.since[tag]! <= latest) this.#abort(tag);
+      if (isOpen(this.states[tag]!) && this.tags.since[tag]! <= latest) this.failures.abort(tag);
     }
     this.driver.kick();
   }
@@ -232,12 +247,12 @@ export class UblkQueue {
     try {
       this.handle(tag);
     } catch (error) {
-      this.threw(tag, error);
+      this.failures.threw(tag, error);
     }
     this.sendIfAnswered(tag);
   }
 
-  // What the target throws ends up in threw(), by way of the ring or of serve().
+  // What the target throws ends up in failures.threw(), by way of the ring or of serve().
   private handle(tag: number): void {
     const request = this.request;
     request.tag = tag;
@@ -270,49 +285,6 @@ export class UblkQueue {
     const { tag } = request;
     if (answer !== undefined) this.handler!.answered(request, answer);
     if (!this.isFinished(tag)) this.tags.checkLeftOpen(tag);
-  }
-
-  #load(tag: number): UblkRequest {
-    this.request.tag = tag;
-    return this.request;
-  }
-
-  // A throw fails its own request.
-  private threw(tag: number, error: unknown): void {
-    const { op, offset, length } = this.#load(tag);
-    const state = this.states[tag];
-    if (state === IN_HANDLER || ((state === OPEN || state === HELD) && this.#members.pending(tag) === 0)) {
-      this.request.fail(error);
-    } else if (state === OPEN || state === HELD) {
-      // Its own operations still run on its data: the request ends when the last of them does.
-      this.#failLater.set(tag, error);
-    }
-    this.request.tag = -1;
-    this.#events.requestError(error, op, offset, length);
-  }
-
-  #onMember(tag: number, result: number, member: number): void {
-    if (this.#failLater.size > 0 && this.#failLater.has(tag)) {
-      this.#failNow(tag);
-      return;
-    }
-    const request = this.#load(tag);
-    try {
-      this.handler!.completed!(request, result, member);
-      if (this.states[tag] === HELD && this.#members.pending(tag) === 0)
-        throw new TypeError("completed() returned without finishing the request or starting another operation");
-    } catch (error) {
-      this.threw(tag, error);
-    }
-    request.tag = -1;
-  }
-
-  #failNow(tag: number): void {
-    if (this.#members.pending(tag) > 0) return;
-    const error = this.#failLater.get(tag);
-    this.#failLater.delete(tag);
-    this.#load(tag).fail(error);
-    this.request.tag = -1;
   }
 
   private commit(tag: number, result: number): void {
@@ -348,18 +320,6 @@ export class UblkQueue {
     this.#serveSoon(tag);
   }
 
-  #abort(tag: number): void {
-    this.#extras.signals.abort(tag);
-    if (!isOpen(this.states[tag]!)) return; // the abort made its handler finish it
-    // What runs on its data ends by itself, cancelled or through, and ends the request with it.
-    if (this.#members.pending(tag) > 0) this.#members.cancel(tag);
-    else if (this.tags.selfEnding[tag] === 0) {
-      this.#extras.turns?.forget(tag);
-      this.tags.waitsNoMore(tag);
-      this.commit(tag, EIO);
-    }
-  }
-
   #died(tag: number): void {
     this.states[tag] = DEAD;
     this.#live--;
@@ -380,7 +340,7 @@ export class UblkQueue {
   #isBlamed(error: unknown): boolean {
     const { tag } = this.request;
     if (tag < 0) return false;
-    this.threw(tag, error);
+    this.failures.threw(tag, error);
     this.sendIfAnswered(tag);
     return true;
   }

@@ -1,6 +1,7 @@
 import { blockErrnoOf, join64 } from "../ffi/index.ts";
 import type { FixedBuffer } from "../uring/index.ts";
 import * as abi from "./abi.ts";
+import type { RequestSink, RequestSource } from "./lent-data.ts";
 import type { UblkQueue } from "./queue.ts";
 import { ANSWERED, IN_HANDLER } from "./tag-states.ts";
 import type { TagTable } from "./tag-table.ts";
@@ -152,6 +153,21 @@ export class UblkRequest {
   }
 
   /**
+   * The data of a WRITE, lent to operations and plans of the queue's ring, in every mode; they may use any part of it, side by side. The
+   * request cannot be finished before the last of them is over.
+   *
+   * @throws TypeError for another op, or when the request is finished.
+   */
+  source(): RequestSource {
+    return this.tags.sourceOf(this.check());
+  }
+
+  /** Where the data of a READ goes, lent in the same way. */
+  sink(): RequestSink {
+    return this.tags.sinkOf(this.check());
+  }
+
+  /**
    * Copies bytes of a WRITE's data, from `at` within the request on, to where the target wants them: all of `into`. In every mode; where
    * pages are lent it is a `pread(2)` on the char device (`UBLK_F_USER_COPY`, 6.5), before the request is finished.
    *
@@ -219,6 +235,29 @@ export class UblkRequest {
     this.tags.writeTo(this.check(), fd, fileOffset, rwFlags, at, length, member);
   }
 
+  /**
+   * Ring level: what the `iov_base` of an iovec counts from, for {@link UblkRequest.readvFrom} and {@link UblkRequest.writevTo}. The
+   * request's byte `at` has the base `vectorBase + at`: an address in modes that copy, a place within the pages where they are lent.
+   */
+  get vectorBase(): number {
+    return this.tags.vectorBase(this.check());
+  }
+
+  /**
+   * Ring level: reads a file into several parts of the request's data, in every mode. For READ requests.
+   *
+   * @param vectors address of `count` iovecs (at most 1024), which must stay as they are until the operation completes. They are taken as
+   *   they are: what lies outside the request is memory of others.
+   */
+  readvFrom(fd: number, fileOffset: number, vectors: number, count: number, member = 0): void {
+    this.tags.readvFrom(this.check(), fd, fileOffset, vectors, count, member);
+  }
+
+  /** Ring level: writes several parts of the request's data to a file, as {@link UblkRequest.readvFrom} reads. For WRITE requests. */
+  writevTo(fd: number, fileOffset: number, vectors: number, count: number, rwFlags = 0, member = 0): void {
+    this.tags.writevTo(this.check(), fd, fileOffset, vectors, count, rwFlags, member);
+  }
+
   /** What methods are told; one object per tag, current until the request is finished. @internal */
   get context(): RequestContext {
     return this.tags.contextOf(this.check(), this.flags);
@@ -233,7 +272,8 @@ export class UblkRequest {
 
 /** The right to finish one request later. It knows which request it belongs to: a second use throws and touches nothing. */
 export class DeferredRequest {
-  readonly #queue: UblkQueue;
+  /** The queue it arrived on. */
+  readonly queue: UblkQueue;
   private readonly tags: TagTable;
   readonly #generation: number;
   /** The request's tag. */
@@ -247,7 +287,7 @@ export class DeferredRequest {
 
   /** @internal */
   constructor(queue: UblkQueue, tags: TagTable, request: UblkRequest, generation: number) {
-    this.#queue = queue;
+    this.queue = queue;
     this.tags = tags;
     this.#generation = generation;
     this.tag = request.tag;
@@ -264,6 +304,16 @@ export class DeferredRequest {
   /** The data, as {@link UblkRequest.buffer}. */
   get buffer(): RequestBuffer {
     return this.tags.bufferOf(this.check(), this.op);
+  }
+
+  /** As {@link UblkRequest.source}. */
+  source(): RequestSource {
+    return this.tags.sourceOf(this.check());
+  }
+
+  /** As {@link UblkRequest.sink}. */
+  sink(): RequestSink {
+    return this.tags.sinkOf(this.check());
   }
 
   /** As {@link UblkRequest.copyTo}. */
@@ -283,12 +333,12 @@ export class DeferredRequest {
 
   /** Finishes the request, as {@link UblkRequest.complete}. */
   complete(bytes: number = this.length): void {
-    this.#queue.finish(this.check(), this.op, this.length, bytes);
+    this.queue.finish(this.check(), this.op, this.length, bytes);
   }
 
   /** Fails the request, as {@link UblkRequest.fail}. */
   fail(reason: unknown): void {
-    this.#queue.fail(this.check(), typeof reason === "number" ? reason : blockErrnoOf(reason));
+    this.queue.fail(this.check(), typeof reason === "number" ? reason : blockErrnoOf(reason));
   }
 
   private check(): number {

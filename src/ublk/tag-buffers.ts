@@ -1,6 +1,7 @@
 import { FixedBuffer } from "../uring/index.ts";
 import { UBLK_IO_F_NEED_REG_BUF } from "./abi.ts";
 import { lendsPages } from "./data-mode.ts";
+import type { Lease } from "./lease.ts";
 import type { QueueSpec } from "./queue-spec.ts";
 import { Op, type RequestBuffer } from "./request.ts";
 import { TagMemory } from "./tag-memory.ts";
@@ -76,16 +77,16 @@ export class TagBuffers {
     return bytes;
   }
 
-  /** The data in whatever form the mode gives it, without the bytes that are done. */
-  buffer(tag: number, op: number, length: number, done: number): RequestBuffer {
+  /** The data in whatever form the mode gives it, without the bytes that are done. Pages are lent by the request's lease. */
+  buffer(tag: number, op: number, length: number, done: number, lease: () => Lease): RequestBuffer {
     if (this.memory !== undefined) {
       const bytes = this.bytes(tag, op, length);
       return { kind: "memory", bytes: done === 0 ? bytes : bytes.subarray(done) };
     }
     const index = this.index(tag);
     return op === Op.WRITE
-      ? { kind: "source", fixed: new FixedBuffer(index, done, length - done, "source") }
-      : { kind: "sink", fixed: new FixedBuffer(index, done, length - done, "sink") };
+      ? { kind: "source", fixed: new FixedBuffer(index, done, length - done, "source", undefined, lease()) }
+      : { kind: "sink", fixed: new FixedBuffer(index, done, length - done, "sink", undefined, lease()) };
   }
 
   /** Copies a part of a WRITE's data, from `at` on, to where it is wanted. */

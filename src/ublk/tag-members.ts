@@ -68,4 +68,18 @@ export class TagMembers {
     if (memory !== undefined) this.#raw.write(slot, fd, memory.address(tag) + at, length, fileOffset, rwFlags);
     else this.#raw.writeFixed(slot, fd, at, length, fileOffset, this.#buffers.index(tag), rwFlags);
   }
+
+  /** Reads a file into parts of a tag's data. */
+  readv(tag: number, member: number, fd: number, fileOffset: number, vectors: number, count: number): void {
+    const slot = this.take(tag, member);
+    if (this.#buffers.memory !== undefined) this.#raw.readv(slot, fd, vectors, count, fileOffset, 0);
+    else this.#raw.readvFixed(slot, fd, vectors, count, fileOffset, this.#buffers.index(tag), 0);
+  }
+
+  /** Writes parts of a tag's data to a file. */
+  writev(tag: number, member: number, fd: number, fileOffset: number, vectors: number, count: number, rwFlags: number): void {
+    const slot = this.take(tag, member);
+    if (this.#buffers.memory !== undefined) this.#raw.writev(slot, fd, vectors, count, fileOffset, rwFlags);
+    else this.#raw.writevFixed(slot, fd, vectors, count, fileOffset, this.#buffers.index(tag), rwFlags);
+  }
 }

@@ -1,4 +1,4 @@
-import { Arena, PAGE_SIZE } from "../ffi/index.ts";
+import { Arena, MADV_DONTNEED, PAGE_SIZE, sys } from "../ffi/index.ts";
 
 /** Memory of this process for the data of a queue's tags: as much for each as the largest request needs. */
 export class TagMemory {
@@ -31,6 +31,11 @@ export class TagMemory {
     const view = this.#views[tag];
     if (view !== undefined && view.length === length) return view;
     return (this.#views[tag] = this.#arena.bytes(tag * this.#stride, length));
+  }
+
+  /** Gives the pages of a tag back that only large requests touch. What is in them is lost. */
+  giveBack(tag: number): void {
+    if (this.#stride > PAGE_SIZE) sys.madvise(this.address(tag) + PAGE_SIZE, this.#stride - PAGE_SIZE, MADV_DONTNEED);
   }
 
   /** Detaches the views, and unmaps the memory unless the kernel may still use it. The ring must be closed. */

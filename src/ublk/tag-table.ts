@@ -1,8 +1,11 @@
-import type { Driver } from "../uring/index.ts";
+import type { Driver, FixedSink, FixedSource } from "../uring/index.ts";
 import { UBLK_IO_F_FUA, UBLK_IO_F_NOUNMAP } from "./abi.ts";
+import type { Lease } from "./lease.ts";
+import { RequestSink, RequestSource } from "./lent-data.ts";
 import type { UblkQueue } from "./queue.ts";
 import { DESCRIPTOR_WORDS, DeferredRequest, Op, type RequestBuffer, TagContext, type UblkRequest } from "./request.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
+import type { TagLeases } from "./tag-leases.ts";
 import type { TagMembers } from "./tag-members.ts";
 import type { TagMemory } from "./tag-memory.ts";
 import type { TagSignals } from "./tag-signals.ts";
@@ -16,9 +19,10 @@ export interface TagTableParts {
   readonly buffers: TagBuffers;
   readonly driver: Driver;
   readonly members: TagMembers;
+  readonly leases: TagLeases;
   readonly signals: TagSignals;
-  /** A request has got a signal: there is more to its end than a commit. */
-  readonly signalled: () => void;
+  /** A request has got a signal, or a lease: there is more to its end than a commit. */
+  readonly isRare: () => void;
 }
 
 /** The tags of a queue: where each is in its life, and what its request may ask for while it is open. */
@@ -43,10 +47,11 @@ export class TagTable {
   readonly #memory: TagMemory | undefined; // where a request's data is there without further ado
   readonly #driver: Driver;
   readonly #members: TagMembers;
+  readonly #leases: TagLeases;
   readonly #signals: TagSignals;
-  readonly #signalled: () => void;
+  readonly #isRare: () => void;
 
-  constructor(depth: number, { queue, iod, buffers, driver, members, signals, signalled }: TagTableParts) {
+  constructor(depth: number, { queue, iod, buffers, driver, members, leases, signals, isRare }: TagTableParts) {
     this.states = new Uint8Array(depth).fill(FETCHING);
     this.since = new Float64Array(depth);
     this.done = new Int32Array(depth);
@@ -59,8 +64,9 @@ export class TagTable {
     this.#memory = buffers.kernelCopied;
     this.#driver = driver;
     this.#members = members;
+    this.#leases = leases;
     this.#signals = signals;
-    this.#signalled = signalled;
+    this.#isRare = isRare;
   }
 
   /** Whether a token is still good. */
@@ -82,7 +88,35 @@ export class TagTable {
   /** The data in whatever form the mode gives it. */
   bufferOf(tag: number, op: number): RequestBuffer {
     if (this.#memory === undefined) this.#checkOpen(tag);
-    return this.#buffers.buffer(tag, op, this.#iod[tag * DESCRIPTOR_WORDS + 1]! * 512, this.done[tag]! * 512);
+    const lease = (): Lease => this.#leaseOf(tag);
+    return this.#buffers.buffer(tag, op, this.#iod[tag * DESCRIPTOR_WORDS + 1]! * 512, this.done[tag]! * 512, lease);
+  }
+
+  /** A WRITE's data, for operations to read from. */
+  sourceOf(tag: number): RequestSource {
+    return new RequestSource(this.#leaseOf(tag), this.#dataOf(tag, Op.WRITE) as Uint8Array<ArrayBuffer> | FixedSource);
+  }
+
+  /** Where a READ's data goes, for operations to write into. */
+  sinkOf(tag: number): RequestSink {
+    return new RequestSink(this.#leaseOf(tag), this.#dataOf(tag, Op.READ) as Uint8Array<ArrayBuffer> | FixedSink);
+  }
+
+  #dataOf(tag: number, op: number): Uint8Array<ArrayBuffer> | FixedSource | FixedSink {
+    this.#checkOpen(tag);
+    this.#checkKind(tag, op);
+    const buffer = this.bufferOf(tag, op);
+    return buffer.kind === "memory" ? (buffer.bytes as Uint8Array<ArrayBuffer>) : buffer.fixed;
+  }
+
+  #leaseOf(tag: number): Lease {
+    this.#isRare();
+    return this.#leases.of(tag);
+  }
+
+  /** Whether operations of its own, or on what it has lent, are in flight. */
+  busy(tag: number): boolean {
+    return this.#members.pending(tag) > 0 || this.#leases.pending(tag) > 0;
   }
 
   /** Copies a part of a WRITE's data to where it is wanted. */
@@ -112,7 +146,7 @@ export class TagTable {
     const state = this.states[tag];
     if (this.closed || this.#generations[tag] !== generation || state === IN_KERNEL || state === ANSWERED || state === DEAD)
       return this.#signals.over();
-    this.#signalled();
+    this.#isRare();
     return this.#signals.of(tag);
   }
 
@@ -140,8 +174,28 @@ export class TagTable {
   writeTo(tag: number, fd: number, fileOffset: number, rwFlags: number, at: number, length: number, member: number): void {
     this.#checkRange(tag, Op.WRITE, at, length);
     this.leaveOpen(tag, HELD);
-    if (this.#memory === undefined && this.#buffers.memory !== undefined) this.bytesOf(tag); // it is there then
+    this.#take(tag);
     this.#members.write(tag, member, fd, fileOffset, this.done[tag]! * 512 + at, length, rwFlags);
+  }
+
+  /** What the base of an iovec on the request's data counts from. */
+  vectorBase(tag: number): number {
+    return (this.#buffers.memory?.address(tag) ?? 0) + this.done[tag]! * 512;
+  }
+
+  /** Reads a file into parts of the request's data. */
+  readvFrom(tag: number, fd: number, fileOffset: number, vectors: number, count: number, member: number): void {
+    this.#checkKind(tag, Op.READ);
+    this.leaveOpen(tag, HELD);
+    this.#members.readv(tag, member, fd, fileOffset, vectors, count);
+  }
+
+  /** Writes parts of the request's data to a file. */
+  writevTo(tag: number, fd: number, fileOffset: number, vectors: number, count: number, rwFlags: number, member: number): void {
+    this.#checkKind(tag, Op.WRITE);
+    this.leaveOpen(tag, HELD);
+    this.#take(tag);
+    this.#members.writev(tag, member, fd, fileOffset, vectors, count, rwFlags);
   }
 
   /** The request outlives the handler's call: by a token, or by operations of its own. */
@@ -160,7 +214,7 @@ export class TagTable {
   /** The handler has returned, and the request is not finished: something must be on its way to do that. */
   checkLeftOpen(tag: number): void {
     const state = this.states[tag];
-    if (state === IN_HANDLER || (state === HELD && this.#members.pending(tag) === 0)) {
+    if (state === IN_HANDLER || (state === HELD && !this.busy(tag))) {
       throw new TypeError("the handler returned without completing, failing or deferring the request, and started no operation for it");
     }
   }
@@ -174,13 +228,13 @@ export class TagTable {
   close(tag: number): void {
     this.#checkFinishable(tag);
     if (this.states[tag] === OPEN) this.deferred--;
+    this.#leases.end(tag);
     this.selfEnding[tag] = 0;
     this.#generations[tag] = (this.#generations[tag]! + 1) | 0;
   }
 
   #checkFinishable(tag: number): void {
-    if (this.#members.pending(tag) > 0)
-      throw new TypeError("the request has operations of its own in flight: it can be finished after the last of them");
+    if (this.busy(tag)) throw new TypeError("the request has operations in flight on its data: it can be finished after the last of them");
     const state = this.states[tag];
     if (state === IN_KERNEL || state === ANSWERED || state === WAITING || state === DEAD || state === FETCHING)
       throw new TypeError(`tag ${tag} has no open request`);
@@ -192,16 +246,27 @@ export class TagTable {
       throw new TypeError("the request is finished already: the kernel may have the next one on its tag");
   }
 
+  // A WRITE's data is in the tag's memory once it was asked for.
+  #take(tag: number): void {
+    if (this.#memory === undefined && this.#buffers.memory !== undefined) this.bytesOf(tag);
+  }
+
+  #checkKind(tag: number, op: number): void {
+    if ((this.#iod[tag * DESCRIPTOR_WORDS]! & 0xff) !== op) wrongKind(op);
+  }
+
   #checkRange(tag: number, op: number, at: number, length: number): void {
     const word = tag * DESCRIPTOR_WORDS;
     const have = (this.#iod[word + 1]! - this.done[tag]!) * 512;
-    if ((this.#iod[word]! & 0xff) !== op) wrongKind(op);
+    this.#checkKind(tag, op);
     if (!(at >= 0 && length > 0 && at + length <= have)) outside(at, length, have);
   }
 }
 
 function wrongKind(op: number): never {
-  throw new TypeError(op === Op.READ ? "readFrom and copyFrom are for READ requests" : "writeTo and copyTo are for WRITE requests");
+  throw new TypeError(
+    op === Op.READ ? "readFrom, copyFrom and sink are for READ requests" : "writeTo, copyTo and source are for WRITE requests",
+  );
 }
 
 function outside(at: number, length: number, have: number): never {

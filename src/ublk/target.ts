@@ -1,4 +1,4 @@
-import type { Operation } from "../uring/index.ts";
+import type { Part } from "../uring/index.ts";
 import type { UblkQueue } from "./queue.ts";
 import type { RequestContext, UblkRequest } from "./request.ts";
 
@@ -60,13 +60,14 @@ export interface Methods {
 }
 
 /** What {@link RequestTarget.handle} may answer: nothing when it completed or deferred the request, or what completes it. */
-export type HandleResult = void | Promise<number | void> | Operation<number>;
+export type HandleResult = void | Promise<number | void> | Part<unknown, unknown>;
 
 /** A target that sees requests: the two lower levels. */
 export interface RequestTarget {
   /**
-   * Takes every request. It completes, fails or defers it; or starts operations with the request's members; or returns an operation
-   * or a promise, whose result (bytes, or nothing for all) completes the request.
+   * Takes every request. It completes, fails or defers it; or starts operations with the request's members; or returns an operation,
+   * a plan or a promise, which completes the request: with as many bytes as its value says, a number or an object with `bytes`; with all of
+   * them when the value is anything else. What fails in it fails the request.
    */
   handle(request: UblkRequest): HandleResult;
   /** An operation that was started with a member of the request completed. */

@@ -140,7 +140,7 @@ async function attach(message: AttachMessage): Promise<void> {
 self.onmessage = ({ data }) => {
   if (data.type === "start") {
     started = true;
-    queue!.start(handlerOf(attachment!, queue!));
+    queue!.start(handlerOf(attachment!));
     return;
   }
   stayAlive();

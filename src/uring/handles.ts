@@ -19,6 +19,17 @@ export class FixedFile {
  */
 export type Direction = "memory" | "source" | "sink";
 
+/**
+ * Whoever lends memory or a fixed buffer to operations, for a time: a block request its data. What is in flight on it is known to the
+ * lender, who does not let go of it before the final CQE.
+ */
+export interface Lender {
+  /** An operation in a slot of a ring is about to use it. Throws when nothing is lent any more. */
+  lend(ring: object, slot: number): void;
+  /** The operation of that slot is over, or was not queued after all. */
+  giveBack(slot: number): void;
+}
+
 /** A part of a ring's fixed buffer: what the `*_FIXED` operations read from and write to. */
 export class FixedBuffer<D extends Direction = "memory"> {
   constructor(
@@ -32,6 +43,8 @@ export class FixedBuffer<D extends Direction = "memory"> {
     readonly direction: D,
     /** What keeps the memory alive. */
     readonly owner: Arena | Uint8Array | undefined = undefined,
+    /** Who lends it, where it is lent. */
+    readonly lender: Lender | undefined = undefined,
   ) {}
 
   /** A sub-range, in bytes from this buffer's start. */
@@ -39,7 +52,7 @@ export class FixedBuffer<D extends Direction = "memory"> {
     if (!Number.isInteger(offset) || !Number.isInteger(length) || offset < 0 || length < 0 || offset + length > this.length) {
       throw new RangeError(`bytes ${offset}..${offset + length} lie outside the fixed buffer of ${this.length} bytes`);
     }
-    return new FixedBuffer(this.index, this.address + offset, length, this.direction, this.owner);
+    return new FixedBuffer(this.index, this.address + offset, length, this.direction, this.owner, this.lender);
   }
 }
 

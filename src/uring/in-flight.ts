@@ -218,6 +218,7 @@ export class InFlight implements Seat {
     this.fulfilPromise = undefined;
     this.rejectPromise = undefined;
     this.lowering.clear();
+    this.collected.giveBack(); // which another has collected
     this.collected = this.lowering;
     this.listener = undefined;
     this.reason = undefined;

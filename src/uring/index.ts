@@ -16,7 +16,16 @@ export { FEATURES, type FeatureName } from "./features.ts";
 export * from "./file-constants.ts";
 export { type FullRead, type ReadAllOptions, readAll, type WriteAllOptions, writeAll } from "./full.ts";
 export { OperationHandle, type RawTarget, type Target } from "./handle.ts";
-export { type Direction, type DirectSlot, type Fd, FixedBuffer, FixedFile, type FixedSink, type FixedSource } from "./handles.ts";
+export {
+  type Direction,
+  type DirectSlot,
+  type Fd,
+  FixedBuffer,
+  FixedFile,
+  type FixedSink,
+  type FixedSource,
+  type Lender,
+} from "./handles.ts";
 export { Lowering, type Modifiers } from "./lowering.ts";
 export { type MailAddress, Mailbox, type Message, RawMailbox, ResourceTag } from "./mailbox.ts";
 export {

@@ -2,7 +2,7 @@ import { addressOf, cString, isDetached, type Memory } from "../ffi/index.ts";
 import { IORING_FILE_INDEX_ALLOC, IOSQE_FIXED_FILE } from "./abi.ts";
 import type { RingCore } from "./core.ts";
 import { type FeatureName, flagOf, kernelSupports, missingFeature } from "./features.ts";
-import { type Direction, type DirectSlot, type Fd, FixedBuffer, FixedFile } from "./handles.ts";
+import { type Direction, type DirectSlot, type Fd, FixedBuffer, FixedFile, type Lender } from "./handles.ts";
 import type { Operation } from "./operation.ts";
 import { checkInteger, show } from "./options.ts";
 
@@ -16,6 +16,8 @@ export interface Modifiers {
   readonly limit?: Operation<unknown>;
   /** Fewer bytes than this are a failure; {@link TransferOperation.exact} sets it. */
   readonly length?: number | undefined;
+  /** Who lends the memory that it names. */
+  readonly lender?: Lender;
 }
 
 const NOTHING = new DataView(new ArrayBuffer(0));
@@ -39,6 +41,8 @@ export class Lowering {
   private morePinned: object[] | undefined;
   private words: number[] | undefined;
   private used = false;
+  private at = -1; // its slot
+  private lender: Lender | undefined; // of what is lent to the operation
   private extent = 0; // of what a copy pins, in bytes, when it was made
   private extents: number[] | undefined;
 
@@ -50,10 +54,11 @@ export class Lowering {
   ) {}
 
   /** Begins with another operation; what was collected for the last one is cleared already. @internal */
-  begin(name: string, ring: RingCore): void {
+  begin(name: string, ring: RingCore, slot: number): void {
     this.used = true;
     this.name = name;
     this.ring = ring;
+    this.at = slot;
   }
 
   /** Lets go of what was collected. @internal */
@@ -63,6 +68,7 @@ export class Lowering {
 
   private reset(): void {
     this.used = false;
+    this.giveBack();
     this.flags = 0;
     this.ioprio = 0;
     this.pinned = undefined;
@@ -168,7 +174,29 @@ export class Lowering {
   fixed<D extends Direction>(option: string, buffer: FixedBuffer<D>): FixedBuffer<D> {
     if (!(buffer instanceof FixedBuffer)) throw new TypeError(`${this.name}: ${option} is ${show(buffer)}; it must be a FixedBuffer`);
     this.pin(buffer);
+    if (buffer.lender !== undefined) this.borrow(buffer.lender);
     return buffer;
+  }
+
+  /** Something of a lender's is about to be used. @internal */
+  borrow(lender: Lender): void {
+    if (this.lender === lender) return;
+    if (this.lender !== undefined) throw new TypeError(`${this.name}: its buffers are lent by different requests; one operation uses one`);
+    lender.lend(this.ring!, this.at);
+    this.lender = lender;
+  }
+
+  /** Whether something is lent to the operation: it must be asked for each time. @internal */
+  get borrows(): boolean {
+    return this.lender !== undefined;
+  }
+
+  /** What is lent to the operation is not used by it any more. @internal */
+  giveBack(): void {
+    if (this.lender === undefined) return;
+    const { lender } = this;
+    this.lender = undefined;
+    lender.giveBack(this.at);
   }
 
   /** A list that the caller gave, of 1 to `most`. */

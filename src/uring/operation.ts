@@ -210,11 +210,12 @@ export class Operation<Result> extends Plan<Result, Settled<Result>> {
 
   private encodeAnew(ring: RingCore, slot: number, lowering: Lowering): Lowering {
     const { declaration, modifiers } = this;
-    lowering.begin(declaration.name, ring);
+    lowering.begin(declaration.name, ring, slot);
+    if (modifiers.lender !== undefined) lowering.borrow(modifiers.lender);
     const args = declaration.lower(this.options as never, lowering) as readonly never[];
     writeSqe(ring, slot, declaration, args);
     lowering.finish(ring, modifiers);
-    if (declaration.steady === true) {
+    if (declaration.steady === true && !lowering.borrows) {
       if (lowering.empty) this.lowered = { sqe: ring.sqe };
       else if (this.keeps) this.lowered = { sqe: ring.sqe, kept: lowering.copy() };
     }

@@ -112,6 +112,11 @@ export class SubmissionQueue {
     return (this.sqTail - this.submitted) | 0;
   }
 
+  /** SQEs queued since the ring was opened, modulo 2^32: tells whether it has stood still. */
+  get queuedInAll(): number {
+    return this.sqTail;
+  }
+
   /** How many ordinary SQEs may be queued before the next enter. */
   get sqRoom(): number {
     const queue = this.sqEntries - this.queued;

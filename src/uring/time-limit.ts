@@ -54,7 +54,7 @@ export class TimeLimit {
     this.host = host;
     this.target = target;
     this.over = over;
-    this.lowering.begin("within", host.raw);
+    this.lowering.begin("within", host.raw, target);
     // Before anything is queued: it may have to ask the kernel.
     this.words = limit.declaration.lower(limit.options as never, this.lowering) as unknown as [number, number];
     this.slot = host.raw.allocate((result) => this.complete(result));

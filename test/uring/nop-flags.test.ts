@@ -50,7 +50,7 @@ describe("a NOP", () => {
     const bad = async (options: object) => String(((await ring.settle(nop(options as never))) as { reason: unknown }).reason);
     if (ring.supports("IORING_NOP_CQE32")) expect(await bad({ extra: [1, 2] })).toContain("cqe: 32");
     expect(await bad({ result: 2 ** 31 })).toContain("result is 2147483648");
-    if (ring.supports("IORING_NOP_FIXED_BUFFER")) expect(await bad({ buffer: 1 })).toContain("buffer must be a FixedBuffer");
+    if (ring.supports("IORING_NOP_FIXED_BUFFER")) expect(await bad({ buffer: 1 })).toContain("buffer is 1; it must be a FixedBuffer");
     expect(await bad({ taskWork: "yes" })).toContain("taskWork is 'yes'");
     expect(ring.raw.queued).toBe(0);
   });

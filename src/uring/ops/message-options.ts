@@ -38,9 +38,9 @@ export function region(
   l: Lowering,
 ): [address: number, length: number, index: number] {
   if (buffer instanceof FixedBuffer) {
-    l.pin(buffer);
+    const { address, index, length } = l.fixed("buffer", buffer);
     l.ioprio |= IORING_RECVSEND_FIXED_BUF;
-    return [buffer.address, checkInteger(l.name, "buffer's length", buffer.length, 0, 0x7fff_ffff), buffer.index];
+    return [address, checkInteger(l.name, "buffer's length", length, 0, 0x7fff_ffff), index];
   }
   if (!ArrayBuffer.isView(buffer) && !(buffer instanceof ArrayBuffer) && !(buffer instanceof SharedArrayBuffer))
     throw new TypeError(`${l.name}: buffer is ${show(buffer)}; it must be a typed array, an ArrayBuffer or a FixedBuffer`);

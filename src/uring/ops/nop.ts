@@ -1,6 +1,6 @@
 import { high32 } from "../../ffi/index.ts";
 import { IORING_NOP_FIXED_FILE, IORING_OP_NOP, IORING_OP_NOP128 } from "../abi.ts";
-import { type Direction, type Fd, FixedBuffer, FixedFile } from "../handles.ts";
+import { type Direction, type Fd, type FixedBuffer, FixedFile } from "../handles.ts";
 import type { Lowering } from "../lowering.ts";
 import { count, declare, Operation } from "../operation.ts";
 import { checkBoolean, checkInteger, show } from "../options.ts";
@@ -53,7 +53,7 @@ function lower(what: string, { result, fd, buffer, taskWork, extra }: NopOptions
     if (fd instanceof FixedFile) flags |= IORING_NOP_FIXED_FILE;
   }
   if (buffer !== undefined) {
-    if (!(buffer instanceof FixedBuffer)) throw new TypeError(`${what}: buffer must be a FixedBuffer`);
+    l.fixed("buffer", buffer);
     flags |= l.needs("IORING_NOP_FIXED_BUFFER");
   }
   if (taskWork !== undefined && checkBoolean(what, "taskWork", taskWork)) flags |= l.needs("IORING_NOP_TW");

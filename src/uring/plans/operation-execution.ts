@@ -236,6 +236,7 @@ export class OperationExecution extends Execution implements Listener<unknown>, 
     const slot = this.#slot;
     this.#slot = -1;
     if (slot >= 0) flights.raw.release(slot);
+    if (this.#lowering.borrows) this.#lowering.giveBack();
     this.#leave(slot);
   }
 
@@ -249,6 +250,7 @@ export class OperationExecution extends Execution implements Listener<unknown>, 
   #unencodable(slot: number, error: unknown): void {
     const { raw } = this.context.flights;
     if (slot >= 0 && !raw.inFlightAt(slot)) raw.release(slot);
+    this.#own.giveBack();
     if (!this.running) return; // the ring failed meanwhile, and has told it so
     this.#leave(slot);
     this.#fail(error, false);

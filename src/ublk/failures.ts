@@ -1,12 +1,18 @@
 import { blockErrnoOf } from "../ffi/index.ts";
 import type { Extras } from "./extras.ts";
-import type { QueueEvents } from "./queue-spec.ts";
+import type { QueueEvents, RequestHandler } from "./queue-spec.ts";
 import type { UblkRequest } from "./request.ts";
 import type { TagMembers } from "./tag-members.ts";
 import { HELD, IN_HANDLER, isOpen, OPEN } from "./tag-states.ts";
 import type { TagTable } from "./tag-table.ts";
 
 const EIO = -5;
+const MAX_ERRNO = 4095;
+
+/** Turns that a handler's own continuation may take, of an `await` or two, to end a request that would fail. */
+const HOPS = 6;
+
+const soon = (hops: number, call: () => void): void => queueMicrotask(hops === 0 ? call : () => soon(hops - 1, call));
 
 /** What {@link Failures} consult. */
 export interface FailureParts {
@@ -17,23 +23,25 @@ export interface FailureParts {
   readonly driver: { microtasksDue: boolean };
   /** The queue's request object. */
   readonly request: UblkRequest;
-  /** An operation of the request completed: the target goes on with it. */
-  readonly completed: (request: UblkRequest, result: number, member: number) => void;
   /** Ends a request with an error. */
   readonly fail: (tag: number, errno: number) => void;
 }
+
+const errnoOf = (error: unknown): number =>
+  typeof error === "number" && Number.isInteger(error) && error < 0 && error >= -MAX_ERRNO ? error : blockErrnoOf(error);
 
 /**
  * How requests end that do not end as the target meant: what it throws is that request's failure, and a stop does not wait for ever. While
  * operations use a request's data it stays open: it fails when the last of them is over.
  */
 export class Failures {
+  /** The target goes on with a request of which an operation has completed. */
+  completed: RequestHandler["completed"];
   readonly #parts: FailureParts;
-  readonly #late = new Map<number, unknown>(); // requests that fail when the last of their operations is over
 
   constructor(parts: FailureParts) {
     this.#parts = parts;
-    parts.extras.leases.events = { lent: (tag) => parts.tags.leaveOpen(tag, HELD), returned: (tag) => this.#returned(tag) };
+    parts.extras.leases.events = { lent: (tag) => this.#lent(tag), returned: (tag) => this.#returned(tag) };
   }
 
   /** The target threw while it looked at a request. */
@@ -43,20 +51,27 @@ export class Failures {
     const { op, offset, length } = request;
     request.tag = -1;
     const state = tags.states[tag];
-    if (state === IN_HANDLER || state === OPEN || state === HELD) this.#fail(tag, error);
+    if (state === IN_HANDLER || state === OPEN || state === HELD) this.fail(tag, error);
     events.requestError(error, op, offset, length);
+  }
+
+  /** An open request fails: when nothing uses its data any more. */
+  fail(tag: number, error: unknown): void {
+    const { extras, tags } = this.#parts;
+    if (tags.busy(tag)) extras.leases.doom(tag, error);
+    else this.#parts.fail(tag, errnoOf(error));
   }
 
   /** One of a request's own operations completed. */
   onMember(tag: number, result: number, member: number): void {
-    if (this.#late.size > 0 && this.#late.has(tag)) {
+    const { extras, request, tags } = this.#parts;
+    if (extras.leases.isDoomed(tag)) {
       this.#failNow(tag);
       return;
     }
-    const { completed, request, tags } = this.#parts;
     request.tag = tag;
     try {
-      completed(request, result, member);
+      this.completed!(request, result, member);
       if (tags.states[tag] === HELD && !tags.busy(tag))
         throw new TypeError("completed() returned without finishing the request or starting another operation");
     } catch (error) {
@@ -73,38 +88,39 @@ export class Failures {
     // What runs on its data ends by itself, cancelled or through, and ends the request with it.
     members.cancel(tag);
     if (tags.selfEnding[tag] !== 0) return;
-    extras.leases.cancel(tag);
-    if (tags.busy(tag)) {
-      // A target that has members goes on with what comes of them.
-      if (members.pending(tag) === 0) this.#late.set(tag, EIO);
-      return;
-    }
+    // A target that has members goes on with what comes of them.
+    if (members.pending(tag) > 0) return;
+    if (tags.busy(tag)) extras.leases.doom(tag, EIO);
+    if (tags.busy(tag) || !isOpen(tags.states[tag]!)) return;
     extras.turns?.forget(tag);
     tags.waitsNoMore(tag);
     this.#parts.fail(tag, EIO);
   }
 
-  #fail(tag: number, error: unknown): void {
-    if (this.#parts.tags.busy(tag)) this.#late.set(tag, error);
-    else this.#parts.fail(tag, typeof error === "number" ? error : blockErrnoOf(error));
-  }
-
   #failNow(tag: number): void {
-    if (this.#parts.tags.busy(tag)) return;
-    const error = this.#late.get(tag);
-    this.#late.delete(tag);
-    this.#fail(tag, error);
+    const { extras, tags } = this.#parts;
+    if (!tags.busy(tag)) this.#parts.fail(tag, errnoOf(extras.leases.errorOf(tag)));
   }
 
-  // What was lent is back. In a turn of its own: it may have been lent by a handler that still runs, to what could not be queued.
+  #lent(tag: number): void {
+    const { extras, tags } = this.#parts;
+    if (extras.leases.isDoomed(tag)) throw new TypeError("the request has failed already: its data is not lent any more");
+    tags.leaveOpen(tag, HELD);
+  }
+
+  // What was lent is back. Looked at later: a handler that still runs may have lent it, to what could not be queued, and who waits for the
+  // operation may end the request.
   #returned(tag: number): void {
-    const { driver, tags } = this.#parts;
-    if (tags.states[tag] !== HELD && !this.#late.has(tag)) return; // whoever has the token ends it
+    const { driver, extras, tags } = this.#parts;
+    const { leases } = extras;
+    if (tags.states[tag] !== HELD && !leases.isDoomed(tag)) return; // whoever has the token ends it
+    const lease = leases.existing(tag);
     driver.microtasksDue = true;
-    queueMicrotask(() => {
-      if (tags.closed || tags.busy(tag)) return;
-      if (this.#late.has(tag)) this.#failNow(tag);
-      else if (tags.states[tag] === HELD)
+    soon(HOPS, () => {
+      const state = tags.states[tag];
+      if (tags.closed || leases.existing(tag) !== lease || tags.busy(tag) || (state !== OPEN && state !== HELD)) return;
+      if (leases.isDoomed(tag)) this.#failNow(tag);
+      else if (state === HELD)
         this.threw(
           tag,
           new TypeError("the operations on the request's data are over, and nothing ends the request: defer it, or return the plan"),

@@ -1,6 +1,5 @@
-import { type Part, Plan } from "../uring/index.ts";
+import { all, Operation, type Part, Plan } from "../uring/index.ts";
 import { checkPart } from "../uring/plans/check.ts";
-import type { UblkQueue } from "./queue.ts";
 import type { RequestHandler } from "./queue-spec.ts";
 import { type DeferredRequest, Op, type UblkRequest } from "./request.ts";
 import type { Attachment, MethodResult, Methods, RequestTarget } from "./target.ts";
@@ -43,28 +42,35 @@ function follow(request: UblkRequest, promise: Promise<number | void>): void {
     promise.catch((error: unknown) => queue.report(error, op, offset, length));
     return;
   }
-  endWith(request.defer(), queue, promise);
+  endWith(request.defer(), promise);
 }
 
-function endWith(done: DeferredRequest, queue: UblkQueue, promise: Promise<number | void>): void {
+// What fails may leave operations in flight on the request's data, and so may what is done: the request ends after them, as a failure.
+function endWith(done: DeferredRequest, promise: Promise<unknown>): void {
+  const { length, offset, op, queue, tag } = done;
   const failed = (error: unknown): void => {
     if (!done.open) return; // the device stopped without waiting
-    const { op, offset, length } = done;
-    done.fail(error);
+    queue.failWhenFree(tag, error);
     queue.report(error, op, offset, length);
   };
   promise
-    .then((bytes) => {
-      if (done.open) done.complete(bytes ?? done.length);
+    .then((value) => {
+      if (done.open) done.complete(bytesOf(value) ?? length);
     })
     .catch(failed);
 }
 
-/** The bytes that a plan's value tells of, or nothing where it went through as a whole. */
+/** The bytes that a value tells of, or nothing where all are done. */
 function bytesOf(value: unknown): number | undefined {
   if (typeof value === "number") return value;
   const { bytes } = (value ?? {}) as { bytes?: unknown };
   return typeof bytes === "number" ? bytes : undefined;
+}
+
+/** As a plan a zero-copy send is over with its notification; alone it resolves before, while the kernel still uses the data. */
+function wholly(plan: Plan<unknown, unknown>): Part<unknown, unknown> {
+  const notifies = plan instanceof Operation && plan.declaration.completions === "notify";
+  return (notifies ? all(plan as Part<unknown, unknown>) : plan) as Part<unknown, unknown>;
 }
 
 /** The request ends with the plan, and not before. */
@@ -74,7 +80,7 @@ function carryOut(plan: Plan<unknown, unknown>, request: UblkRequest): void {
   if (queue.isFinished(tag)) throw new TypeError("handle() finished the request and returned a plan; it must do one or the other");
   const done = request.defer(); // first: what the plan's operations use is lent by an open request
   queue.endsByItself(tag);
-  endWith(done, queue, queue.ring.run(plan as Part<unknown, unknown>, { signal }).then(bytesOf));
+  endWith(done, queue.ring.run(wholly(plan), { signal }));
 }
 
 function isPromise(value: unknown): value is Promise<never> {

@@ -13,7 +13,7 @@ import { failureOf, partOf } from "./results.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
 import { TagCommands } from "./tag-commands.ts";
 import { TagMembers } from "./tag-members.ts";
-import { ANSWERED, DEAD, HELD, IN_HANDLER, IN_KERNEL, isOpen, WAITING } from "./tag-states.ts";
+import { ANSWERED, DEAD, IN_HANDLER, IN_KERNEL, isOpen, WAITING } from "./tag-states.ts";
 import { TagTable } from "./tag-table.ts";
 
 const ENODEV = -19;
@@ -76,7 +76,7 @@ export class UblkQueue {
     this.#buffers = buffers;
     this.commands = new TagCommands(raw, spec, buffers);
     this.#members = new TagMembers(raw, spec, buffers, (tag, result, member) => this.failures.onMember(tag, result, member));
-    this.#extras = new Extras({ raw, driver, spec, events, commands: this.commands, buffers });
+    this.#extras = new Extras({ ring: this.ring, spec, events, commands: this.commands, buffers });
     this.tags = new TagTable(spec.depth, {
       queue: this,
       iod: this.iod,
@@ -98,7 +98,6 @@ export class UblkQueue {
       events,
       driver,
       request: this.request,
-      completed: (request, result, member) => this.handler!.completed!(request, result, member),
       fail: (tag, errno) => this.fail(tag, errno),
     });
     this.#live = spec.depth;
@@ -137,6 +136,7 @@ export class UblkQueue {
   start(handler: RequestHandler): void {
     this.handler = handler;
     this.target = handler.target;
+    this.failures.completed = handler.completed;
     this.commands.fetchAll();
     const { memory } = this.#buffers;
     if (memory !== undefined) new IdleMemory(this.raw, this.driver, memory, this.states).start();
@@ -172,7 +172,7 @@ export class UblkQueue {
     if (this.#closed) return;
     this.#closed = true;
     this.tags.closed = true;
-    this.#abandoned = this.ring.inFlight > 0 || this.states.some((state, tag) => state === HELD && this.#members.pending(tag) > 0);
+    this.#abandoned = this.ring.inFlight > 0 || this.states.some((state, tag) => isOpen(state) && this.tags.busy(tag));
     this.#extras.signals.abortAll();
     this.descriptors.dispose();
     this.ring.abandon(); // stops the driver and closes the ring, before the buffers: the kernel may write to them until now
@@ -208,6 +208,11 @@ export class UblkQueue {
   /** @internal */
   fail(tag: number, errno: number): void {
     this.commit(tag, failureOf(this.iod[tag * DESCRIPTOR_WORDS]! & 0xff, errno));
+  }
+
+  /** An open request fails, when nothing uses its data any more. @internal */
+  failWhenFree(tag: number, error: unknown): void {
+    this.failures.fail(tag, error);
   }
 
   /** Reports a request's error. @internal */

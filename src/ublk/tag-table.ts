@@ -94,12 +94,14 @@ export class TagTable {
 
   /** A WRITE's data, for operations to read from. */
   sourceOf(tag: number): RequestSource {
-    return new RequestSource(this.#leaseOf(tag), this.#dataOf(tag, Op.WRITE) as Uint8Array<ArrayBuffer> | FixedSource);
+    const data = this.#dataOf(tag, Op.WRITE) as Uint8Array<ArrayBuffer> | FixedSource;
+    return new RequestSource(this.#leaseOf(tag), data);
   }
 
   /** Where a READ's data goes, for operations to write into. */
   sinkOf(tag: number): RequestSink {
-    return new RequestSink(this.#leaseOf(tag), this.#dataOf(tag, Op.READ) as Uint8Array<ArrayBuffer> | FixedSink);
+    const data = this.#dataOf(tag, Op.READ) as Uint8Array<ArrayBuffer> | FixedSink;
+    return new RequestSink(this.#leaseOf(tag), data);
   }
 
   #dataOf(tag: number, op: number): Uint8Array<ArrayBuffer> | FixedSource | FixedSink {

@@ -218,7 +218,6 @@ export class InFlight implements Seat {
     this.fulfilPromise = undefined;
     this.rejectPromise = undefined;
     this.lowering.clear();
-    this.collected.giveBack(); // which another has collected
     this.collected = this.lowering;
     this.listener = undefined;
     this.reason = undefined;
@@ -317,6 +316,7 @@ export class InFlight implements Seat {
 
   private end(slot: number): void {
     this.letGo();
+    this.collected.giveBack(); // first: the slot may be the next one's at once
     this.host.finished(slot, this);
   }
 

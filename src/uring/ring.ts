@@ -1,4 +1,5 @@
 import type { BufferGroup, BufferGroupOptions } from "./buffer-group.ts";
+import type { Canceller } from "./canceller.ts";
 import { Driver } from "./driver.ts";
 import { closedError, type UringError } from "./error.ts";
 import type { FeatureName } from "./features.ts";
@@ -117,6 +118,11 @@ export class Ring implements AsyncDisposable {
     this.driver.close();
     this.#leave(closedError());
     this.raw.close();
+  }
+
+  /** What sends its cancels. @internal */
+  get cancels(): Canceller {
+    return this.flights.cancels;
   }
 
   /** What was set up, and what the kernel refused. */

@@ -1,4 +1,5 @@
 // usual kernels: the newest
+// file timeout: 600 s
 import { needsUblk } from "../docs/extract.ts";
 import { runExamples } from "../docs/run.ts";
 

@@ -1,5 +1,5 @@
 // usual kernels: the newest
-// file timeout: 600 s
+// file timeout: 900 s
 /**
  * A request's data, lent to operations and plans of its queue's ring: in every mode the same target, every byte looked at from outside; and
  * what must never happen to data that is lent.
@@ -8,7 +8,9 @@ import { afterEach, describe, expect, setDefaultTimeout } from "bun:test";
 import { closeSync, ftruncateSync, readFileSync, writeSync } from "node:fs";
 import {
   all,
+  connect,
   type DataMode,
+  type DeferredRequest,
   group,
   MODES,
   type ModeInfo,
@@ -18,6 +20,7 @@ import {
   type RequestSource,
   Ring,
   serve,
+  socket,
   type UblkDevice,
   type UblkRequest,
 } from "uring-ublk";
@@ -283,13 +286,31 @@ for (const info of MODES) {
       expect(errors).toEqual([expect.stringMatching(/ShortTransferError.*2048.*4096/), expect.stringMatching(/UringError.*EBADF/)]);
     });
 
-    testIn(
-      info,
-      "auto-buf-reg",
-      "user-copy",
-    )("a stop does not wait for ever for what is lent: by a plan, and without one", async () => {
-      for (const byPlan of [true, false]) {
-        using pair = pipe();
+    testIn(info, "user-copy")("a stop does not wait for ever for what is lent, whatever the handler makes of it", async () => {
+      using pair = pipe();
+      const read = (done: DeferredRequest) => done.queue.ring.run(done.sink().readFrom({ fd: pair.from, offset: 0 }));
+      const handlers: Readonly<Record<string, (request: UblkRequest) => Answer>> = {
+        "a plan": (request) => all(request.sink().readFrom({ fd: pair.from, offset: 0 }), nop()),
+        nothing: (request) => void read(request.defer()).catch(() => {}),
+        "a failure": (request) => {
+          const done = request.defer();
+          read(done).then(
+            () => done.complete(),
+            (error: unknown) => done.fail(error),
+          );
+        },
+        "another attempt": async (request) => {
+          const done = request.defer();
+          for (;;) {
+            try {
+              await read(done);
+            } catch (error) {
+              if (error instanceof TypeError) throw error;
+            }
+          }
+        },
+      };
+      for (const [name, handler] of Object.entries(handlers)) {
         let open = 0;
         const disk = await planned(mode, (request) => {
           if (request.op === Op.WRITE || request.offset !== ODD) {
@@ -297,21 +318,70 @@ for (const info of MODES) {
             return request.complete();
           }
           open++;
-          const plan = request.sink().readFrom({ fd: pair.from, offset: 0 });
-          if (byPlan) return all(plan, nop());
-          const done = request.defer();
-          request.queue.ring.run(plan).then(
-            () => done.complete(),
-            () => {}, // the request is over by now
-          );
+          return handler(request);
         });
         disk.on("requesterror", () => {});
         await sh("udevadm settle");
         const reading = client(disk.path, [{ do: "read", offset: ODD, length: 4096 }]);
         await until(() => open === 1, "a request is open");
         await disk.stop({ grace: 200 });
-        expect(await reading).toEqual([{ code: "EIO" }]);
+        expect({ name, result: await reading }).toEqual({ name, result: [{ code: "EIO" }] });
       }
+    });
+
+    testIn(info, "copy")(
+      "where one of several fails that a handler waits for, the others are cancelled, and the request fails",
+      async () => {
+        using pair = pipe();
+        const errors: string[] = [];
+        await using disk = await planned(mode, async (request) => {
+          if (request.op === Op.WRITE) return void request.complete();
+          if (request.offset !== ODD) {
+            request.copyFrom(new Uint8Array(request.length));
+            return void request.complete();
+          }
+          const into = request.sink();
+          const { ring } = request.queue;
+          const parts = [into.slice(0, 512).readFrom({ fd: pair.from, offset: 0 }), into.slice(512).readFrom({ fd: -1, offset: 0 })];
+          await Promise.all(parts.map((part) => ring.run(part)));
+        });
+        disk.on("requesterror", ({ error }: RequestErrorEvent) => errors.push(String(error)));
+        await sh("udevadm settle");
+        expect(await client(disk.path, [{ do: "read", offset: ODD, length: 4096 }])).toEqual([{ code: "EIO" }]);
+        expect(errors).toEqual([expect.stringMatching(/UringError.*EBADF/)]);
+      },
+    );
+
+    testIn(info, "auto-buf-reg")("a zero-copy send ends its request when the kernel has let go of the data", async () => {
+      const received: Buffer[] = [];
+      const server = Bun.listen<undefined>({
+        hostname: "127.0.0.1",
+        port: 0,
+        socket: {
+          open: (peer) => {
+            peer.pause(); // what is sent waits in queues, pages and all
+            setTimeout(() => peer.resume(), 500);
+          },
+          data: (_peer, bytes) => void received.push(Buffer.from(bytes)),
+        },
+      });
+      await using other = await Ring.open({ entries: 8 });
+      const fd = await other.run(socket({ domain: 2, type: 1 }));
+      await other.run(connect({ fd, address: { family: "ipv4", address: "127.0.0.1", port: server.port } }));
+      await using disk = await planned(mode, (request) => {
+        if (request.op !== Op.READ) return request.source().sendTo({ fd });
+        request.copyFrom(new Uint8Array(request.length));
+        return request.complete();
+      });
+      await sh("udevadm settle");
+      for (const fill of [1, 2]) {
+        expect(await client(disk.path, [{ do: "write", offset: ODD, length: MiB, fill }])).toEqual([{ bytes: MiB }]);
+        await until(() => received.reduce((sum, { length }) => sum + length, 0) === fill * MiB, "all received");
+      }
+      expect(Bun.hash(Buffer.concat(received))).toBe(Bun.hash(Buffer.concat([Buffer.alloc(MiB, 1), Buffer.alloc(MiB, 2)])));
+      await disk.stop();
+      closeSync(fd);
+      server.stop(true);
     });
   });
 }

@@ -18,6 +18,8 @@ export default defineConfig({
     "target-null": "src/targets/null.ts",
     "target-loop": "src/targets/loop.ts",
     "target-memory": "src/targets/memory.ts",
+    "target-stripe": "src/targets/stripe.ts",
+    "target-mirror": "src/targets/mirror.ts",
   },
   format: ["esm"],
   target: "esnext",

@@ -1,6 +1,6 @@
 /**
- * Disks ready to serve: {@link nullDisk}, {@link loop}, {@link memory}. Each can be called, for the calling thread, and has the
- * URL of its module, for Workers.
+ * Disks ready to serve: {@link nullDisk}, {@link loop}, {@link memory}, {@link stripe}, {@link mirror}. Each can be called, for the calling
+ * thread, and has the URL of its module, for Workers.
  *
  * @example
  * ```ts
@@ -17,13 +17,21 @@ import { type BundledTarget, bundle } from "./bundled.ts";
 import type { LoopOptions } from "./loop/options.ts";
 import loopTarget from "./loop.ts";
 import memoryTarget, { type MemoryOptions } from "./memory.ts";
+import type { MirrorOptions } from "./mirror/options.ts";
+import mirrorTarget from "./mirror.ts";
 import nullTarget, { type NullOptions } from "./null.ts";
+import type { StripeOptions } from "./stripe/options.ts";
+import stripeTarget from "./stripe.ts";
 
 export type { BundledTarget } from "./bundled.ts";
+export type { FileOptions } from "./files/options.ts";
 export type { LoopBacking } from "./loop/backing.ts";
 export type { LoopOptions } from "./loop/options.ts";
 export type { MemoryOptions } from "./memory.ts";
+export type { FailedLeg } from "./mirror/health.ts";
+export type { MirrorOptions } from "./mirror/options.ts";
 export type { NullOptions } from "./null.ts";
+export type { StripeOptions } from "./stripe/options.ts";
 
 /**
  * A disk without contents: every request succeeds at once. For measuring the path to it.
@@ -66,3 +74,42 @@ export const loop: BundledTarget<LoopOptions> = bundle("loop", loopTarget);
  * ```
  */
 export const memory: BundledTarget<MemoryOptions> = bundle("memory", memoryTarget);
+
+/**
+ * Several files or block devices as one disk (RAID-0): its bytes lie in chunks, one file after the other. As large as all together, as fast
+ * as they are side by side, and lost with any of them. Each file has the size of the smallest, in whole chunks. A request is one operation
+ * on each file that it touches, vectored where it touches several chunks there. Files are opened and locked as {@link loop} does.
+ *
+ * @example
+ * ```ts
+ * import { serve } from "uring-ublk";
+ * import { stripe } from "uring-ublk/targets";
+ * const paths = [0, 1].map((i) => `/tmp/uring-ublk-stripe-${process.pid}-${i}.img`);
+ * await using disk = await serve(stripe({ paths, create: "32 MiB", chunk: "128 KiB" }));
+ * console.log(disk.params?.size); // 67108864
+ * ```
+ */
+export const stripe: BundledTarget<StripeOptions> = bundle("stripe", stripeTarget);
+
+/**
+ * Several files or block devices that hold the same, as one disk (RAID-1). A write goes to all legs side by side and is acknowledged when
+ * all are through; reads are spread over them, and one that fails is repeated on another leg. Files are opened and locked as {@link loop}
+ * does.
+ *
+ * A leg that misses a write, or a flush, is out of date: no thread uses it any more, and the disk goes on with the others. That is told by
+ * `degraded` on the thread that called `serve`, which watches words that all serving threads share; without `degraded`, by an error in
+ * the disk's `requesterror` event, whose request has succeeded. The last leg stays: what fails on it fails its request with EIO.
+ *
+ * Nothing about that is written to the files. Before a mirror is served again, and after a crash, copy a good leg over the others.
+ *
+ * @example
+ * ```ts
+ * import { serve } from "uring-ublk";
+ * import { mirror } from "uring-ublk/targets";
+ * const paths = [0, 1].map((i) => `/tmp/uring-ublk-mirror-${process.pid}-${i}.img`);
+ * const degraded = ({ path, error }: { path: string; error: Error }) => console.error(`${path} is out of date`, error);
+ * await using disk = await serve(mirror.url, { queues: 2, options: { paths, create: "32 MiB", degraded } });
+ * console.log(disk.params?.size); // 33554432
+ * ```
+ */
+export const mirror: BundledTarget<MirrorOptions> = bundle("mirror", mirrorTarget);

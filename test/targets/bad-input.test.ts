@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Geometry, Op, serve } from "uring-ublk";
-import { type LoopOptions, loop, memory, nullDisk } from "uring-ublk/targets";
-import { deviceNumber, mountPoints } from "../../src/targets/loop/block-device.ts";
+import { type LoopOptions, loop, memory, mirror, nullDisk, stripe } from "uring-ublk/targets";
+import { deviceNumber, mountPoints } from "../../src/targets/files/block-device.ts";
 import { sh, ublkNodes } from "../support/disk-tools.ts";
 import { haveUblk, requires } from "../support/requires.ts";
 
@@ -97,6 +97,119 @@ describe("the loop disk refuses", () => {
       /loop: direct 'true': EINVAL|less than one block/,
     );
   });
+});
+
+/** What a target on several files has open, with its locks. */
+const openFiles = (): string[] => readdirSync("/proc/self/fd");
+
+describe.each([
+  ["stripe", stripe, "1 to 4"],
+  ["mirror", mirror, "2 to 4"],
+] as const)("the %s disk refuses", (name, target, count) => {
+  const opening = (options: unknown): Promise<Geometry> => open(options, target);
+
+  test("options that are none, and names what is right", async () => {
+    const bad: readonly [unknown, string | RegExp][] = [
+      [undefined, `${name}: paths is missing; give options such as`],
+      [{}, `${name}: paths is undefined; it must be an array of ${count} paths of files or block devices`],
+      [{ paths: "/a" }, `${name}: paths is '/a'; it must be an array of ${count} paths`],
+      [{ paths: [] }, `${name}: paths has 0 elements; it must be an array of ${count} paths`],
+      [{ paths: ["/a", "/b", "/c", "/d", "/e"] }, `${name}: paths has 5 elements`],
+      [{ paths: ["/a", 7] }, `${name}: paths[1] is 7; it must be the path`],
+      [{ paths: ["/a", "/b", "/a"] }, `${name}: paths[2] is '/a' as paths[0] is; give each file once`],
+      [{ path: "/a" }, `${name}: there is no option 'path'; did you mean 'paths'?`],
+      [{ paths: ["/a", "/b"], direct: "yes" }, `${name}: direct is 'yes'`],
+      [{ paths: ["/a", "/b"], readOnly: 1 }, `${name}: readOnly is 1`],
+      [{ paths: ["/a", "/b"], blockSize: 700 }, `${name}: blockSize is 700`],
+      [{ paths: ["/a", "/b"], create: 1000 }, `${name}: create is 1000 bytes`],
+      [{ paths: ["/a", "/b"], create: "1 MiB", readOnly: true }, `${name}: create makes an empty file`],
+    ];
+    for (const [options, message] of bad) await expect(opening(options)).rejects.toThrow(message);
+  });
+
+  test("the same file twice, by whatever name", async () => {
+    const [first, second] = [join(directory(), "a"), join(directory(), "b")];
+    writeFileSync(first, Buffer.alloc(65536));
+    for (const link of [linkSync, symlinkSync]) {
+      link(first, second);
+      for (const readOnly of [undefined, true])
+        await expect(opening({ paths: [first, second], ...(readOnly ? { readOnly } : {}) })).rejects.toThrow(
+          /paths\[1\] '.*b': EINVAL \(it is the same file as paths\[0\], '.*a'; give each file once/,
+        );
+      rmSync(second);
+    }
+    const made = directory();
+    await expect(opening({ paths: [join(made, "x"), `${made}/./x`], create: 65536 })).rejects.toThrow(/it is the same file as paths\[0\]/);
+    expect(readdirSync(made)).toEqual([]);
+  });
+
+  test("to make some of the files beside others, and leaves those alone", async () => {
+    const [first, second] = [join(directory(), "a"), join(directory(), "b")];
+    writeFileSync(first, Buffer.alloc(65536));
+    for (const paths of [
+      [first, second],
+      [second, first],
+    ])
+      await expect(opening({ paths, create: 65536 })).rejects.toThrow(
+        /paths\[\d\] '.*a': EEXIST \(it is there already, and paths\[\d\], '.*b', is not: create makes all of the files or none/,
+      );
+    expect([existsSync(first), existsSync(second)]).toEqual([true, false]);
+  });
+
+  test("to leave anything behind when a later file cannot be had", async () => {
+    const made = directory();
+    const before = openFiles();
+    const good = join(made, "good");
+    await expect(opening({ paths: [good, "/no/such/directory/x"], create: 65536 })).rejects.toThrow(
+      new RegExp(`${name}: paths\\[1\\] '/no/such/directory/x': ENOENT \\(it cannot be created`),
+    );
+    expect(readdirSync(made)).toEqual([]);
+    writeFileSync(good, Buffer.alloc(65536));
+    await expect(opening({ paths: [good, "/no/such/file"] })).rejects.toThrow(
+      new RegExp(`${name}: paths\\[1\\] '/no/such/file': ENOENT \\(there is no such file`),
+    );
+    const small = join(made, "small");
+    writeFileSync(small, Buffer.alloc(100));
+    await expect(opening({ paths: [good, small] })).rejects.toThrow(
+      new RegExp(`${name}: paths\\[1\\] '.*small': EINVAL \\(it has 100 bytes, less than one (chunk|block)`),
+    );
+    expect(openFiles()).toEqual(before);
+    // The lock of the good one is free again.
+    await sh(`flock -n -x "$1" true`, good);
+  });
+
+  test("a file that somebody else has locked", async () => {
+    const paths = [join(directory(), "a"), join(directory(), "b")];
+    for (const path of paths) writeFileSync(path, Buffer.alloc(65536));
+    await using holder = Bun.spawn(["flock", "-x", paths[1]!, "sh", "-c", "echo locked; exec sleep 60"], { stdout: "pipe" });
+    await holder.stdout.getReader().read();
+    await expect(opening({ paths })).rejects.toThrow(new RegExp(`${name}: paths\\[1\\] '.*b': EBUSY \\(it is locked: another process`));
+    await sh(`pkill -P $1 sleep`, holder.pid);
+    await holder.exited;
+    const opened = (await opening({ paths })) as Geometry & { shared: never };
+    expect(opened.size).toBe(name === "stripe" ? 131072 : 65536);
+    await (target as unknown as (options: unknown) => { close(shared: never): void })({}).close(opened.shared);
+    await sh(`flock -n -x "$1" true; flock -n -x "$2" true`, ...paths);
+  });
+});
+
+test("the stripe disk refuses chunks that are none, and files that are less", async () => {
+  const paths = ["/a", "/b"];
+  for (const chunk of [0, 2048, 6144, "512 MiB"])
+    await expect(open({ paths, chunk }, stripe)).rejects.toThrow(/stripe: chunk is \d+ bytes; it must be a power of two from 4096 to/);
+  await expect(open({ paths, chunk: "64 pigs" }, stripe)).rejects.toThrow(/stripe: chunk is '64 pigs'/);
+  await expect(open({ paths, create: 4096 }, stripe)).rejects.toThrow(/stripe: create is 4096 bytes, less than one chunk of 65536/);
+  const files = [join(directory(), "a"), join(directory(), "b")];
+  for (const path of files) writeFileSync(path, Buffer.alloc(20_000));
+  await expect(open({ paths: files }, stripe)).rejects.toThrow(
+    /paths\[0\] '.*a': EINVAL \(it has 20000 bytes, less than one chunk of 65536/,
+  );
+  const { size, ioMin, ioOpt } = await open({ paths: files, chunk: 4096 }, stripe);
+  expect({ size, ioMin, ioOpt }).toEqual({ size: 32_768, ioMin: 4096, ioOpt: 8192 });
+});
+
+test("the mirror disk refuses a listener that is none", async () => {
+  await expect(open({ paths: ["/a", "/b"], degraded: "yes" }, mirror)).rejects.toThrow("mirror: degraded is 'yes'; it must be a function");
 });
 
 test("the memory disk refuses sizes that are none", async () => {

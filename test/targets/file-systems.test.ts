@@ -1,4 +1,5 @@
 // usual kernels: the newest
+// file timeout: 600 s
 import { expect } from "bun:test";
 import { join } from "node:path";
 import { type DataMode, serve, type UblkDevice } from "uring-ublk";

@@ -5,14 +5,14 @@ import { join } from "node:path";
 import { SystemError } from "uring-ublk";
 import { LOCK_EX, LOCK_NB, O_RDWR, sys } from "uring-ublk/ffi";
 import { type LoopOptions, loop } from "uring-ublk/targets";
-import { closeBacking, type LoopShared } from "../../src/targets/loop/backing.ts";
+import { closeFiles, type FilesShared } from "../../src/targets/files/measure.ts";
 import { startProgram } from "../support/child.ts";
 import { workDirectory } from "../support/disk-tools.ts";
 
 setDefaultTimeout(60_000); // an emulated machine, and neighbours
 const ROUNDS = 1000;
 
-const open = async (options: LoopOptions) => (await loop(options).open(undefined)) as { size: number; shared: LoopShared };
+const open = async (options: LoopOptions) => (await loop(options).open(undefined)) as { size: number; shared: FilesShared };
 
 /** Runs `work` with a neighbour at the file, and expects that the neighbour has nothing to complain of. */
 async function besides(path: string, what: "resize" | "keep", work: () => Promise<void>): Promise<void> {
@@ -44,7 +44,7 @@ test("the disk has the size that the file has once it is locked", async () => {
         const { size, shared } = await open({ path });
         opened++;
         const actual = statSync(path).size;
-        closeBacking(shared);
+        closeFiles(shared);
         expect(size).toBe(actual);
       } catch (error) {
         if (!(error instanceof SystemError) || error.code !== "EBUSY") throw error;

@@ -1,13 +1,14 @@
 import { readdirSync, readFileSync, realpathSync, type Stats } from "node:fs";
 import { block, type SystemError, sys } from "../../ffi/index.ts";
 import { readState } from "../../ublk/index.ts";
+import type { FileWish } from "./options.ts";
 
 const EBUSY = -16;
 const EDEADLK = -35;
 const PUNCH_KEEP_SIZE = 3; // FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
 const PAGE = 4096;
 
-type Refuse = (path: string, errno: number, hint: string) => SystemError;
+type Refuse = (wish: FileWish, errno: number, hint: string) => SystemError;
 
 /** `major:minor` as /proc and /sys write it, of a `dev_t` as stat(2) gives it. */
 export function deviceNumber(rdev: number): string {
@@ -28,21 +29,21 @@ export function mountPoints(number: string, mountinfo = readFileSync("/proc/self
 }
 
 /** Refuses a device that is mounted, and a disk that this very process serves. */
-export function refuseUse(path: string, stats: Stats, refuse: Refuse): void {
+export function refuseUse(wish: FileWish, stats: Stats, refuse: Refuse): void {
   const mounted = mountPoints(deviceNumber(stats.rdev));
-  if (mounted.length > 0) throw refuse(path, EBUSY, `the device is mounted at ${mounted.join(", ")}; run \`umount ${mounted[0]}\` first`);
-  const own = /^\/dev\/ublkb(\d+)/.exec(realpathSync(path));
+  if (mounted.length > 0) throw refuse(wish, EBUSY, `the device is mounted at ${mounted.join(", ")}; run \`umount ${mounted[0]}\` first`);
+  const own = /^\/dev\/ublkb(\d+)/.exec(realpathSync(wish.path));
   if (own !== null && readState(Number(own[1]))?.pid === process.pid) {
-    throw refuse(path, EDEADLK, "this process serves that disk itself, and would wait for itself; serve it from another process");
+    throw refuse(wish, EDEADLK, "this process serves that disk itself, and would wait for itself; serve it from another process");
   }
 }
 
 /** Refuses a file that the kernel's own loop driver serves: it takes no lock, and two caches of one file destroy it. */
-export function refuseLoopFile(path: string, refuse: Refuse): void {
-  const real = realpathSync(path);
+export function refuseLoopFile(wish: FileWish, refuse: Refuse): void {
+  const real = realpathSync(wish.path);
   for (const name of readdirSync("/sys/block")) {
     if (!/^loop\d/.test(name) || loopFile(name) !== real) continue;
-    throw refuse(path, EBUSY, `it is attached to /dev/${name}; run \`losetup -d /dev/${name}\` first`);
+    throw refuse(wish, EBUSY, `it is attached to /dev/${name}; run \`losetup -d /dev/${name}\` first`);
   }
 }
 

@@ -12,9 +12,13 @@ export interface DirectChoice {
 
 /** What is asked for. Without a block size the choice is free, from 512 on. */
 export interface DirectWish {
+  /** The target, as errors name it. */
+  readonly target: string;
   readonly path: string;
   readonly direct: boolean | "auto";
   readonly blockSize: number | undefined;
+  /** A request reaches the file in parts that begin at any block of the request. */
+  readonly scattered: boolean;
 }
 
 const SECTOR = 512;
@@ -27,7 +31,7 @@ export function chooseDirect(fd: number, wish: DirectWish): DirectChoice {
   const fallback = (why: string): DirectChoice => {
     if (wish.direct === true) {
       throw new SystemError({
-        syscall: "loop: direct",
+        syscall: `${wish.target}: direct`,
         subject: "true",
         errno: EINVAL,
         hint: `'${wish.path}': ${why}; use direct: "auto" or false`,
@@ -55,7 +59,7 @@ function tryDirect(fd: number, wish: DirectWish, standard: number): DirectChoice
   // Only who insists on O_DIRECT gets larger blocks for it: an image made for 512 bytes would read differently.
   const blockSize = wish.direct === true && wish.blockSize === undefined ? Math.max(standard, alignment.offset) : standard;
   if (alignment.offset > blockSize) return `O_DIRECT needs blocks of ${alignment.offset} bytes there, and the disk's are ${blockSize}`;
-  if (alignment.memory > LARGEST || blockSize > LARGEST)
+  if (alignment.memory > (wish.scattered ? blockSize : LARGEST) || blockSize > LARGEST)
     return `O_DIRECT needs an alignment of ${Math.max(alignment.memory, blockSize)} bytes there`;
   if (!reads(fd, blockSize)) return `a trial read of ${blockSize} bytes with O_DIRECT failed`;
   return { direct: true, buffered: undefined, blockSize, memoryAlignment: Math.max(1, alignment.memory) };

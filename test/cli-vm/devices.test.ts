@@ -70,7 +70,7 @@ describe("uring-ublk list", () => {
     expect(stdout).toMatch(new RegExp(`^${id} +/dev/ublkb${id} +live +${process.pid} +1 +16 +16 MiB +uring-ublk$`, "m"));
   });
 
-  t("prints an empty array, or says so, when there is nothing", async () => {
+  ublkTest(false)("prints an empty array, or says so, when there is nothing", async () => {
     expect(await cli("list", "--json")).toEqual({ status: 0, stdout: "[]\n", stderr: "" });
     expect(await cli("list")).toEqual({
       status: 0,
@@ -161,7 +161,7 @@ describe("uring-ublk del", () => {
     });
   });
 
-  t("names who still uses the block device", async () => {
+  ublkTest(false)("names who still uses the block device", async () => {
     const server = await startServer();
     const reader = Bun.spawn(["sh", "-c", 'exec 3<"$0"; echo open; sleep 1000', `/dev/ublkb${server.id}`], {
       stdout: "pipe",

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { failure, sh, ublkNodes, workDirectory } from "../support/disk-tools.ts";
-import { haveUblk, kernelAtLeast, requires } from "../support/requires.ts";
+import { haveUblk, kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
 import { runExample, startExample } from "./program.ts";
 
 const t = requires(haveUblk(), "needs a kernel with ublk");
@@ -57,7 +57,7 @@ t(
   LIMIT,
 );
 
-t(
+ublkTest(false)(
   "memory is a disk that a file system lives on, and Ctrl-C removes it",
   async () => {
     await using directory = await workDirectory("/tmp");

@@ -1,3 +1,4 @@
+// usual kernels: the newest
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, linkSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

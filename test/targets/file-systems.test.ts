@@ -30,7 +30,7 @@ async function serveLoop(options: LoopOptions, mode: DataMode, where: Where, que
 }
 
 const MEMORY: readonly [Run, FileSystem, Where, number][] = [
-  ["always", "ext4", "calling thread", 1],
+  ["full", "ext4", "calling thread", 1],
   ["always", "xfs", "Workers", 2],
   ["full", "xfs", "calling thread", 2],
   ["full", "ext4", "Workers", 1],
@@ -51,7 +51,7 @@ for (const [run, kind, where, queues] of MEMORY) {
 }
 
 const LOOP: readonly [Run, FileSystem, DataMode, Where, number, LoopOptions["direct"]][] = [
-  ["always", "ext4", "copy", "calling thread", 1, true],
+  ["full", "ext4", "copy", "calling thread", 1, true],
   ["full", "xfs", "copy", "Workers", 2, true],
   ["full", "ext4", "copy", "Workers", 1, false],
   ["full", "xfs", "auto-buf-reg", "calling thread", 1, true],

@@ -1,3 +1,4 @@
+// usual kernels: the newest
 import { expect } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
@@ -5,7 +6,7 @@ import { join } from "node:path";
 import { type DataMode, serve } from "uring-ublk";
 import { type LoopBacking, loop } from "uring-ublk/targets";
 import { failure, sh, ublkNodes, workDirectory } from "../support/disk-tools.ts";
-import { haveUblk, isRoot, kernelAtLeast, requires } from "../support/requires.ts";
+import { haveUblk, isRoot, kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
 
 const t = requires(haveUblk(), "needs a kernel with ublk");
 const lending = requires(haveUblk() && kernelAtLeast("6.16"), "needs ublk with AUTO_BUF_REG (Linux 6.16)");
@@ -144,7 +145,7 @@ traced(
   LIMIT,
 );
 
-t(
+ublkTest(false)(
   "a read-only file becomes a read-only disk",
   async () => {
     await using directory = await workDirectory();
@@ -160,9 +161,7 @@ t(
   LIMIT,
 );
 
-const onDevices = requires(haveUblk() && isRoot(), "needs ublk and root");
-
-onDevices(
+ublkTest(false)(
   "a block device is served, and refused while it is mounted or held",
   async () => {
     await using directory = await workDirectory();

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { serve } from "uring-ublk";
 import { memory, nullDisk } from "uring-ublk/targets";
 import { sh, ublkNodes, workDirectory } from "../support/disk-tools.ts";
-import { haveUblk, kernelAtLeast, requires } from "../support/requires.ts";
+import { haveUblk, kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
 
 const t = requires(haveUblk(), "needs a kernel with ublk");
 const lending = requires(haveUblk() && kernelAtLeast("6.16"), "needs ublk with AUTO_BUF_REG (Linux 6.16)");
@@ -15,7 +15,7 @@ const GIB = 2 ** 30;
 /** This process's resident memory in bytes. */
 const resident = (): number => Number(readFileSync("/proc/self/statm", "utf8").split(" ")[1]) * 4096;
 
-t(
+ublkTest(false)(
   "a disk of 5 GiB takes memory only where it is written, across its chunks too",
   async () => {
     await using directory = await workDirectory("/tmp");

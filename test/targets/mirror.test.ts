@@ -183,7 +183,7 @@ for (const mode of ["copy", "auto-buf-reg"] as const) {
 }
 
 for (const [where, mode, usual] of [
-  ["the calling thread", "copy", true],
+  ["the calling thread", "copy", false],
   ["two Workers", "auto-buf-reg", false],
 ] as const) {
   testIn(mode, usual)(`the last leg that fails fails its requests with EIO, and stays: ${mode}, ${where}`, async () => {

@@ -65,7 +65,7 @@ for (const after of ["terminate", "terminate-all"]) {
   }
 }
 
-test(
+ublkTest(false)(
   "a handler that awaits for ever: stop ends after its grace, with EIO for that request",
   async () => {
     const end = await underLoad("await-for-ever", "stop");

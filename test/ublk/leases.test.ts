@@ -126,34 +126,31 @@ for (const info of MODES) {
       expect(Bun.hash(files.bytes(0))).toBe(Bun.hash(files.bytes(1)));
     });
 
-    testIn(info, "zero-copy")(
-      "a leader and members that share the data: a record first, then every piece to a file of its own",
-      async () => {
-        using files = legs(4);
-        let records = 0;
-        await using disk = await planned(mode, (request) => {
-          const { offset, length } = request;
-          if (request.op === Op.READ) return request.sink().readFrom({ fd: files.fds[0]!, offset });
-          const data = request.source();
-          const piece = length / 4; // of a multiple of 2048 bytes
-          const member = (fd: number, i: number) => data.slice(i * piece, piece).writeTo({ fd, offset: offset + i * piece });
-          records++;
-          return group(nop(), files.fds.map(member) as [ReturnType<typeof member>]);
-        });
-        await sh("udevadm settle");
-        await client(disk.path, [
-          { do: "write", offset: ODD, length: 65536, fill: 0x11 },
-          { do: "write", offset: ODD + 65536, length: 32768, fill: 0x22 },
-        ]);
-        expect(records).toBe(2);
-        for (const i of [0, 1, 2, 3]) {
-          const expected = Buffer.alloc(SIZE);
-          expected.fill(0x11, ODD + i * 16384, ODD + (i + 1) * 16384);
-          expected.fill(0x22, ODD + 65536 + i * 8192, ODD + 65536 + (i + 1) * 8192);
-          expect(files.bytes(i).equals(expected)).toBe(true);
-        }
-      },
-    );
+    testIn(info)("a leader and members that share the data: a record first, then every piece to a file of its own", async () => {
+      using files = legs(4);
+      let records = 0;
+      await using disk = await planned(mode, (request) => {
+        const { offset, length } = request;
+        if (request.op === Op.READ) return request.sink().readFrom({ fd: files.fds[0]!, offset });
+        const data = request.source();
+        const piece = length / 4; // of a multiple of 2048 bytes
+        const member = (fd: number, i: number) => data.slice(i * piece, piece).writeTo({ fd, offset: offset + i * piece });
+        records++;
+        return group(nop(), files.fds.map(member) as [ReturnType<typeof member>]);
+      });
+      await sh("udevadm settle");
+      await client(disk.path, [
+        { do: "write", offset: ODD, length: 65536, fill: 0x11 },
+        { do: "write", offset: ODD + 65536, length: 32768, fill: 0x22 },
+      ]);
+      expect(records).toBe(2);
+      for (const i of [0, 1, 2, 3]) {
+        const expected = Buffer.alloc(SIZE);
+        expected.fill(0x11, ODD + i * 16384, ODD + (i + 1) * 16384);
+        expected.fill(0x22, ODD + 65536 + i * 8192, ODD + 65536 + (i + 1) * 8192);
+        expect(files.bytes(i).equals(expected)).toBe(true);
+      }
+    });
 
     testIn(
       info,

@@ -4,7 +4,7 @@ import { afterEach, expect, setDefaultTimeout } from "bun:test";
 import { existsSync } from "node:fs";
 import { serve } from "uring-ublk";
 import { readState, UblkControl, UblkError } from "uring-ublk/ublk";
-import { haveUblk, isFullRun, requires } from "../support/requires.ts";
+import { haveUblk, isFullRun, requires, ublkTest } from "../support/requires.ts";
 import { client } from "./support/client.ts";
 import { fio } from "./support/fio.ts";
 import { aroundCycles, devices, stuckProcesses } from "./support/machine.ts";
@@ -48,14 +48,14 @@ test("a served disk can be opened, reports its size, and is gone after stop", as
   await disk.finished;
 });
 
-test("stopping twice is one stop", async () => {
+ublkTest(false)("stopping twice is one stop", async () => {
   const disk = await serve(ram());
   const first = disk.stop();
   expect(disk.stop()).toBe(first);
   await first;
 });
 
-test("await using deletes the disk at the end of its scope", async () => {
+ublkTest(false)("await using deletes the disk at the end of its scope", async () => {
   let path: string;
   {
     await using disk = await serve(ram());
@@ -140,8 +140,8 @@ test("a target that throws in open, attach or close leaves no device", async () 
 });
 
 /** Each takes seconds on an emulated machine, and hardly depends on the kernel. */
-const CYCLES = isFullRun() ? 50 : 5;
-const DISKS = isFullRun() ? 20 : 4;
+const CYCLES = isFullRun() ? 50 : 4;
+const DISKS = 20;
 
 test(`create, serve and delete ${CYCLES} times leaks no descriptor, mapping, thread or device`, async () => {
   const cycle = async (): Promise<void> => {
@@ -154,27 +154,31 @@ test(`create, serve and delete ${CYCLES} times leaks no descriptor, mapping, thr
   expect(after.maps).toBeLessThanOrEqual(before.maps + 10); // the garbage collector maps and unmaps, but not once per device
 }, 240_000);
 
-test(`${DISKS} disks at once under fio in one process`, async () => {
-  const disks = await Promise.all(Array.from({ length: DISKS }, () => serve(ram(4 * 2 ** 20), { depth: 16, maxIo: 65536 })));
-  try {
-    const reports = await Promise.all(
-      disks.map((disk) =>
-        fio(disk.path, {
-          rw: "randwrite",
-          bs: "4k",
-          iodepth: 8,
-          size: "1m",
-          verify: "crc32c",
-          do_verify: 1,
-          ...(isFullRun() ? { loops: 4 } : {}),
-        }),
-      ),
-    );
-    for (const report of reports) expect(report.jobs.every((job) => job.error === 0)).toBe(true);
-  } finally {
-    await Promise.all(disks.map((disk) => disk.stop()));
-  }
-}, 240_000);
+ublkTest(false)(
+  `${DISKS} disks at once under fio in one process`,
+  async () => {
+    const disks = await Promise.all(Array.from({ length: DISKS }, () => serve(ram(4 * 2 ** 20), { depth: 16, maxIo: 65536 })));
+    try {
+      const reports = await Promise.all(
+        disks.map((disk) =>
+          fio(disk.path, {
+            rw: "randwrite",
+            bs: "4k",
+            iodepth: 8,
+            size: "1m",
+            verify: "crc32c",
+            do_verify: 1,
+            loops: 4,
+          }),
+        ),
+      );
+      for (const report of reports) expect(report.jobs.every((job) => job.error === 0)).toBe(true);
+    } finally {
+      await Promise.all(disks.map((disk) => disk.stop()));
+    }
+  },
+  240_000,
+);
 
 test("a device in use is stopped, and its id is free when the last opener lets go", async () => {
   const disk = await serve(ram());
@@ -189,15 +193,19 @@ test("a device in use is stopped, and its id is free when the last opener lets g
   expect(again.state).toBe("live");
 }, 60_000);
 
-test("a slow module-less target keeps the process's timers alive", async () => {
-  await using disk = await serve(ram());
-  let ticks = 0;
-  const timer = setInterval(() => ticks++, 10);
-  const start = performance.now();
-  await fio(disk.path, { rw: "randread", bs: "4k", iodepth: 32, runtime: 2, time_based: 1 });
-  clearInterval(timer);
-  expect(ticks).toBeGreaterThan((performance.now() - start) / 10 / 4);
-}, 60_000);
+ublkTest(false)(
+  "a slow module-less target keeps the process's timers alive",
+  async () => {
+    await using disk = await serve(ram());
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 10);
+    const start = performance.now();
+    await fio(disk.path, { rw: "randread", bs: "4k", iodepth: 32, runtime: 2, time_based: 1 });
+    clearInterval(timer);
+    expect(ticks).toBeGreaterThan((performance.now() - start) / 10 / 4);
+  },
+  60_000,
+);
 
 test("the legacy encoding of the commands works where the driver has it", async () => {
   await using disk = await serve(ram(), { encoding: "legacy" });

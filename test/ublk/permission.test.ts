@@ -3,7 +3,7 @@
 import { afterEach, expect, setDefaultTimeout } from "bun:test";
 import { join } from "node:path";
 import { ROOT } from "../support/child.ts";
-import { haveUblk, isRoot, requires } from "../support/requires.ts";
+import { haveUblk, isRoot, requires, ublkTest } from "../support/requires.ts";
 import { devices, stuckProcesses } from "./support/machine.ts";
 
 setDefaultTimeout(60_000); // an emulated machine, and neighbours
@@ -35,7 +35,7 @@ test("an ordinary user is told to be root, by serve and by the command", async (
   expect(await as(NOBODY, LIST)).toBe("uring-ublk: ublk needs root: run as root");
 });
 
-test("a Worker that may not become an I/O flusher serves all the same", async () => {
+ublkTest(false)("a Worker that may not become an I/O flusher serves all the same", async () => {
   const flusher = [...SERVE.slice(0, 1), "flusher"];
   expect(await as([], flusher)).toBe("live, flusher: 1");
   expect(await as(["--bounding-set=-sys_resource", "--inh-caps=-sys_resource"], flusher)).toBe("live, flusher: -1");

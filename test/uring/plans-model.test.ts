@@ -10,7 +10,7 @@ import { Random, SEED } from "./support/random.ts";
 const FULL = process.env.URING_UBLK_FULL === "1";
 /** So many, or what a slow machine runs in the time. */
 const PLANS = FULL ? 3000 : 600;
-const SECONDS = FULL ? 30 : 6;
+const SECONDS = FULL ? 30 : 4;
 const AT_ONCE = 50;
 /** How long a step of time is; it grows where the machine is too busy for the order of events to be what it should. */
 let stepMs = 20;

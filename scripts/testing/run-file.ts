@@ -15,7 +15,7 @@ export interface RunFileOptions {
 
 export const HOST_LIMITS = { fileTimeoutSeconds: 180, testTimeoutSeconds: 30 } as const;
 /** Emulation is 10 to 20 times slower than the machine itself. */
-export const VM_LIMITS = { fileTimeoutSeconds: 240, testTimeoutSeconds: 60 } as const;
+export const VM_LIMITS = { fileTimeoutSeconds: 480, testTimeoutSeconds: 120 } as const;
 
 /** How long a process may take to go after SIGKILL. One that stays sits in the kernel (D state) for good. */
 const KILL_PATIENCE_MS = 10_000;

@@ -4,7 +4,7 @@ import { inVm } from "./requires.ts";
 export const ROOT = join(import.meta.dir, "../..");
 
 /** Emulation is slow: but a test ends before its own time is up. */
-const LIMIT_MS = inVm() ? 55_000 : 25_000;
+const LIMIT_MS = inVm() ? 110_000 : 25_000;
 
 export interface ChildResult {
   readonly status: number | null;

@@ -11,7 +11,7 @@ import { haveUblk, isRoot, kernelAtLeast, requires, ublkTest } from "../support/
 const t = requires(haveUblk(), "needs a kernel with ublk");
 const lending = requires(haveUblk() && kernelAtLeast("6.16"), "needs ublk with AUTO_BUF_REG (Linux 6.16)");
 const TRACING = "/sys/kernel/tracing";
-const LIMIT = 60_000;
+const LIMIT = 180_000; // an emulated machine, and neighbours
 const MIB = 2 ** 20;
 const MODES: readonly DataMode[] = ["copy", "auto-buf-reg"];
 

@@ -9,7 +9,7 @@ import { client } from "./support/client.ts";
 import { fio } from "./support/fio.ts";
 import { aroundCycles, devices, stuckProcesses } from "./support/machine.ts";
 
-setDefaultTimeout(60_000); // an emulated machine, and neighbours
+setDefaultTimeout(180_000); // an emulated machine, and neighbours
 
 const test = requires(haveUblk(), "needs a kernel with ublk");
 
@@ -191,7 +191,7 @@ test("a device in use is stopped, and its id is free when the last opener lets g
   await holder.exited;
   await using again = await serve(ram());
   expect(again.state).toBe("live");
-}, 60_000);
+}, 180_000);
 
 ublkTest(false)(
   "a slow module-less target keeps the process's timers alive",

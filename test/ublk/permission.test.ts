@@ -6,7 +6,7 @@ import { ROOT } from "../support/child.ts";
 import { haveUblk, isRoot, requires, ublkTest } from "../support/requires.ts";
 import { devices, stuckProcesses } from "./support/machine.ts";
 
-setDefaultTimeout(60_000); // an emulated machine, and neighbours
+setDefaultTimeout(180_000); // an emulated machine, and neighbours
 const test = requires(haveUblk() && isRoot(), "needs root and a kernel with ublk");
 const SERVE = [join(import.meta.dir, "support/tells.ts"), "serve"];
 const LIST = [join(ROOT, "src/cli/main.ts"), "list"];

@@ -5,7 +5,7 @@ import { client } from "./support/client.ts";
 import { fio } from "./support/fio.ts";
 import { devices, stuckProcesses } from "./support/machine.ts";
 
-setDefaultTimeout(60_000); // an emulated machine, and neighbours
+setDefaultTimeout(180_000); // an emulated machine, and neighbours
 
 const test = requires(haveUblk(), "needs a kernel with ublk");
 const MiB = 2 ** 20;

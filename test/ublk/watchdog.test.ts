@@ -9,7 +9,7 @@ import { haveUblk, isFullRun, ublkTest } from "../support/requires.ts";
 import { devices, stuckProcesses } from "./support/machine.ts";
 import { AWAITS, BLOCK, BLOCKS, read, SIZE } from "./support/slow-target.ts";
 
-setDefaultTimeout(60_000); // an emulated machine, and neighbours
+setDefaultTimeout(180_000); // an emulated machine, and neighbours
 const test = ublkTest(true);
 const MODULE = new URL("./support/slow-target.ts", import.meta.url);
 const LIMIT = 600;

@@ -13,7 +13,7 @@ import { fio } from "./support/fio.ts";
 import { aroundCycles, devices, stuckProcesses } from "./support/machine.ts";
 import { BAD, CHANNEL, Count, PR_GET_IO_FLUSHER, type WorkersOptions } from "./support/workers-target.ts";
 
-setDefaultTimeout(60_000); // an emulated machine, and neighbours
+setDefaultTimeout(180_000); // an emulated machine, and neighbours
 const test = ublkTest(true);
 const MODULE = new URL("./support/workers-target.ts", import.meta.url);
 

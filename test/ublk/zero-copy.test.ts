@@ -9,7 +9,7 @@ import { client } from "./support/client.ts";
 import { fio } from "./support/fio.ts";
 import { devices, stuckProcesses } from "./support/machine.ts";
 
-setDefaultTimeout(60_000); // an emulated machine, and neighbours
+setDefaultTimeout(180_000); // an emulated machine, and neighbours
 const test = requires(haveUblk() && kernelAtLeast("6.16"), "AUTO_BUF_REG needs ublk of Linux 6.16");
 const MiB = 2 ** 20;
 const NEED_REG_BUF = 0x20000;

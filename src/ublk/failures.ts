@@ -1,13 +1,12 @@
-import { blockErrnoOf } from "../ffi/index.ts";
 import type { Extras } from "./extras.ts";
 import type { QueueEvents, RequestHandler } from "./queue-spec.ts";
 import type { UblkRequest } from "./request.ts";
+import { errnoOfThrown } from "./results.ts";
 import type { TagMembers } from "./tag-members.ts";
 import { HELD, IN_HANDLER, isOpen, OPEN } from "./tag-states.ts";
 import type { TagTable } from "./tag-table.ts";
 
 const EIO = -5;
-const MAX_ERRNO = 4095;
 
 /** Turns that a handler's own continuation may take, of an `await` or two, to end a request that would fail. */
 const HOPS = 6;
@@ -26,9 +25,6 @@ export interface FailureParts {
   /** Ends a request with an error. */
   readonly fail: (tag: number, errno: number) => void;
 }
-
-const errnoOf = (error: unknown): number =>
-  typeof error === "number" && Number.isInteger(error) && error < 0 && error >= -MAX_ERRNO ? error : blockErrnoOf(error);
 
 /**
  * How requests end that do not end as the target meant: what it throws is that request's failure, and a stop does not wait for ever. While
@@ -59,7 +55,7 @@ export class Failures {
   fail(tag: number, error: unknown): void {
     const { extras, tags } = this.#parts;
     if (tags.busy(tag)) extras.leases.doom(tag, error);
-    else this.#parts.fail(tag, errnoOf(error));
+    else this.#parts.fail(tag, errnoOfThrown(error));
   }
 
   /** One of a request's own operations completed. */
@@ -99,7 +95,7 @@ export class Failures {
 
   #failNow(tag: number): void {
     const { extras, tags } = this.#parts;
-    if (!tags.busy(tag)) this.#parts.fail(tag, errnoOf(extras.leases.errorOf(tag)));
+    if (!tags.busy(tag)) this.#parts.fail(tag, errnoOfThrown(extras.leases.errorOf(tag)));
   }
 
   #lent(tag: number): void {

@@ -1,8 +1,9 @@
-import { blockErrnoOf, join64 } from "../ffi/index.ts";
+import { join64 } from "../ffi/index.ts";
 import type { FixedBuffer } from "../uring/index.ts";
 import * as abi from "./abi.ts";
 import type { RequestSink, RequestSource } from "./lent-data.ts";
 import type { UblkQueue } from "./queue.ts";
+import { errnoOfReason } from "./results.ts";
 import { ANSWERED, IN_HANDLER } from "./tag-states.ts";
 import type { TagTable } from "./tag-table.ts";
 
@@ -204,7 +205,7 @@ export class UblkRequest {
 
   /** Fails the request: with a negative errno, or with what the error stands for (EIO if nothing better). */
   fail(reason: unknown): void {
-    this.queue.fail(this.check(), typeof reason === "number" ? reason : blockErrnoOf(reason));
+    this.queue.fail(this.check(), errnoOfReason(reason));
   }
 
   /** A token to finish the request later, from anywhere on this thread. The request object itself is void after the call. */
@@ -338,7 +339,7 @@ export class DeferredRequest {
 
   /** Fails the request, as {@link UblkRequest.fail}. */
   fail(reason: unknown): void {
-    this.queue.fail(this.check(), typeof reason === "number" ? reason : blockErrnoOf(reason));
+    this.queue.fail(this.check(), errnoOfReason(reason));
   }
 
   private check(): number {

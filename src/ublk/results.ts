@@ -3,10 +3,12 @@
  *
  * @module
  */
-import { Op } from "./request.ts";
+import { blockErrnoOf } from "../ffi/index.ts";
+import { UBLK_IO_OP_FLUSH } from "./abi.ts";
 
 const EIO = -5;
 const EOPNOTSUPP = -95;
+const MAX_ERRNO = 4095;
 
 /** How much of a READ or WRITE a target has done, in whole blocks. */
 export function partOf(bytes: number, length: number, blockSize: number): number {
@@ -15,10 +17,18 @@ export function partOf(bytes: number, length: number, blockSize: number): number
   return bytes - (bytes % blockSize);
 }
 
+const isErrno = (value: unknown): value is number =>
+  typeof value === "number" && Number.isInteger(value) && value < 0 && value >= -MAX_ERRNO;
+
+/** The errno of a request whose target threw, whatever that was. */
+export const errnoOfThrown = (error: unknown): number => (isErrno(error) ? error : blockErrnoOf(error));
+
+/** The errno that `fail(reason)` asks for: a number that is none is the caller's mistake, see {@link failureOf}. */
+export const errnoOfReason = (reason: unknown): number => (typeof reason === "number" ? reason : blockErrnoOf(reason));
+
 /** The result of a request that fails. */
 export function failureOf(op: number, errno: number): number {
-  if (!Number.isInteger(errno) || errno >= 0 || errno < -4095)
-    throw new RangeError(`fail(${errno}): it takes a negative errno such as -5 (EIO)`);
+  if (!isErrno(errno)) throw new RangeError(`fail(${errno}): it takes a negative errno such as -5 (EIO)`);
   // The kernel reports a FLUSH that is "not supported" as a success: durability would be lost without a word.
-  return op === Op.FLUSH && errno === EOPNOTSUPP ? EIO : errno;
+  return op === UBLK_IO_OP_FLUSH && errno === EOPNOTSUPP ? EIO : errno;
 }

@@ -2,10 +2,11 @@ import { block, sys } from "../../ffi/index.ts";
 import type { Geometry } from "../../ublk/index.ts";
 import { canDiscard } from "./block-device.ts";
 import { chooseDirect, type DirectChoice } from "./direct.ts";
-import type { LockedFile } from "./locked-file.ts";
-import type { Manner } from "./options.ts";
+import { type LockedFile, refuse } from "./locked-file.ts";
+import type { FileWish, Manner } from "./options.ts";
 
 const PAGE = 4096;
+const EINVAL = -22;
 
 /** A file as the serving threads know it. */
 export interface ServedFile {
@@ -54,6 +55,23 @@ export function measureFiles(files: readonly LockedFile[], manner: Manner, scatt
       discard: !readOnly && files.every(({ fd, device, stats }, i) => canDiscard(fd, device ? stats : undefined, bytes[i]!)),
     },
   };
+}
+
+/** What of a file counts is whole units of so many bytes. */
+export interface Unit {
+  readonly bytes: number;
+  readonly name: "block" | "chunk";
+  /** What may be done about a file that has not one of them. */
+  readonly remedy: string;
+}
+
+/** Bytes of the smallest file, in whole units. One that is less than a unit is refused by name. */
+export function leastWhole(wishes: readonly FileWish[], sizes: readonly number[], { bytes, name, remedy }: Unit): number {
+  const least = Math.min(...sizes);
+  const whole = least - (least % bytes);
+  if (whole === 0)
+    throw refuse(wishes[sizes.indexOf(least)]!, EINVAL, `it has ${least} bytes, less than one ${name} of ${bytes}; ${remedy}`);
+  return whole;
 }
 
 // Files take any block, and what is chosen for them may be larger.

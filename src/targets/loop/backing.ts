@@ -1,10 +1,9 @@
 import type { Opened } from "../../ublk/index.ts";
-import { discard, type LockedFile, openLocked, refuse } from "../files/locked-file.ts";
-import { type FilesShared, measureFiles } from "../files/measure.ts";
+import type { LockedFile } from "../files/locked-file.ts";
+import { type FilesShared, leastWhole, measureFiles } from "../files/measure.ts";
+import { openFiles } from "../files/open-files.ts";
 import type { FileWish } from "../files/options.ts";
 import { checkLoop, type LoopOptions } from "./options.ts";
-
-const EINVAL = -22;
 
 /** What a loop disk stands on. */
 export interface LoopBacking {
@@ -24,30 +23,21 @@ export interface LoopBacking {
   readonly buffered: string | undefined;
 }
 
-/** Opens, locks and measures what the disk stands on. Whatever fails leaves nothing behind. */
+/** Opens, locks and measures what the disk stands on. */
 export async function openBacking(options: LoopOptions): Promise<Opened<FilesShared>> {
   const wish = checkLoop(options);
-  const file = await openLocked(wish);
-  try {
-    return describe(file, wish, options.opened);
-  } catch (error) {
-    discard(file);
-    throw error;
-  }
+  return await openFiles([wish], ([file]) => describe(file!, wish, options.opened));
 }
 
 function describe(file: LockedFile, wish: FileWish, opened: LoopOptions["opened"]): Opened<FilesShared> {
   const { path, device, readOnly } = file;
   const { bytes, choices, geometry, shared } = measureFiles([file], wish, false);
   const { blockSize, direct, buffered } = choices[0]!;
-  const [length] = bytes as [number];
-  const size = length - (length % blockSize);
-  if (size === 0)
-    throw refuse(
-      wish,
-      EINVAL,
-      `it has ${length} bytes, less than one block of ${blockSize}; give a larger file, or create: "1 GiB" with the name of a new one`,
-    );
+  const size = leastWhole([wish], bytes, {
+    bytes: blockSize,
+    name: "block",
+    remedy: 'give a larger file, or create: "1 GiB" with the name of a new one',
+  });
   opened?.({ path, kind: device ? "block device" : "file", size, blockSize, readOnly, direct, buffered });
   return { ...geometry, size, members: 1, shared };
 }

@@ -1,11 +1,9 @@
 import type { Opened } from "../../ublk/index.ts";
-import { type LockedFile, refuse } from "../files/locked-file.ts";
-import { closeFiles, type FilesShared, measureFiles } from "../files/measure.ts";
-import { discardAll, openFiles } from "../files/open-files.ts";
+import type { LockedFile } from "../files/locked-file.ts";
+import { closeFiles, type FilesShared, leastWhole, measureFiles } from "../files/measure.ts";
+import { openFiles, wishesFor } from "../files/open-files.ts";
 import { Health } from "./health.ts";
 import { type CheckedMirror, checkMirror, type MirrorOptions } from "./options.ts";
-
-const EINVAL = -22;
 
 /** What the serving threads share. */
 export interface MirrorShared extends FilesShared {
@@ -16,29 +14,19 @@ export interface MirrorShared extends FilesShared {
   readonly watched: boolean;
 }
 
-/** Opens, locks and measures the legs of a mirror. Whatever fails leaves nothing behind. */
+/** Opens, locks and measures the legs of a mirror. */
 export async function openMirror(options: MirrorOptions): Promise<Opened<MirrorShared>> {
   const checked = checkMirror(options);
-  const files = await openFiles(checked.paths, checked.manner);
-  try {
-    return describe(files, checked);
-  } catch (error) {
-    discardAll(files);
-    throw error;
-  }
+  return await openFiles(wishesFor(checked.paths, checked.manner), (files) => describe(files, checked));
 }
 
 function describe(files: readonly LockedFile[], { paths, manner, degraded }: CheckedMirror): Opened<MirrorShared> {
   const { bytes, geometry, shared } = measureFiles(files, manner, false);
-  const least = Math.min(...bytes);
-  const size = least - (least % shared.blockSize);
-  const smallest = bytes.indexOf(least);
-  if (size === 0)
-    throw refuse(
-      { ...manner, option: `paths[${smallest}]`, path: paths[smallest]! },
-      EINVAL,
-      `it has ${least} bytes, less than one block of ${shared.blockSize}; give larger files, or create: "1 GiB" with names of new ones`,
-    );
+  const size = leastWhole(wishesFor(paths, manner), bytes, {
+    bytes: shared.blockSize,
+    name: "block",
+    remedy: 'give larger files, or create: "1 GiB" with names of new ones',
+  });
   const health = Health.allocate(files.length);
   if (degraded !== undefined) void new Health(health, paths).watch(degraded);
   return { ...geometry, size, members: files.length, shared: { ...shared, paths, health, watched: degraded !== undefined } };

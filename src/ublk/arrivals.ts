@@ -20,8 +20,8 @@ export interface ArrivalParts {
   readonly driver: Driver;
   /** A request's data is where its mode has it: it may be handled. */
   readonly admit: (tag: number) => void;
-  /** The pages of a request could not be registered. */
-  readonly refuse: (tag: number, errno: number) => void;
+  /** A request ends so: its pages could not be registered, or its end had to wait for that. */
+  readonly end: (tag: number, result: number) => void;
 }
 
 /** What is between the arrival of a request and its handler: its data asked for, or its pages registered by hand. */
@@ -31,6 +31,7 @@ export class Arrivals {
   constructor(parts: ArrivalParts) {
     this.#parts = parts;
     parts.byHand.registered = (tag, error) => this.#registered(tag, error);
+    parts.byHand.decided = parts.end;
   }
 
   /** A tag's command completed, with a request. */
@@ -41,7 +42,7 @@ export class Arrivals {
       states[tag] = ARRIVING;
       commands.getData(tag);
       driver.kick();
-    } else if (buffers.mustRegister(this.#flags(tag))) {
+    } else if (!byHand.early && buffers.mustRegister(this.#flags(tag))) {
       states[tag] = REGISTERING;
       byHand.register(tag);
       driver.kick();
@@ -49,13 +50,13 @@ export class Arrivals {
   }
 
   #registered(tag: number, error: UblkError | undefined): void {
-    const { events, admit, refuse } = this.#parts;
+    const { events, admit, end } = this.#parts;
     if (error === undefined) {
       admit(tag);
       return;
     }
     events.requestError(error, this.#flags(tag) & 0xff, 0, 0);
-    refuse(tag, error.errno);
+    end(tag, error.errno);
   }
 
   #flags(tag: number): number {

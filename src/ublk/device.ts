@@ -191,6 +191,7 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
       members: geometry.members,
       serving: module !== undefined,
       synchronous: geometry.synchronous,
+      registration: options.registration ?? "staged",
       serialize: options.serialize,
     };
     return { spec, queues: info.queues, target, module, shared: opened.shared, limitMs: options.timeoutMs };

@@ -1,5 +1,5 @@
 import { blockErrnoOf } from "../ffi/index.ts";
-import type { Ring } from "../uring/index.ts";
+import type { Driver, Ring } from "../uring/index.ts";
 import { HandRegistrations } from "./hand-registrations.ts";
 import type { QueueEvents, QueueSpec } from "./queue-spec.ts";
 import { Refusals } from "./refusals.ts";
@@ -12,6 +12,7 @@ import { TagSignals } from "./tag-signals.ts";
 /** What {@link Extras} consult. */
 export interface ExtrasParts {
   readonly ring: Ring;
+  readonly driver: Driver;
   readonly spec: QueueSpec;
   readonly events: QueueEvents;
   readonly commands: TagCommands;
@@ -30,11 +31,11 @@ export class Extras {
   readonly #events: QueueEvents;
   readonly #buffers: TagBuffers;
 
-  constructor({ ring, spec, events, commands, buffers }: ExtrasParts) {
+  constructor({ ring, driver, spec, events, commands, buffers }: ExtrasParts) {
     this.signals = new TagSignals(spec.device);
     this.leases = new TagLeases(ring);
     this.refusals = new Refusals(spec);
-    this.byHand = new HandRegistrations(ring.raw, spec, commands, buffers, (error) => events.failed(error));
+    this.byHand = new HandRegistrations({ raw: ring.raw, driver, spec, commands, buffers, failed: (error) => events.failed(error) });
     this.turns = spec.serialize ? new Serializer() : undefined;
     this.#copied = spec.mode === "user-copy";
     this.#events = events;
@@ -44,7 +45,9 @@ export class Extras {
   /** Whether any request has one. */
   get any(): boolean {
     if (this.#copied || this.turns !== undefined) return true;
-    return this.signals.count > 0 || this.leases.any || this.refusals.count > 0 || this.#buffers.byHandCount > 0;
+    return (
+      this.signals.count > 0 || this.leases.any || this.refusals.count > 0 || this.#buffers.byHandCount > 0 || this.byHand.earlyCount > 0
+    );
   }
 
   /** A tag's request is about to be committed. Answers with what result: a copy may fail. */
@@ -64,7 +67,7 @@ export class Extras {
     this.signals.forget(tag);
     this.leases.end(tag);
     this.refusals.forget(tag);
-    if (this.#buffers.isByHand(tag)) this.byHand.unregister(tag);
+    this.byHand.end(tag);
     return this.turns === undefined ? -1 : this.turns.leave(tag);
   }
 }

@@ -102,6 +102,7 @@ export class Failures {
     const { extras, tags } = this.#parts;
     if (extras.leases.isDoomed(tag)) throw new TypeError("the request has failed already: its data is not lent any more");
     tags.leaveOpen(tag, HELD);
+    if (extras.byHand.early) extras.byHand.use(tag);
   }
 
   // What was lent is back. Looked at later: a handler that still runs may have lent it, to what could not be queued, and who waits for the

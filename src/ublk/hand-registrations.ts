@@ -1,4 +1,4 @@
-import type { RawRing } from "../uring/index.ts";
+import { type Driver, abi as io, type RawRing } from "../uring/index.ts";
 import { UBLK_U_IO_REGISTER_IO_BUF, UBLK_U_IO_UNREGISTER_IO_BUF } from "./abi.ts";
 import { lendsPages } from "./data-mode.ts";
 import { UblkError } from "./error.ts";
@@ -6,28 +6,53 @@ import type { QueueSpec } from "./queue-spec.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
 import type { TagCommands } from "./tag-commands.ts";
 
+const EFAULT = -14;
+
+// Of requests that are served before their pages are registered:
+const UNUSED = 0; // nothing has used them yet
+const UNSURE = 1; // REGISTER_IO_BUF is on its way
+const SURE = 2; // it got through
+const FAILED = 3; // it did not
+const STAGED = 4; // they are served a second time, after it
+
+/** What {@link HandRegistrations} consult. */
+export interface HandRegistrationParts {
+  readonly raw: RawRing;
+  readonly driver: Driver;
+  readonly spec: QueueSpec;
+  readonly commands: TagCommands;
+  readonly buffers: TagBuffers;
+  /** Pages could not be given back. */
+  readonly failed: (error: UblkError) => void;
+}
+
 /**
  * Registers the pages of requests in the ring's buffer table: of all in mode zero-copy; of those whose AUTO_BUF_REG failed (the slot was
  * taken, memory was short) otherwise. Every tag has slots of its own for it: there is always room.
  */
 export class HandRegistrations {
-  /** A tag's pages are registered, or could not be. */
+  /** A tag's pages are registered, or could not be: its request may be served. */
   registered: (tag: number, error: UblkError | undefined) => void = () => {};
-  readonly #device: number;
-  readonly #commands: TagCommands;
-  readonly #buffers: TagBuffers;
+  /** A request that could not end before its registration was decided ends now, with this result. */
+  decided: (tag: number, result: number) => void = () => {};
+  /** Requests are served at once, and their pages registered in front of the first operation on them. */
+  readonly early: boolean;
+  /** Tags whose request was served so, and used its pages. */
+  earlyCount = 0;
+  readonly #parts: HandRegistrationParts;
+  readonly #link: number; // between REGISTER_IO_BUF and the operation that it precedes
   readonly #slots: readonly { readonly register: number; readonly unregister: number }[]; // by tag
+  readonly #stages: Uint8Array; // by tag
+  readonly #results = new Map<number, number>(); // of requests that wait for their end
 
-  constructor(
-    raw: RawRing,
-    { device, depth, mode }: QueueSpec,
-    commands: TagCommands,
-    buffers: TagBuffers,
-    failed: (error: UblkError) => void,
-  ) {
-    this.#device = device;
-    this.#commands = commands;
-    this.#buffers = buffers;
+  constructor(parts: HandRegistrationParts) {
+    const { raw, spec, failed } = parts;
+    const { depth, mode, registration } = spec;
+    this.#parts = parts;
+    this.early = mode === "zero-copy" && registration !== "staged";
+    // Soft: what would follow a registration that failed could meet whatever else is in the slot.
+    this.#link = registration === "linked" ? io.IOSQE_IO_LINK : 0;
+    this.#stages = new Uint8Array(depth);
     const unregistered = (result: number): void => {
       if (result < 0) failed(this.#error("UNREGISTER_IO_BUF", result));
     };
@@ -39,21 +64,71 @@ export class HandRegistrations {
 
   /** Registers a tag's pages; {@link HandRegistrations.registered} hears of it. */
   register(tag: number): void {
-    this.#commands.bufferCommand(this.#slots[tag]!.register, UBLK_U_IO_REGISTER_IO_BUF, tag);
+    this.#parts.commands.bufferCommand(this.#slots[tag]!.register, UBLK_U_IO_REGISTER_IO_BUF, tag);
   }
 
-  /** Gives a tag's pages back. Queued in front of the commit: the kernel ends the request when both are through. */
-  unregister(tag: number): void {
-    this.#commands.bufferCommand(this.#slots[tag]!.unregister, UBLK_U_IO_UNREGISTER_IO_BUF, tag);
-    this.#buffers.setByHand(tag, false);
+  /** An operation on a tag's pages is queued next. */
+  use(tag: number): void {
+    if (this.#stages[tag] !== UNUSED) return;
+    const { buffers, commands } = this.#parts;
+    commands.bufferCommand(this.#slots[tag]!.register, UBLK_U_IO_REGISTER_IO_BUF, tag, this.#link);
+    this.#stages[tag] = UNSURE;
+    this.earlyCount++;
+    buffers.setByHand(tag, true);
+  }
+
+  /**
+   * A request is about to end with this result. Answers true where it does not yet: its registration is not decided, or it is served again
+   * because its operations met no pages.
+   */
+  keeps(tag: number, result: number): boolean {
+    const stage = this.#stages[tag]!;
+    if (stage === UNUSED || stage === STAGED || (stage === SURE && result !== EFAULT)) return false;
+    if (stage === UNSURE) this.#results.set(tag, result);
+    else this.#again(tag, stage);
+    return true;
+  }
+
+  /** A tag's request is committed: its pages are given back. Queued in front of the commit: it is over when both are through. */
+  end(tag: number): void {
+    if (this.#stages[tag] !== UNUSED) {
+      this.#stages[tag] = UNUSED;
+      this.earlyCount--;
+    }
+    const { buffers, commands } = this.#parts;
+    if (!buffers.isByHand(tag)) return;
+    commands.bufferCommand(this.#slots[tag]!.unregister, UBLK_U_IO_UNREGISTER_IO_BUF, tag);
+    buffers.setByHand(tag, false);
+  }
+
+  #again(tag: number, stage: number): void {
+    const { driver } = this.#parts;
+    this.#stages[tag] = STAGED;
+    if (stage === FAILED) {
+      this.register(tag);
+      driver.kick();
+    } else {
+      // In a turn of its own: who ends the request does not expect the next one within.
+      queueMicrotask(() => this.registered(tag, undefined));
+      driver.microtasksDue = true;
+    }
   }
 
   #onRegistered(tag: number, result: number): void {
-    if (result >= 0) this.#buffers.setByHand(tag, true);
-    this.registered(tag, result < 0 ? this.#error("REGISTER_IO_BUF", result) : undefined);
+    this.#parts.buffers.setByHand(tag, result >= 0);
+    if (this.#stages[tag] === UNSURE) this.#decide(tag, result);
+    else this.registered(tag, result < 0 ? this.#error("REGISTER_IO_BUF", result) : undefined);
+  }
+
+  #decide(tag: number, result: number): void {
+    this.#stages[tag] = result < 0 ? FAILED : SURE;
+    const end = this.#results.get(tag);
+    if (end === undefined) return;
+    this.#results.delete(tag);
+    this.decided(tag, end);
   }
 
   #error(command: string, errno: number): UblkError {
-    return new UblkError({ command, device: this.#device, errno });
+    return new UblkError({ command, device: this.#parts.spec.device, errno });
   }
 }

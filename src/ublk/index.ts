@@ -19,6 +19,7 @@ export { CONTROL_PATH } from "./open-control.ts";
 export { type DiskParams, decodeParams, encodeParams, SECTOR } from "./params.ts";
 export { UblkQueue } from "./queue.ts";
 export type { QueueEvents, QueueResources, QueueSpec, RequestHandler } from "./queue-spec.ts";
+export type { Registration } from "./registration.ts";
 export { DeferredRequest, Op, opName, type RequestBuffer, type RequestContext, UblkRequest } from "./request.ts";
 export { serve } from "./serve.ts";
 export type { ServeOptions } from "./serve-options.ts";

@@ -8,6 +8,7 @@ import type { DeviceInfo } from "./info.ts";
 import { asDefinition, importTarget, moduleOf } from "./inline.ts";
 import { StepLimit, unlessAborted } from "./limits.ts";
 import { Making } from "./making.ts";
+import { checkRegistration } from "./registration.ts";
 import type { CheckedOptions } from "./serve-options.ts";
 import type { Opened, TargetDefinition } from "./target.ts";
 
@@ -39,6 +40,7 @@ export async function makeDevice<Device>(target: Target, options: CheckedOptions
     opened = await openWithin(definition, module, options);
     const geometry = checkGeometry(opened);
     const mode = chooseMode(options, geometry, control.features);
+    checkRegistration(options.registration, mode);
     checkRoom(options, geometry, mode);
     if (module !== undefined) checkCloneable(opened.shared);
     const { info, charFd } = await making.make(mode);

@@ -1,5 +1,6 @@
 import type { CommandEncoding } from "./control.ts";
 import type { DataMode } from "./data-mode.ts";
+import type { Registration } from "./registration.ts";
 import type { UblkRequest } from "./request.ts";
 
 /** What serves the requests of a queue. */
@@ -31,6 +32,8 @@ export interface QueueSpec {
   readonly blockSize: number;
   /** How data moves. */
   readonly mode: DataMode;
+  /** When pages are registered by hand, in mode zero-copy. */
+  readonly registration: Registration;
   /** The driver lets this process copy data by pread and pwrite (`UBLK_F_USER_COPY`). */
   readonly userCopy: boolean;
   /** How driver commands are numbered. */

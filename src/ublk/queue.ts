@@ -13,7 +13,7 @@ import { failureOf, partOf } from "./results.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
 import { TagCommands } from "./tag-commands.ts";
 import { TagMembers } from "./tag-members.ts";
-import { ANSWERED, DEAD, IN_HANDLER, IN_KERNEL, isOpen, WAITING } from "./tag-states.ts";
+import { ANSWERED, DEAD, IN_HANDLER, IN_KERNEL, isOpen, REGISTERING, WAITING } from "./tag-states.ts";
 import { TagTable } from "./tag-table.ts";
 
 const ENODEV = -19;
@@ -76,7 +76,7 @@ export class UblkQueue {
     this.#buffers = buffers;
     this.commands = new TagCommands(raw, spec, buffers);
     this.#members = new TagMembers(raw, spec, buffers, (tag, result, member) => this.failures.onMember(tag, result, member));
-    this.#extras = new Extras({ ring: this.ring, spec, events, commands: this.commands, buffers });
+    this.#extras = new Extras({ ring: this.ring, driver, spec, events, commands: this.commands, buffers });
     this.tags = new TagTable(spec.depth, {
       queue: this,
       iod: this.iod,
@@ -110,9 +110,17 @@ export class UblkQueue {
       byHand: this.#extras.byHand,
       driver,
       admit: (tag) => this.#admit(tag),
-      refuse: (tag, errno) => this.commit(tag, errno),
+      end: (tag, result) => this.commit(tag, result),
     });
     this.rare = this.#extras.any;
+    const { byHand } = this.#extras;
+    if (byHand.early) {
+      this.#members.beforeUse = (tag) => {
+        if (!buffers.mustRegister(this.iod[tag * DESCRIPTOR_WORDS]!)) return; // a FLUSH has no data
+        this.rare = true;
+        byHand.use(tag);
+      };
+    }
     this.special = spec.mode === "auto-buf-reg" ? UBLK_IO_F_NEED_REG_BUF : 0;
     this.plain = spec.serialize || spec.mode === "need-get-data" || spec.mode === "zero-copy" ? -1 : 0;
   }
@@ -239,6 +247,7 @@ export class UblkQueue {
   }
 
   #admit(tag: number): void {
+    if (this.#closed) return;
     const { turns } = this.#extras;
     this.rare = this.#extras.any;
     if (turns === undefined || turns.enter(tag)) this.serve(tag);
@@ -294,7 +303,8 @@ export class UblkQueue {
 
   private commit(tag: number, result: number): void {
     if (this.states[tag] !== IN_HANDLER) this.tags.close(tag);
-    this.send(tag, result);
+    if (this.rare && this.#extras.byHand.keeps(tag, result)) this.states[tag] = REGISTERING;
+    else this.send(tag, result);
   }
 
   // ---- what is rare

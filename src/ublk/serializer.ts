@@ -3,9 +3,9 @@ export class Serializer {
   #busy = -1;
   readonly #waiting: number[] = [];
 
-  /** Whether the tag may be served now. If not, it waits. */
+  /** Whether the tag may be served now, for the first time or again. If not, it waits. */
   enter(tag: number): boolean {
-    if (this.#busy >= 0) {
+    if (this.#busy >= 0 && this.#busy !== tag) {
       this.#waiting.push(tag);
       return false;
     }

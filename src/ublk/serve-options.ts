@@ -2,6 +2,7 @@ import { checkBoolean, checkChoice, checkInteger, checkKnown } from "../uring/op
 import type { CommandEncoding } from "./control.ts";
 import { possibleCpus } from "./cpus.ts";
 import { type DataMode, MODES } from "./data-mode.ts";
+import { REGISTRATIONS, type Registration } from "./registration.ts";
 import { parseSize } from "./size.ts";
 import type { Size } from "./target.ts";
 
@@ -18,6 +19,11 @@ export interface ServeOptions<Options = unknown> {
    * the ring, also `"auto-buf-reg"` (6.16) or `"zero-copy"` (6.15). Default: the best that target and kernel allow.
    */
   mode?: DataMode;
+  /**
+   * With mode `"zero-copy"`: when the pages of a request are registered, `"staged"`, `"linked"` or `"optimistic"`; see {@link Registration}.
+   * Default `"staged"`.
+   */
+  registration?: Registration;
   /** The device's id; default the first free one. */
   id?: number;
   /** Clients may only read, whatever the target can do. */
@@ -48,6 +54,7 @@ export interface CheckedOptions {
   depth: number;
   maxIoBytes: number;
   mode: DataMode | undefined;
+  registration: Registration | undefined;
   id: number | undefined;
   readOnly: boolean | undefined;
   rotational: boolean | undefined;
@@ -64,6 +71,7 @@ const KNOWN: readonly (keyof ServeOptions)[] = [
   "depth",
   "maxIo",
   "mode",
+  "registration",
   "id",
   "readOnly",
   "rotational",
@@ -116,6 +124,8 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
             options.mode,
             MODES.map(({ name }) => name),
           ),
+    registration:
+      options.registration === undefined ? undefined : checkChoice<Registration>(what, "registration", options.registration, REGISTRATIONS),
     id: options.id === undefined ? undefined : checkInteger(what, "id", options.id, 0, 2 ** 20 - 1),
     readOnly: boolean("readOnly"),
     rotational: boolean("rotational"),

@@ -67,10 +67,10 @@ export class TagCommands {
     this.raw.armTemplate(tag);
   }
 
-  /** Queues REGISTER_IO_BUF or UNREGISTER_IO_BUF for a tag. */
-  bufferCommand(slot: number, command: number, tag: number): void {
+  /** Queues REGISTER_IO_BUF or UNREGISTER_IO_BUF for a tag. With `link`, what is queued next does not begin before, nor if it fails. */
+  bufferCommand(slot: number, command: number, tag: number, link = 0): void {
     this.raw.uringCmd(slot, CHAR_FILE, command, 0, this.#spec.queue | (tag << 16), 0, this.#buffers.handSlot(tag), 0);
-    this.raw.setFlags(io.IOSQE_FIXED_FILE);
+    this.raw.setFlags(io.IOSQE_FIXED_FILE | link);
   }
 
   #write(tag: number, command: number): void {

@@ -6,6 +6,8 @@ import type { TagBuffers } from "./tag-buffers.ts";
 export class TagMembers {
   readonly #raw: RawRing;
   readonly #buffers: TagBuffers;
+  /** Called before an operation on a tag's data is queued. */
+  beforeUse: ((tag: number) => void) | undefined;
   readonly #perTag: number;
   readonly #base: number;
 
@@ -50,6 +52,7 @@ export class TagMembers {
       throw new RangeError(`member ${member} does not exist; the target declares members: ${this.#perTag}`);
     const slot = this.#base + tag * this.#perTag + member;
     if (this.#raw.inFlightAt(slot)) throw new TypeError(`member ${member} of tag ${tag} has an operation in flight already`);
+    if (this.beforeUse !== undefined) this.beforeUse(tag);
     return slot;
   }
 

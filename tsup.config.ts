@@ -20,6 +20,7 @@ export default defineConfig({
     "target-memory": "src/targets/memory.ts",
     "target-stripe": "src/targets/stripe.ts",
     "target-mirror": "src/targets/mirror.ts",
+    "target-nbd": "src/targets/nbd.ts",
   },
   format: ["esm"],
   target: "esnext",

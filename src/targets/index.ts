@@ -1,6 +1,6 @@
 /**
- * Disks ready to serve: {@link nullDisk}, {@link loop}, {@link memory}, {@link stripe}, {@link mirror}. Each can be called, for the calling
- * thread, and has the URL of its module, for Workers.
+ * Disks ready to serve: {@link nullDisk}, {@link loop}, {@link memory}, {@link stripe}, {@link mirror}, {@link nbd}. Each can be called, for the
+ * calling thread, and has the URL of its module, for Workers.
  *
  * @example
  * ```ts
@@ -19,6 +19,8 @@ import loopTarget from "./loop.ts";
 import memoryTarget, { type MemoryOptions } from "./memory.ts";
 import type { MirrorOptions } from "./mirror/options.ts";
 import mirrorTarget from "./mirror.ts";
+import type { NbdOptions } from "./nbd/options.ts";
+import nbdTarget from "./nbd.ts";
 import nullTarget, { type NullOptions } from "./null.ts";
 import type { StripeOptions } from "./stripe/options.ts";
 import stripeTarget from "./stripe.ts";
@@ -30,6 +32,7 @@ export type { LoopOptions } from "./loop/options.ts";
 export type { MemoryOptions } from "./memory.ts";
 export type { FailedLeg } from "./mirror/health.ts";
 export type { MirrorOptions } from "./mirror/options.ts";
+export type { NbdOptions } from "./nbd/options.ts";
 export type { NullOptions } from "./null.ts";
 export type { StripeOptions } from "./stripe/options.ts";
 
@@ -113,3 +116,26 @@ export const stripe: BundledTarget<StripeOptions> = bundle("stripe", stripeTarge
  * ```
  */
 export const mirror: BundledTarget<MirrorOptions> = bundle("mirror", mirrorTarget);
+
+/**
+ * A disk over TCP: the export of an NBD server (nbd-server, qemu-nbd, nbdkit, or `examples/nbd-server`). Each queue has a connection of its own,
+ * on which requests are pipelined. A WRITE's data is sent without a copy (`IORING_OP_SEND_ZC`), and a READ's received straight into the
+ * request: into the client's own pages where the kernel can (after 6.18; before, by way of memory).
+ *
+ * What the server says it can do is what the disk can do: flush, FUA, discard, write zeroes. With several queues it must say that a flush
+ * covers all connections. Only the fixed newstyle negotiation with NBD_OPT_GO is spoken, and no TLS: over other people's networks put it in
+ * a tunnel.
+ *
+ * A server that closes, says nonsense, or does not answer for `timeoutMs` fails what is under way with EIO; the `requesterror` event tells
+ * why, once. Later requests wait for a new connection, for up to `timeoutMs`.
+ *
+ * @example
+ * ```ts
+ * import { serve } from "uring-ublk";
+ * import { nbd } from "uring-ublk/targets";
+ * const port = 1; // where nobody listens
+ * const problem = await serve(nbd({ host: "127.0.0.1", port, timeoutMs: 1000 })).catch((error: Error) => error.message);
+ * console.log(problem); // nbd: server '127.0.0.1:1': EIO (io_uring connect: ECONNREFUSED)
+ * ```
+ */
+export const nbd: BundledTarget<NbdOptions> = bundle("nbd", nbdTarget);

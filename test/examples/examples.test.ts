@@ -10,7 +10,7 @@ const t = requires(haveUblk(), "needs a kernel with ublk");
 const LIMIT = 180_000; // an emulated machine, and neighbours
 /** The status of a program that Ctrl-C ended, as shells count. */
 const INTERRUPTED = 130;
-const PROGRAMS = ["http", "loop", "memory", "null"] as const;
+const PROGRAMS = ["http", "loop", "memory", "nbd", "null"] as const;
 
 test("every example is known to this file", () => {
   const folders = readdirSync("examples", { withFileTypes: true }).filter((entry) => entry.isDirectory());
@@ -24,6 +24,7 @@ t(
     const cases: readonly [string, string[], RegExp][] = [
       ["loop", ["/no/such/image"], /loop: path '\/no\/such\/image': ENOENT .*there is no such file/],
       ["http", ["http://localhost:1/x"], /cannot be reached/],
+      ["nbd", ["127.0.0.1:1/x"], /nbd: server '127.0.0.1:1\/x': EIO \(.*ECONNREFUSED/],
       ["null", ["--queues", "4000"], /queues is 4000, but this machine has \d+ CPUs/],
       ["memory", ["--size", "100"], /size is 100 bytes/],
       ["null", ["--depth", "5000"], /depth is 5000; it must be an integer from 1 to 4096/],
@@ -69,6 +70,24 @@ ublkTest(false)(
     );
     expect(await program.end("SIGINT")).toBe(INTERRUPTED);
     expect(ublkNodes()).toEqual([]);
+  },
+  LIMIT,
+);
+
+ublkTest(false)(
+  "nbd is the disk that nbd-server has, and Ctrl-C ends them",
+  async () => {
+    await using directory = await workDirectory("/tmp");
+    const image = join(directory.path, "image");
+    await sh(`truncate -s 64m "$1"; mkdir "$2/mnt"`, image, directory.path);
+    await using server = await startExample("nbd-server", "--file", image, "--port", "0", "--export", "e");
+    const [address] = /[0-9.]+:\d+$/.exec(server.line)!;
+    await using program = await startExample("nbd", `${address}/e`, "--timeout-ms", "60000", "--workers");
+    await sh(`mkfs.ext4 -q "$1"; mount "$1" "$2/mnt"; cp -r examples "$2/mnt/"; umount "$2/mnt"`, program.device, directory.path);
+    expect(await program.end("SIGINT")).toBe(INTERRUPTED);
+    expect(await server.end("SIGINT")).toBe(0);
+    expect(ublkNodes()).toEqual([]);
+    await sh(`e2fsck -fn "$1"; mount -o loop,ro "$1" "$2/mnt"; diff -r examples "$2/mnt/examples"; umount "$2/mnt"`, image, directory.path);
   },
   LIMIT,
 );

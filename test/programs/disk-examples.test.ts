@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { runExample } from "../examples/program.ts";
 
 const LIMIT = 60_000;
-const PROGRAMS = ["http", "loop", "memory", "null"] as const;
+const PROGRAMS = ["http", "loop", "memory", "nbd", "null"] as const;
 
 describe.each(PROGRAMS)("examples/%s", (name) => {
   test(
@@ -22,7 +22,7 @@ describe.each(PROGRAMS)("examples/%s", (name) => {
     "refuses bad options in one line and a hint",
     async () => {
       const bad = [["--nonsense"], ["--depth", "many"], ["--mode", "fast"], ["--workers", "--calling-thread"]];
-      const words = { http: ["http://localhost:1/x"], loop: ["/dev/null"], memory: [], null: [] }[name];
+      const words = { http: ["http://localhost:1/x"], loop: ["/dev/null"], memory: [], nbd: ["localhost:1"], null: [] }[name];
       const answers = await Promise.all(bad.map((options) => runExample(name, ...words, ...options)));
       for (const [i, { status, out, err }] of answers.entries()) {
         expect({ status, out }).toEqual({ status: 2, out: "" });
@@ -36,11 +36,12 @@ describe.each(PROGRAMS)("examples/%s", (name) => {
 });
 
 test(
-  "loop and http say which argument is missing",
+  "loop, http and nbd say which argument is missing",
   async () => {
     for (const [name, word] of [
       ["loop", "PATH"],
       ["http", "URL"],
+      ["nbd", "HOST"],
     ] as const) {
       const { status, err } = await runExample(name);
       expect(status).toBe(2);

@@ -17,6 +17,15 @@ export interface Command {
   ended?: () => void;
 }
 
+/** Room for a struct behind the path of the char device, as commands want it that unprivileged devices take too. */
+export function behindPath(device: number, bytes: number): { buffer: DataView<ArrayBuffer>; pathBytes: number } {
+  const path = new TextEncoder().encode(`/dev/ublkc${device}\0`);
+  const pathBytes = Math.ceil(path.length / 8) * 8; // padded with NULs, so that the struct behind it is aligned
+  const buffer = new DataView(new ArrayBuffer(pathBytes + bytes));
+  new Uint8Array(buffer.buffer).set(path);
+  return { buffer, pathBytes };
+}
+
 /** The payload of a control command's SQE. */
 export function payloadOf({ device = ANY_ID, buffer, data = 0, pathBytes = 0 }: Command): Uint8Array {
   const payload = ublksrv_ctrl_cmd.build({

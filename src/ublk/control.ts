@@ -2,23 +2,22 @@ import { cpusOf, sys } from "../ffi/index.ts";
 import { Ring, UringError, uringCmd128 } from "../uring/index.ts";
 import { checkChoice, checkInteger, checkKnown } from "../uring/options.ts";
 import * as abi from "./abi.ts";
-import { ANY_ID, type Command, payloadOf } from "./command.ts";
+import { ANY_ID, behindPath, type Command, payloadOf } from "./command.ts";
 import type { AddDevice, CommandEncoding, CommandOptions, ControlOptions } from "./control-options.ts";
 import { UblkError } from "./error.ts";
+import { givenUp } from "./given-up.ts";
 import { type DeviceInfo, decodeInfo, SERVER_FLAGS } from "./info.ts";
 import { openControl } from "./open-control.ts";
 import { type DiskParams, decodeParams, encodeParams } from "./params.ts";
+import { checkIndex, encodeRegBuf, type RegBuf } from "./reg-buf.ts";
 import { ublk_params, ublksrv_ctrl_dev_info } from "./structs.ts";
 import { traceCommands } from "./trace.ts";
 
 export type { AddDevice, CommandEncoding, CommandOptions, ControlOptions } from "./control-options.ts";
 
 const CPU_MASK_BYTES = 1024;
-const EINTR = -4;
 const ETIMEDOUT = -110;
 const STEP_NS = 50_000_000;
-/** How long a command that was told to stop may take to say so. STOP_DEV and DEL_DEV sleep where no cancel reaches them. */
-const CANCEL_GRACE_MS = 1000;
 /** Sleeping commands hold a kernel worker each; more than this many wait for their turn here. */
 const CONCURRENT = 24;
 /** The server of a device that has just been made: only the driver's answer says so. */
@@ -173,10 +172,7 @@ export class UblkControl implements AsyncDisposable {
 
   /** GET_DEV_INFO2 (6.3): the same, with the path of the char device in front. */
   async getDeviceInfo2(device: number, options?: CommandOptions): Promise<DeviceInfo> {
-    const path = new TextEncoder().encode(`/dev/ublkc${device}\0`);
-    const pathBytes = Math.ceil(path.length / 8) * 8; // padded with NULs, so that the struct behind it is aligned
-    const buffer = new DataView(new ArrayBuffer(pathBytes + ublksrv_ctrl_dev_info.size));
-    new Uint8Array(buffer.buffer).set(path);
+    const { buffer, pathBytes } = behindPath(device, ublksrv_ctrl_dev_info.size);
     await this.#command({ name: "GET_DEV_INFO2", op: abi.UBLK_U_CMD_GET_DEV_INFO2, device, buffer, pathBytes }, options);
     return decodeInfo(buffer, pathBytes);
   }
@@ -214,6 +210,22 @@ export class UblkControl implements AsyncDisposable {
   /** DEL_DEV_ASYNC (6.7): the same without the final wait; the id is free once the last opener is gone. */
   async deleteDeviceAsync(device: number, options?: CommandOptions): Promise<void> {
     await this.#command({ name: "DEL_DEV_ASYNC", op: abi.UBLK_U_CMD_DEL_DEV_ASYNC, device }, options);
+  }
+
+  /**
+   * REG_BUF (7.1): memory of this process whose pages the driver is to recognise in requests of the device (`UBLK_F_SHMEM_ZC`). Answers the
+   * index that such requests carry. Waits for the requests in flight, and holds new ones up meanwhile: a process that serves the device
+   * should leave it to `UblkDevice.shareMemory`, which sends it from a child; killed meanwhile, it could never end.
+   *
+   * @throws UblkError EEXIST: a page is registered already; EFAULT: not mapped, or not writable; EOPNOTSUPP: not a device for it.
+   */
+  async regBuf(device: number, memory: RegBuf, options?: CommandOptions): Promise<number> {
+    return await this.#command({ name: "REG_BUF", op: abi.UBLK_U_CMD_REG_BUF, device, buffer: encodeRegBuf(memory) }, options);
+  }
+
+  /** UNREG_BUF (7.1): takes memory back, by its index. It waits as REG_BUF does. ENOENT: nothing is registered there. */
+  async unregBuf(device: number, index: number, options?: CommandOptions): Promise<void> {
+    await this.#command({ name: "UNREG_BUF", op: abi.UBLK_U_CMD_UNREG_BUF, device, data: checkIndex(index) }, options);
   }
 
   /**
@@ -270,7 +282,7 @@ export class UblkControl implements AsyncDisposable {
     );
     if (command.ended !== undefined) run.then(command.ended, command.ended);
     try {
-      return await Promise.race([run, this.#givenUp(either, run)]);
+      return await Promise.race([run, givenUp(either, run, (one) => (this.#stuck += one))]);
     } catch (error) {
       if (limit.signal.aborted) {
         throw new UblkError({
@@ -286,32 +298,6 @@ export class UblkControl implements AsyncDisposable {
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  // A cancelled command normally ends at once. One that sleeps where no cancel reaches it is left to itself.
-  #givenUp(signal: AbortSignal, run: Promise<unknown>): Promise<never> {
-    return new Promise((_, reject) => {
-      signal.addEventListener(
-        "abort",
-        () => {
-          let ended = false;
-          const end = (): void => {
-            ended = true;
-          };
-          run.then(end, end);
-          setTimeout(() => {
-            if (ended) return;
-            this.#stuck++;
-            run.then(
-              () => this.#stuck--,
-              () => this.#stuck--,
-            );
-            reject(new UringError({ operation: "uringCmd128", errno: EINTR }));
-          }, CANCEL_GRACE_MS);
-        },
-        { once: true },
-      );
-    });
   }
 
   #encode({ name, op }: Command): number {

@@ -11,6 +11,14 @@ const HINTS: Readonly<Record<string, string>> = {
   "START_DEV EINVAL": "no valid parameters are set, or this is not the process that opened the char device",
   "START_DEV EEXIST": "the device is live already, or its previous disk is not released yet",
   "START_DEV EINTR": "it was cancelled while it waited for every queue to fetch",
+  "REG_BUF EEXIST": "some of these pages are registered with the device already",
+  "REG_BUF EFAULT":
+    "the memory is not mapped, only for reading (then it needs readOnly), or of a file on a disk: a memfd, tmpfs or hugetlbfs can be shared",
+  "REG_BUF EOPNOTSUPP":
+    "the device was made without UBLK_F_SHMEM_ZC (serve with sharedMemory: true), or the kernel is older than Linux 7.1",
+  "REG_BUF ENOSPC": "65536 pieces of memory are registered with the device, and that is all",
+  "UNREG_BUF ENOENT": "nothing is registered under this index",
+  "UNREG_BUF EOPNOTSUPP": "the device was made without UBLK_F_SHMEM_ZC, or the kernel is older than Linux 7.1",
   "TRY_STOP_DEV EBUSY": "somebody has the device open (a mount counts)",
   EPERM: "this needs root (CAP_SYS_ADMIN in the initial user namespace)",
   ENODEV: "there is no such device, or it is not started",

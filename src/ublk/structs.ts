@@ -49,6 +49,13 @@ export const ublksrv_io_cmd = new Struct("ublksrv_io_cmd", 16, {
   zone_append_lba: [8, 8],
 });
 
+export const ublk_shmem_buf_reg = new Struct("ublk_shmem_buf_reg", 24, {
+  addr: [0, 8],
+  len: [8, 8],
+  flags: [16, 4],
+  reserved: [20, 4],
+});
+
 /** `struct ublk_params`, flattened: a field of an inner struct is `block.field` at its absolute offset. */
 export const ublk_params = new Struct("ublk_params", 152, {
   len: [0, 4],

@@ -27,6 +27,8 @@ export {
   RequestSource,
   type RequestTarget,
   type ServeOptions,
+  SharedMemory,
+  type ShareOptions,
   type Size,
   type StopOptions,
   serve,

@@ -5,6 +5,7 @@ import type { CheckedGeometry } from "./geometry.ts";
 import type { DeviceInfo } from "./info.ts";
 import { SLOTS_MAX, slotsOf } from "./open-queue.ts";
 import { type CheckedOptions, checkQueues } from "./serve-options.ts";
+import { sharingFlag } from "./sharing.ts";
 
 const EOPNOTSUPP = -95;
 
@@ -24,7 +25,7 @@ export function addDevice(control: UblkControl, options: CheckedOptions, mode: D
     queues: options.queues,
     depth: options.depth,
     maxIoBytes: options.maxIoBytes,
-    flags: flagsOf(mode, control.features),
+    flags: flagsOf(mode, control.features) | sharingFlag(options),
   });
 }
 
@@ -32,6 +33,9 @@ export function addDevice(control: UblkControl, options: CheckedOptions, mode: D
 export function checkGranted(info: DeviceInfo, options: CheckedOptions, mode: DataMode): void {
   checkQueues(options.queues, info.queues);
   const { flags } = modeInfo(mode);
+  const sharing = sharingFlag(options);
+  if ((info.flags & sharing) !== sharing)
+    throw new UblkError({ command: "ADD_DEV", errno: EOPNOTSUPP, hint: "the driver did not grant sharedMemory" });
   if ((info.flags & flags) !== flags)
     throw new UblkError({ command: "ADD_DEV", errno: EOPNOTSUPP, hint: `the driver did not grant mode '${mode}'` });
 }

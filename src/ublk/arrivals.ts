@@ -40,6 +40,7 @@ export class Arrivals {
     if (states[tag] === ARRIVING) commands.commits(tag); // its data has come
     if (result === UBLK_IO_RES_NEED_GET_DATA) {
       states[tag] = ARRIVING;
+      buffers.shared?.keep(tag);
       commands.getData(tag);
       driver.kick();
     } else if (!byHand.early && buffers.mustRegister(this.#flags(tag))) {

@@ -3,6 +3,7 @@ import { UblkError } from "./error.ts";
 import { featureNames } from "./features.ts";
 import type { CheckedGeometry } from "./geometry.ts";
 import type { CheckedOptions } from "./serve-options.ts";
+import { explainSharing } from "./sharing.ts";
 
 const EOPNOTSUPP = -95;
 
@@ -16,6 +17,8 @@ export interface ModeExplanation {
   readonly why: string;
   /** Every other mode: why it is not used, or that it could be. */
   readonly others: readonly { readonly mode: DataMode; readonly why: string }[];
+  /** What becomes of requests whose data lies in memory that the disk shares (`sharedMemory`), or why there are none. */
+  readonly sharedMemory: string;
 }
 
 function missing({ flags, since }: ModeInfo, features: number): string {
@@ -49,6 +52,7 @@ export function explainMode(
   { mode: asked }: CheckedOptions,
   { zeroCopy }: CheckedGeometry,
   features: number,
+  shared: number | undefined,
 ): ModeExplanation {
   const whyNot = (info: ModeInfo): string => {
     if (!hasMode(info, features)) return missing(info, features);
@@ -63,5 +67,6 @@ export function explainMode(
     meaning: modeInfo(mode).meaning,
     why: asked === undefined ? `the best there is here: ${best}` : "it was asked for",
     others: MODES.filter(({ name }) => name !== mode).map((info) => ({ mode: info.name, why: whyNot(info) })),
+    sharedMemory: explainSharing(shared, features),
   };
 }

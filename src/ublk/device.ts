@@ -18,6 +18,9 @@ import { removeDevice, removeNow } from "./removal.ts";
 import { opName } from "./request.ts";
 import { checkServeOptions, type ServeOptions } from "./serve-options.ts";
 import { type ServingPlan, ServingThreads } from "./serving-threads.ts";
+import { SharedMemories } from "./shared-memories.ts";
+import type { SharedMemory } from "./shared-memory.ts";
+import type { ShareOptions } from "./shared-region.ts";
 import { noteState, removeState } from "./state-file.ts";
 import { stopServed } from "./stop-device.ts";
 import type { QueueThread, ThreadEvents } from "./thread.ts";
@@ -48,6 +51,7 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
   readonly finished: Promise<void>;
   readonly #parts: DeviceParts;
   readonly #threads = new ServingThreads();
+  readonly #shared: SharedMemories | undefined;
   readonly #reports: DeviceReports;
   readonly #starting = new AbortController();
   readonly #finish: () => void;
@@ -69,6 +73,9 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
     this.info = parts.info;
     this.mode = parts.mode;
     this.#parts = parts;
+    const { control, options } = parts;
+    if (options.sharedMemory)
+      this.#shared = new SharedMemories({ id: this.id, control, limitMs: options.timeoutMs, threads: () => this.#threads.all });
     this.#reports = new DeviceReports(this, this.path);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.finished = promise;
@@ -112,7 +119,21 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
   /** Which data mode is in force, what it does and why it was chosen, and what became of every other. */
   explain(): ModeExplanation {
     const { control, options, geometry } = this.#parts;
-    return explainMode(this.mode, options, geometry, control.features);
+    return explainMode(this.mode, options, geometry, control.features, this.#shared?.count);
+  }
+
+  /**
+   * Registers memory that clients may share with the disk (REG_BUF, 7.1), served with `sharedMemory: true`. A client maps
+   * {@link SharedMemory.path} and does O_DIRECT I/O on that mapping: such requests are not copied, the target sees the client's own memory.
+   * It stays registered until it is released, or the disk stops. Waits for the requests in flight; new ones wait meanwhile.
+   *
+   * @throws UblkError EEXIST: pages are registered already; EFAULT: a file that is not in memory; ETIMEDOUT: a request stays open for longer
+   *   than `timeoutMs`.
+   */
+  async shareMemory(options: ShareOptions): Promise<SharedMemory> {
+    if (this.#shared === undefined) throw new TypeError("shareMemory: the disk was not made for it; serve it with sharedMemory: true");
+    if (this.#state !== "live") throw new TypeError(`shareMemory: the disk is ${this.#state}`);
+    return await this.#shared.share(options);
   }
 
   /** The threads that serve, one per queue. @internal */
@@ -193,6 +214,7 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
       synchronous: geometry.synchronous,
       registration: options.registration ?? "staged",
       serialize: options.serialize,
+      sharedMemory: this.#shared?.table.memory,
     };
     return { spec, queues: info.queues, target, module, shared: opened.shared, limitMs: options.timeoutMs };
   }
@@ -260,6 +282,7 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
     try {
       await removeDevice(control, this.id, () => this.#failure);
     } finally {
+      this.#shared?.end(); // registrations end with the device, not with its server
       removeState(this.id);
       lifeline.remove(this);
       await control.close();

@@ -20,9 +20,12 @@ export { type DiskParams, decodeParams, encodeParams, SECTOR } from "./params.ts
 export { UblkQueue } from "./queue.ts";
 export type { QueueEvents, QueueResources, QueueSpec, RequestHandler } from "./queue-spec.ts";
 export type { Registration } from "./registration.ts";
+export type { RegBuf } from "./reg-buf.ts";
 export { DeferredRequest, Op, opName, type RequestBuffer, type RequestContext, UblkRequest } from "./request.ts";
 export { serve } from "./serve.ts";
 export type { ServeOptions } from "./serve-options.ts";
+export { SharedMemory } from "./shared-memory.ts";
+export type { ShareOptions } from "./shared-region.ts";
 export { parseSize } from "./size.ts";
 export { type DeviceState, readState, removeState, stateDirectory, writeState } from "./state-file.ts";
 export {

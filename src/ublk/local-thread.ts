@@ -77,6 +77,10 @@ export class LocalThread implements QueueThread {
     if (report !== undefined) this.#events.slow(this.queue, report);
   }
 
+  forgetShared(): boolean {
+    return false; // whoever unmaps it detaches this thread's views
+  }
+
   refuse(ms: number): void {
     this.#queue.refuse(ms);
   }

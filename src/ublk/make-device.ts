@@ -10,6 +10,7 @@ import { StepLimit, unlessAborted } from "./limits.ts";
 import { Making } from "./making.ts";
 import { checkRegistration } from "./registration.ts";
 import type { CheckedOptions } from "./serve-options.ts";
+import { checkSharing } from "./sharing.ts";
 import type { Opened, TargetDefinition } from "./target.ts";
 
 /** What a device is made of: all that exists before anything serves it. */
@@ -39,6 +40,7 @@ export async function makeDevice<Device>(target: Target, options: CheckedOptions
   try {
     opened = await openWithin(definition, module, options);
     const geometry = checkGeometry(opened);
+    checkSharing(options, control.features);
     const mode = chooseMode(options, geometry, control.features);
     checkRegistration(options.registration, mode);
     checkRoom(options, geometry, mode);

@@ -38,12 +38,12 @@ export function openQueue(spec: QueueSpec, awaiting: () => boolean): QueueParts 
   let buffers: TagBuffers | undefined;
   let descriptors: Arena | undefined;
   try {
-    buffers = new TagBuffers(spec);
+    // The stride is fixed and the length exact: anything else silently maps another queue, or fails.
+    descriptors = Arena.map(spec.charFd, spec.queue * STRIDE, descriptorBytes(spec.depth), PROT_READ);
+    buffers = new TagBuffers(spec, descriptors.words());
     raw.register.sparseFiles(1);
     raw.register.updateFiles(CHAR_FILE, [spec.charFd]);
     if (buffers.tableSlots > 0) raw.register.sparseBuffers(buffers.tableSlots);
-    // The stride is fixed and the length exact: anything else silently maps another queue, or fails.
-    descriptors = Arena.map(spec.charFd, spec.queue * STRIDE, descriptorBytes(spec.depth), PROT_READ);
     traceQueue(raw.trace, descriptors.words(), spec.depth);
     const driver = new Driver(raw, { serving: spec.serving, synchronous: spec.synchronous, awaiting });
     return { raw, driver, descriptors, buffers };

@@ -46,6 +46,8 @@ export interface QueueSpec {
   readonly synchronous: boolean;
   /** One request at a time. */
   readonly serialize: boolean;
+  /** The table of what the disk shares with its clients, where it does (`UBLK_F_SHMEM_ZC`). */
+  readonly sharedMemory: SharedArrayBuffer | undefined;
 }
 
 /** What a queue reports to the thread that owns it. */

@@ -139,7 +139,7 @@ export class UblkRequest {
   }
 
   /**
-   * The data as memory, in modes that copy: to be filled for a READ, filled for a WRITE. Valid until completion. In mode user-copy a WRITE's
+   * The data as memory, in modes that copy, and of {@link UblkRequest.shared} requests: to be filled for a READ, filled for a WRITE. Valid until completion. In mode user-copy a WRITE's
    * data is fetched by this: ask in every request.
    *
    * @throws TypeError in a mode whose data stays in the kernel: use {@link UblkRequest.buffer}.
@@ -151,6 +151,14 @@ export class UblkRequest {
   /** The data in whatever form the device's mode gives it. */
   get buffer(): RequestBuffer {
     return this.tags.bufferOf(this.check(), this.op);
+  }
+
+  /**
+   * Whether the data lies in memory that the client shares with the disk (`UBLK_IO_F_SHMEM_ZC`, {@link UblkDevice.shareMemory}): then
+   * {@link UblkRequest.bytes} is the client's own memory, in every mode, and nothing is copied.
+   */
+  get shared(): boolean {
+    return (this.flags & abi.UBLK_IO_F_SHMEM_ZC) !== 0;
   }
 
   /**

@@ -32,6 +32,11 @@ export interface ServeOptions<Options = unknown> {
   rotational?: boolean;
   /** One request at a time: for targets whose methods must not overlap. Needs `queues: 1`. */
   serialize?: boolean;
+  /**
+   * Clients may share memory with the disk (`UBLK_F_SHMEM_ZC`, 7.1), registered by {@link UblkDevice.shareMemory}: requests of theirs whose
+   * data lies in it are not copied, and the target sees the client's own memory. Goes with every mode. Default false.
+   */
+  sharedMemory?: boolean;
   /** SIGINT, SIGTERM, SIGHUP and uncaught exceptions stop the disk before the process ends. Default true; your own listeners win. */
   signals?: boolean;
   /** Passed to the target's `open`. */
@@ -59,6 +64,7 @@ export interface CheckedOptions {
   readOnly: boolean | undefined;
   rotational: boolean | undefined;
   serialize: boolean;
+  sharedMemory: boolean;
   signals: boolean;
   options: unknown;
   timeoutMs: number;
@@ -76,6 +82,7 @@ const KNOWN: readonly (keyof ServeOptions)[] = [
   "readOnly",
   "rotational",
   "serialize",
+  "sharedMemory",
   "signals",
   "options",
   "timeoutMs",
@@ -98,7 +105,7 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
   checkKnown(what, options, KNOWN);
   const integer = (option: keyof ServeOptions, value: number | undefined, standard: number, least: number, most: number): number =>
     value === undefined ? standard : checkInteger(what, option, value, least, most);
-  const boolean = (option: "readOnly" | "rotational" | "serialize" | "signals"): boolean | undefined =>
+  const boolean = (option: "readOnly" | "rotational" | "serialize" | "sharedMemory" | "signals"): boolean | undefined =>
     options[option] === undefined ? undefined : checkBoolean(what, option, options[option]);
   const queues = integer("queues", options.queues, 1, 1, 4096);
   checkQueues(queues, possibleCpus());
@@ -130,6 +137,7 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
     readOnly: boolean("readOnly"),
     rotational: boolean("rotational"),
     serialize,
+    sharedMemory: boolean("sharedMemory") ?? false,
     signals: boolean("signals") ?? true,
     options: options.options,
     timeoutMs: integer("timeoutMs", options.timeoutMs, 30_000, 100, 2 ** 31 - 1),

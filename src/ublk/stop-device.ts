@@ -4,9 +4,11 @@ import type { UblkControl } from "./control.ts";
 import { UblkError } from "./error.ts";
 
 /** The child's program: beside this module in the sources, an entry of its own in the built package. */
-const PROGRAM = import.meta.url.endsWith(".ts") ? new URL("./stopper.ts", import.meta.url) : new URL("./ublk-stopper.js", import.meta.url);
+export const PROGRAM = import.meta.url.endsWith(".ts")
+  ? new URL("./stopper.ts", import.meta.url)
+  : new URL("./ublk-stopper.js", import.meta.url);
 /** In an executable made by `bun build --compile` there is no program for a child to run. */
-const COMPILED = import.meta.url.includes("$bunfs");
+export const COMPILED = import.meta.url.includes("$bunfs");
 const ETIMEDOUT = -110;
 /** How long the child may take until it sends its command. */
 const CHILD_START_MS = 60_000;

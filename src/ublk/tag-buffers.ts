@@ -4,6 +4,8 @@ import { lendsPages } from "./data-mode.ts";
 import type { Lease } from "./lease.ts";
 import type { QueueSpec } from "./queue-spec.ts";
 import { Op, type RequestBuffer } from "./request.ts";
+import { SharedData, SharingTagMemory } from "./shared-data.ts";
+import { SharedTable } from "./shared-table.ts";
 import { TagMemory } from "./tag-memory.ts";
 import { UserCopies } from "./user-copies.ts";
 
@@ -15,6 +17,8 @@ export class TagBuffers {
   readonly copies: UserCopies | undefined;
   /** That memory, where the kernel copies: the data is there when a request arrives, and fetched by the commit. */
   readonly kernelCopied: TagMemory | undefined;
+  /** Data that lies in memory shared with the client, where the disk has such. It is neither copied nor fetched, whatever the mode. */
+  readonly shared: SharedData | undefined;
   readonly #mode: QueueSpec["mode"];
   readonly #handBase: number; // the first slot for pages that are registered by hand
   readonly #tableSlots: number;
@@ -22,11 +26,13 @@ export class TagBuffers {
   readonly #byHand: Uint8Array; // 1: registered by hand
   #byHandCount = 0;
 
-  constructor(spec: QueueSpec) {
-    const { mode, depth, maxIoBytes, userCopy } = spec;
+  /** `iod`: the mapped descriptors of the tags. */
+  constructor(spec: QueueSpec, iod: Int32Array) {
+    const { mode, depth, maxIoBytes, sharedMemory, userCopy } = spec;
     const lends = lendsPages(mode);
     this.#mode = mode;
-    this.memory = lends ? undefined : new TagMemory(depth, maxIoBytes);
+    this.shared = sharedMemory === undefined ? undefined : new SharedData(new SharedTable(sharedMemory), iod, spec);
+    this.memory = lends ? undefined : memoryOf(depth, maxIoBytes, this.shared);
     this.copies = userCopy ? new UserCopies(spec) : undefined;
     this.kernelCopied = mode === "user-copy" ? undefined : this.memory;
     // What the kernel registers by itself has the first slots; what failed to, others: the slot may have been the reason.
@@ -65,12 +71,13 @@ export class TagBuffers {
   /** A tag's memory, with a WRITE's data in it. */
   bytes(tag: number, op: number, length: number): Uint8Array<ArrayBuffer> {
     if (this.memory === undefined) {
+      if (this.shared?.has(tag)) return this.shared.bytes(tag, length);
       throw new TypeError(
         `the data stays in the kernel in mode '${this.#mode}': use request.buffer, copyTo or copyFrom, or serve with mode: 'copy'`,
       );
     }
     const bytes = this.memory.bytes(tag, length);
-    if (this.kernelCopied === undefined && op === Op.WRITE && this.#taken[tag] === 0) {
+    if (this.kernelCopied === undefined && op === Op.WRITE && this.#taken[tag] === 0 && !this.shared?.has(tag)) {
       this.copies!.take(tag, 0, bytes);
       this.#taken[tag] = 1;
     }
@@ -91,13 +98,13 @@ export class TagBuffers {
 
   /** Copies a part of a WRITE's data, from `at` on, to where it is wanted. */
   copyTo(tag: number, length: number, at: number, into: Uint8Array): void {
-    if (this.memory === undefined) this.#copiesFor("copyTo").take(tag, at, into);
+    if (this.memory === undefined && !this.shared?.has(tag)) this.#copiesFor("copyTo").take(tag, at, into);
     else into.set(this.bytes(tag, Op.WRITE, length).subarray(at, at + into.length));
   }
 
   /** Copies bytes to a part of a READ's data, from `at` on. */
   copyFrom(tag: number, length: number, at: number, from: Uint8Array): void {
-    if (this.memory === undefined) this.#copiesFor("copyFrom").give(tag, at, from);
+    if (this.memory === undefined && !this.shared?.has(tag)) this.#copiesFor("copyFrom").give(tag, at, from);
     else this.bytes(tag, Op.READ, length).set(from, at);
   }
 
@@ -109,7 +116,7 @@ export class TagBuffers {
   /** A request is about to end: a READ's data goes where the client finds it. */
   deliver(tag: number, op: number, result: number): void {
     this.#taken[tag] = 0;
-    if (op === Op.READ && result > 0) this.copies!.give(tag, 0, this.memory!.bytes(tag, result));
+    if (op === Op.READ && result > 0 && !this.shared?.has(tag)) this.copies!.give(tag, 0, this.memory!.bytes(tag, result));
   }
 
   /** Whether the tag's pages were registered by hand. */
@@ -132,4 +139,8 @@ export class TagBuffers {
   dispose(inUse: boolean): void {
     this.memory?.dispose(inUse);
   }
+}
+
+function memoryOf(depth: number, maxIoBytes: number, shared: SharedData | undefined): TagMemory {
+  return shared === undefined ? new TagMemory(depth, maxIoBytes) : new SharingTagMemory(depth, maxIoBytes, shared);
 }

@@ -60,7 +60,7 @@ export class TagMembers {
   read(tag: number, member: number, fd: number, fileOffset: number, at: number, length: number): void {
     const slot = this.take(tag, member);
     const { memory } = this.#buffers;
-    if (memory !== undefined) this.#raw.read(slot, fd, memory.address(tag) + at, length, fileOffset, 0);
+    if (memory !== undefined) this.#raw.read(slot, fd, memory.dataAddress(tag) + at, length, fileOffset, 0);
     else this.#raw.readFixed(slot, fd, at, length, fileOffset, this.#buffers.index(tag), 0);
   }
 
@@ -68,7 +68,7 @@ export class TagMembers {
   write(tag: number, member: number, fd: number, fileOffset: number, at: number, length: number, rwFlags: number): void {
     const slot = this.take(tag, member);
     const { memory } = this.#buffers;
-    if (memory !== undefined) this.#raw.write(slot, fd, memory.address(tag) + at, length, fileOffset, rwFlags);
+    if (memory !== undefined) this.#raw.write(slot, fd, memory.dataAddress(tag) + at, length, fileOffset, rwFlags);
     else this.#raw.writeFixed(slot, fd, at, length, fileOffset, this.#buffers.index(tag), rwFlags);
   }
 

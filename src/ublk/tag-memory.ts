@@ -26,6 +26,11 @@ export class TagMemory {
     return this.#arena.address + tag * this.#stride;
   }
 
+  /** Where the data of a tag's request is. */
+  dataAddress(tag: number): number {
+    return this.#arena.address + tag * this.#stride;
+  }
+
   /** A tag's memory; the view is kept and replaced only when the length changes. */
   bytes(tag: number, length: number): Uint8Array<ArrayBuffer> {
     const view = this.#views[tag];

@@ -182,7 +182,7 @@ export class TagTable {
 
   /** What the base of an iovec on the request's data counts from. */
   vectorBase(tag: number): number {
-    return (this.#buffers.memory?.address(tag) ?? 0) + this.done[tag]! * 512;
+    return (this.#buffers.memory?.dataAddress(tag) ?? 0) + this.done[tag]! * 512;
   }
 
   /** Reads a file into parts of the request's data. */

@@ -38,6 +38,8 @@ export interface QueueThread {
   refuse(ms: number): void;
   /** Leaves the loop and closes the queue without an orderly stop; the kernel takes back what was open. */
   abort(): void;
+  /** Has it let go of shared memory that is about to be unmapped, and say so in the table. Answers whether it will: the calling one need not. */
+  forgetShared(): boolean;
   /** What is left of a thread that died. */
   readonly resources: QueueResources;
 }

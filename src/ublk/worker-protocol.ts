@@ -61,3 +61,5 @@ export const ABORT = 2;
 export const PING = 4;
 /** Answered by setting {@link HEARD}, and with a message when there are slow requests. */
 export const LOOK = 8;
+/** Shared memory is about to be unmapped: answered in its table. */
+export const FORGET = 16;

@@ -9,6 +9,7 @@ import {
   ALIVE,
   COMMAND,
   COMMAND_WORDS,
+  FORGET,
   type FromWorker,
   HEARD,
   LEFT,
@@ -118,6 +119,12 @@ export class WorkerThread implements QueueThread {
 
   start(): void {
     this.#post({ type: "start" });
+  }
+
+  forgetShared(): boolean {
+    if (this.isClosed || this.#over) return false;
+    this.#command(FORGET);
+    return true;
   }
 
   refuse(ms: number): void {

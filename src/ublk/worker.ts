@@ -10,6 +10,8 @@ import { checkAttachment, importTarget } from "./inline.ts";
 import { becomeIoFlusher } from "./io-flusher.ts";
 import { capabilitiesOf, handlerOf } from "./methods.ts";
 import { UblkQueue } from "./queue.ts";
+import { forgetSharedBuffer, forgetSharedBuffers } from "./shared-buffers.ts";
+import { SharedTable } from "./shared-table.ts";
 import { SlowRequests } from "./slow-requests.ts";
 import type { Attachment } from "./target.ts";
 import {
@@ -17,6 +19,7 @@ import {
   ALIVE,
   type AttachMessage,
   COMMAND,
+  FORGET,
   type FromWorker,
   HEARD,
   LEFT,
@@ -67,6 +70,7 @@ function detach(): void {
 function close(): void {
   if (queue === undefined || queue.closed) return;
   queue.close();
+  forgetSharedBuffers(); // they are unmapped once this thread has shut its queue
   if (words !== undefined) Atomics.store(words, QUEUE_STATE, SHUT);
   detach();
   post({ type: "closed" });
@@ -104,6 +108,12 @@ function look(slow: SlowRequests, shared: Int32Array): void {
   if (report !== undefined) post({ type: "slow", report });
 }
 
+function forgetLeaving(memory: SharedArrayBuffer): void {
+  const table = new SharedTable(memory);
+  forgetSharedBuffer(table.leaving);
+  table.left();
+}
+
 async function attach(message: AttachMessage): Promise<void> {
   const { spec, cpus, doorbell, commands } = message;
   const shared = (words = new Int32Array(commands));
@@ -128,6 +138,7 @@ async function attach(message: AttachMessage): Promise<void> {
     const command = Atomics.exchange(shared, COMMAND, 0);
     if ((command & REFUSE) !== 0) queue!.refuse(Atomics.load(shared, REFUSE_MS));
     if ((command & LOOK) !== 0) look(slow, shared);
+    if ((command & FORGET) !== 0) forgetLeaving(spec.sharedMemory!);
     if ((command & PING) !== 0) Atomics.store(shared, ALIVE, 1);
     // Before it serves, nothing can arrive, and whoever gives it up may not have heard of what it holds.
     if ((command & ABORT) !== 0) setImmediate(() => (started ? leave() : close()));

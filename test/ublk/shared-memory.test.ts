@@ -300,6 +300,26 @@ longTest("a registration waits for a request that nobody answers, and the server
   await control.deleteDevice(id);
 });
 
+longTest("a stop ends a registration that waits", async () => {
+  const { promise: asked, resolve } = Promise.withResolvers<void>();
+  const read = (_buffer: Uint8Array, offset: number): Promise<void> | undefined => {
+    if (offset !== AT) return undefined;
+    resolve();
+    return new Promise(() => {});
+  };
+  const disk = await serve({ size: SIZE, read }, { sharedMemory: true, depth: 8 });
+  const reading = client(disk.path, [{ do: "read", offset: AT, length: 512 }]);
+  await asked;
+  const sharing = disk.shareMemory({ size: 4096 }).then(
+    (shared) => shared.bytes.length,
+    (error: unknown) => String(error),
+  );
+  await Bun.sleep(3_000); // the command is on its way by then; the test holds in either case
+  await disk.stop({ grace: 0 });
+  expect(await reading).toEqual([{ code: "EIO" }]);
+  expect(String(await sharing)).toMatch(/^0$|REG_BUF.*ENODEV/);
+});
+
 ublkTest(true)("an index that nobody knows yet is that of what is being registered", () => {
   const table = new SharedTable();
   const reader = new SharedTable(table.memory);

@@ -14,7 +14,7 @@ import { fio } from "./support/fio.ts";
 import { Server } from "./support/server.ts";
 
 setDefaultTimeout(isFullRun() ? 600_000 : 180_000);
-const REQUESTS = isFullRun() ? 1_000_000 : 40_000;
+const REQUESTS = isFullRun() ? 1_000_000 : 10_000;
 const WARM_UP = 30_000;
 /** How many collections the serving thread asks for between the marks. */
 const ASKED = 3;

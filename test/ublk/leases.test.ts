@@ -101,11 +101,7 @@ for (const info of MODES) {
   const { name: mode } = info;
 
   describe(mode, () => {
-    testIn(
-      info,
-      "auto-buf-reg",
-      "copy",
-    )("a WRITE goes to two files side by side, a READ comes half from each", async () => {
+    testIn(info, "auto-buf-reg")("a WRITE goes to two files side by side, a READ comes half from each", async () => {
       using files = legs(2);
       const [left, right] = files.fds as [number, number];
       await using disk = await planned(mode, (request) => {
@@ -152,11 +148,7 @@ for (const info of MODES) {
       }
     });
 
-    testIn(
-      info,
-      "auto-buf-reg",
-      "copy",
-    )("what is lent is in use until its last CQE, and lent no more after the request's end", async () => {
+    testIn(info, "auto-buf-reg")("what is lent is in use until its last CQE, and lent no more after the request's end", async () => {
       using files = legs(1);
       using pair = pipe();
       const told: string[] = [];
@@ -242,11 +234,7 @@ for (const info of MODES) {
       expect(errors).toEqual([expect.stringMatching(/nothing ends the request: defer it, or return the plan/)]);
     });
 
-    testIn(
-      info,
-      "zero-copy",
-      "copy",
-    )("a member that fails, or is short, fails its own request and nothing else", async () => {
+    testIn(info, "copy")("a member that fails, or is short, fails its own request and nothing else", async () => {
       using files = legs(2);
       const [whole, short] = files.fds as [number, number];
       ftruncateSync(short, ODD + 2048); // ends in the middle of a request

@@ -75,31 +75,26 @@ for (const info of MODES) {
       ["the calling thread", 1],
       ["two Workers", 2],
     ] as const) {
-      testIn(info, ...(queues === 1 ? (["zero-copy"] as const) : []))(
-        `a file as a disk, served by ${where}: fio finds every byte it wrote`,
-        async () => {
-          using file = noise();
-          const options = { path: file.path };
-          const target = queues === 1 ? loop(options) : loop.url;
-          await using disk = await serve(target, {
-            mode,
-            queues,
-            depth: 32,
-            maxIo: "128 KiB",
-            ...(queues === 1 ? {} : { options }),
-          } as never);
-          expect(disk.mode).toBe(mode);
-          const [read] = await client(disk.path, [{ do: "read", offset: 65536, length: 131072 }]);
-          expect(read).toMatchObject({ bytes: 131072, first: file.bytes[65536], last: file.bytes[196607] });
-          expect(await verified(disk.path)).toBe(true);
-          await client(disk.path, [{ do: "write", offset: SIZE - 131072, length: 131072, fill: 0x3c }]);
-          await disk.stop();
-          expect(readFileSync(file.path).subarray(SIZE - 131072)).toEqual(Buffer.alloc(131072, 0x3c));
-          expect(readFileSync(file.path).subarray(3 * MiB, SIZE - 131072)).toEqual(
-            Buffer.from(file.bytes.subarray(3 * MiB, SIZE - 131072)),
-          );
-        },
-      );
+      testIn(info)(`a file as a disk, served by ${where}: fio finds every byte it wrote`, async () => {
+        using file = noise();
+        const options = { path: file.path };
+        const target = queues === 1 ? loop(options) : loop.url;
+        await using disk = await serve(target, {
+          mode,
+          queues,
+          depth: 32,
+          maxIo: "128 KiB",
+          ...(queues === 1 ? {} : { options }),
+        } as never);
+        expect(disk.mode).toBe(mode);
+        const [read] = await client(disk.path, [{ do: "read", offset: 65536, length: 131072 }]);
+        expect(read).toMatchObject({ bytes: 131072, first: file.bytes[65536], last: file.bytes[196607] });
+        expect(await verified(disk.path)).toBe(true);
+        await client(disk.path, [{ do: "write", offset: SIZE - 131072, length: 131072, fill: 0x3c }]);
+        await disk.stop();
+        expect(readFileSync(file.path).subarray(SIZE - 131072)).toEqual(Buffer.alloc(131072, 0x3c));
+        expect(readFileSync(file.path).subarray(3 * MiB, SIZE - 131072)).toEqual(Buffer.from(file.bytes.subarray(3 * MiB, SIZE - 131072)));
+      });
     }
 
     testIn(info, "auto-buf-reg")("a target that copies to and from its own memory", async () => {
@@ -189,7 +184,7 @@ for (const info of MODES) {
         ).toMatchObject([{ code: "EIO" }, { code: "ENOSPC" }, { bytes: 4096, first: 7, last: 7 }, { bytes: 4096 }]);
       });
 
-    testIn(info, "zero-copy")("copyTo and copyFrom refuse what lies outside, the wrong way, and a request that is over", async () => {
+    testIn(info)("copyTo and copyFrom refuse what lies outside, the wrong way, and a request that is over", async () => {
       const told: { [Kind in "READ" | "WRITE"]: string[] } = { READ: [], WRITE: [] };
       const refusal = (call: () => void): string => {
         try {

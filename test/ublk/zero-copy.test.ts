@@ -11,6 +11,8 @@ import { devices, stuckProcesses } from "./support/machine.ts";
 
 setDefaultTimeout(180_000); // an emulated machine, and neighbours
 const test = requires(haveUblk() && kernelAtLeast("6.16"), "AUTO_BUF_REG needs ublk of Linux 6.16");
+/** In the full run only. */
+const rare = haveUblk() && kernelAtLeast("6.16") ? ublkTest(false) : test;
 const MiB = 2 ** 20;
 const NEED_REG_BUF = 0x20000;
 const EFAULT = -14;
@@ -112,7 +114,7 @@ ublkTest(false)("fio finds every byte it wrote", async () => {
   expect(report.jobs.every((job) => job.error === 0)).toBe(true);
 });
 
-test("parts of a request's buffer go by operations of their own on the queue's ring", async () => {
+rare("parts of a request's buffer go by operations of their own on the queue's ring", async () => {
   using file = await prepared();
   const half = async (request: UblkRequest, queue: UblkQueue): Promise<number> => {
     const { buffer, offset, length } = request;
@@ -173,7 +175,7 @@ ublkTest(false)("on the raw layer the wrong direction is EFAULT", async () => {
   expect(new Set(results)).toEqual(new Set([EFAULT]));
 });
 
-test("a request whose slot is taken is registered by hand, and its slot is free again", async () => {
+rare("a request whose slot is taken is registered by hand, and its slot is free again", async () => {
   using file = await prepared();
   using squatter = Arena.allocate(4096);
   let queue!: UblkQueue;
@@ -253,7 +255,7 @@ before("mode 'auto-buf-reg' is refused with the kernel that brought it", async (
 
 const anywhere = requires(haveUblk(), "needs a kernel with ublk");
 for (const mode of ["copy", "auto-buf-reg"] as const) {
-  (mode === "copy" ? anywhere : test)(`a commit that the kernel refuses is repeated, not dropped: ${mode}`, async () => {
+  (mode === "copy" ? anywhere : rare)(`a commit that the kernel refuses is repeated, not dropped: ${mode}`, async () => {
     let spoilt = 0;
     let seen = 0;
     await using disk = await serve(

@@ -170,8 +170,10 @@ export class RawDevice implements AsyncDisposable {
 
   /** STOP_DEV: the tags are still served meanwhile. */
   async stop(): Promise<void> {
-    if (this.#started) await this.control.stopDevice(this.info.id);
+    if (!this.#started) return;
     this.#started = false;
+    await sh("udevadm settle"); // who looks at a disk that was written to would be asked for by the next test
+    await this.control.stopDevice(this.info.id);
   }
 
   /** Lets go of everything that keeps the char device open. */

@@ -290,6 +290,25 @@ describe("a request's data by pread and pwrite", () => {
   });
 });
 
+describe("a device without the flag for it", () => {
+  long("refuses what the flag allows, and serves on", async () => {
+    await using device = await RawDevice.make();
+    device.ring.raw.register.sparseBuffers(2);
+    const refused: number[] = [];
+    device.serve(async (request) => {
+      if (!isAt(request, ODD)) return request.length;
+      const at = abi.UBLKSRV_IO_BUF_OFFSET + request.tag * 2 ** abi.UBLK_TAG_OFF;
+      refused.push(errnoOf(() => sys.pwrite(device.fd, new Uint8Array(512), at)));
+      refused.push(await device.io(REGISTER, 0, { address: 1 }), await device.io(abi.UBLK_U_IO_NEED_GET_DATA, 0));
+      device.data(0).fill(0x77);
+      return request.length;
+    });
+    await device.start();
+    expect(await read(device.path, ODD)).toBe("77777777");
+    expect(refused).toEqual([EACCES, EINVAL, EINVAL]); // USER_COPY, SUPPORT_ZERO_COPY, NEED_GET_DATA
+  });
+});
+
 describe("pages that the kernel registers by itself", () => {
   const FALLBACK = abi.UBLK_AUTO_BUF_REG_FALLBACK << 16;
 

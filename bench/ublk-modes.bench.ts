@@ -7,8 +7,6 @@ import { type Server, startServer } from "./server.ts";
 const MODES = ["user-copy", "need-get-data", "zero-copy", "auto-buf-reg"] as const;
 const SHAPES: readonly Pick<FioJob, "pattern" | "depth" | "blockSize">[] = [
   { pattern: "randread", depth: 32, blockSize: "4k" },
-  { pattern: "randwrite", depth: 32, blockSize: "4k" },
-  { pattern: "randread", depth: 8, blockSize: "128k" },
   { pattern: "randwrite", depth: 8, blockSize: "128k" },
 ];
 

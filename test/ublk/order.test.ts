@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 /** In which order requests of one submitter come, and their completions go. */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";
 import { type DataMode, type DeferredRequest, MODES, Op, serve, type UblkRequest } from "uring-ublk";
@@ -16,35 +16,32 @@ afterEach(() => {
   if (haveUblk()) expect({ devices: devices(), stuck: stuckProcesses() }).toEqual({ devices: [], stuck: [] });
 });
 
-function testIn(mode: DataMode, usual: boolean) {
+function testIn(mode: DataMode) {
   const { since } = MODES.find(({ name }) => name === mode)!;
   if (haveUblk() && !kernelAtLeast(since)) return requires(false, `mode ${mode} came with Linux ${since}`);
-  return ublkTest(usual);
+  return ublkTest(true);
 }
 
 for (const { name: mode } of MODES) {
-  testIn(mode, mode === "copy")(
-    `one submitter's requests come in its order, and it hears of them in the order of the answers, ${mode}`,
-    async () => {
-      const waiting: DeferredRequest[] = [];
-      const arrived: number[] = [];
-      const handle = (request: UblkRequest): void => {
-        const block = request.offset / 4096;
-        if (request.op === Op.READ) request.copyFrom(new Uint8Array(request.length).fill(BLOCKS.indexOf(block) + 1));
-        if (!BLOCKS.includes(block) || request.length !== 4096) {
-          request.complete();
-          return;
-        }
-        arrived.push(block);
-        waiting.push(request.defer());
-        if (waiting.length === BLOCKS.length) for (const answer of ANSWERS) waiting[answer]!.complete();
-      };
-      await using disk = await serve({ size: "4 MiB", zeroCopy: true, handle }, { mode, depth: 32 });
-      await sh("udevadm settle");
-      const program = new URL("./support/order-client.ts", import.meta.url).pathname;
-      const output = await sh(`exec taskset -c 0 "$1" "$2" "$3" "$4"`, process.execPath, program, disk.path, JSON.stringify(BLOCKS));
-      expect(arrived).toEqual(BLOCKS);
-      expect(JSON.parse(output)).toEqual(ANSWERS.map((answer) => [BLOCKS[answer], answer + 1]));
-    },
-  );
+  testIn(mode)(`one submitter's requests come in its order, and it hears of them in the order of the answers, ${mode}`, async () => {
+    const waiting: DeferredRequest[] = [];
+    const arrived: number[] = [];
+    const handle = (request: UblkRequest): void => {
+      const block = request.offset / 4096;
+      if (request.op === Op.READ) request.copyFrom(new Uint8Array(request.length).fill(BLOCKS.indexOf(block) + 1));
+      if (!BLOCKS.includes(block) || request.length !== 4096) {
+        request.complete();
+        return;
+      }
+      arrived.push(block);
+      waiting.push(request.defer());
+      if (waiting.length === BLOCKS.length) for (const answer of ANSWERS) waiting[answer]!.complete();
+    };
+    await using disk = await serve({ size: "4 MiB", zeroCopy: true, handle }, { mode, depth: 32 });
+    await sh("udevadm settle");
+    const program = new URL("./support/order-client.ts", import.meta.url).pathname;
+    const output = await sh(`exec taskset -c 0 "$1" "$2" "$3" "$4"`, process.execPath, program, disk.path, JSON.stringify(BLOCKS));
+    expect(arrived).toEqual(BLOCKS);
+    expect(JSON.parse(output)).toEqual(ANSWERS.map((answer) => [BLOCKS[answer], answer + 1]));
+  });
 }

@@ -43,6 +43,15 @@ export class Doorbell {
   }
 }
 
+// A poll tells of a wake-up, and does not look again: the one of a ring that has been taken already may come after the next poll has begun.
+function take(fd: number, into: Uint8Array): void {
+  try {
+    sys.read(fd, into);
+  } catch (error) {
+    if (!(error instanceof SystemError) || error.code !== "EAGAIN") throw error;
+  }
+}
+
 /**
  * Calls `rung` in the thread of a ring whenever a descriptor (the inside of a {@link Doorbell}) has something to read.
  *
@@ -54,7 +63,7 @@ export function answerDoorbell(raw: RawRing, driver: Driver, fd: number, rung: (
   const slot = raw.allocate((result) => {
     // Hung up: the descriptor is closed, and its number may be somebody else's.
     if (raw.closed || result < 0 || (result & POLLHUP) !== 0) return;
-    sys.read(fd, taken);
+    take(fd, taken);
     raw.poll(slot, fd, POLLIN);
     driver.yield();
     rung();

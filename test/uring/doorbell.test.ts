@@ -2,6 +2,7 @@
 /** How another thread reaches one that blocks in enter: a socket that its ring polls, and a turn of its event loop. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import { sys } from "uring-ublk/ffi";
 import { Driver, RawRing } from "uring-ublk/uring";
 import { answerDoorbell, Doorbell } from "../../src/uring/doorbell.ts";
 import { inVm } from "../support/requires.ts";
@@ -126,6 +127,28 @@ describe("a doorbell on a thread that is never blocked", () => {
     bell.ring();
     await Bun.sleep(5);
     expect(rung).toBe(2);
+    bell.close();
+  });
+
+  test("that was answered before its completion is handled is no failure, and is heard the next time", () => {
+    const bell = new Doorbell();
+    using raw = new RawRing({ entries: 8 });
+    const driver = new Driver(raw);
+    const failures: unknown[] = [];
+    raw.onHandlerError = (error) => failures.push(error);
+    let rung = 0;
+    answerDoorbell(raw, driver, bell.inside, () => rung++);
+    raw.enter(0);
+    bell.ring();
+    raw.enter(1);
+    sys.read(bell.inside, new Uint8Array(64)); // as by the answer to an earlier ring
+    raw.reap();
+    bell.ring();
+    raw.enter(1);
+    raw.reap();
+    expect({ rung, failures }).toEqual({ rung: 2, failures: [] });
+    driver.close();
+    raw.close();
     bell.close();
   });
 });

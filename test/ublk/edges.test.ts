@@ -118,7 +118,8 @@ describe("START_DEV", () => {
     const first = device.io(FETCH, 0);
     await expect(control.startDevice(info.id, process.pid, { timeoutMs: 500 })).rejects.toThrow(/START_DEV.*ETIMEDOUT/);
     const second = device.io(FETCH, 1);
-    for (const pid of [process.pid + 1, process.ppid]) await expect(control.startDevice(info.id, pid)).rejects.toThrow(/START_DEV.*EINVAL/);
+    // Once: on Linux 6.12 another one would wait for ever.
+    await expect(control.startDevice(info.id, process.ppid)).rejects.toThrow(/START_DEV.*EINVAL/);
     device.release();
     await Promise.allSettled([first, second]);
   });
@@ -263,7 +264,7 @@ describe("a fetch", () => {
     other.abandon();
     await fetched.catch(() => {});
     await Bun.sleep(500); // the ring is gone
-    expect(await device.io(FETCH, 0)).toBe(EINVAL);
+    expect([EINVAL, EBUSY]).toContain(await device.io(FETCH, 0)); // EBUSY on Linux 6.12
   });
 });
 
@@ -305,7 +306,7 @@ describe("a device without the flag for it", () => {
     });
     await device.start();
     expect(await read(device.path, ODD)).toBe("77777777");
-    expect(refused).toEqual([EACCES, EINVAL, EINVAL]); // USER_COPY, SUPPORT_ZERO_COPY, NEED_GET_DATA
+    expect(refused).toEqual([kernelAtLeast("6.16") ? EACCES : EINVAL, EINVAL, EINVAL]); // USER_COPY, SUPPORT_ZERO_COPY, NEED_GET_DATA
   });
 });
 
@@ -448,7 +449,8 @@ async function controlCommand(cmdOp: number, device: number, buffer: DataView<Ar
 }
 
 describe("parameters", () => {
-  long("of segments: all ones is no boundary mask", async () => {
+  const segments = haveUblk() && !kernelAtLeast("6.16") ? requires(false, "Linux 6.12 knows no limits of segments") : long;
+  segments("of segments: all ones is no boundary mask", async () => {
     await using device = await RawDevice.make();
     const view = encodeParams(PARAMS);
     const types = ublk_params.get(view, "types");

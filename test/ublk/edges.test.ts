@@ -112,13 +112,13 @@ describe("descriptors", () => {
 });
 
 describe("START_DEV", () => {
-  test("waits for the fetch of every tag, and takes the process that opened the char device", async () => {
+  const again = haveUblk() && !kernelAtLeast("6.16") ? requires(false, "on Linux 6.12 START_DEV does not come back from this") : test;
+  again("waits for the fetch of every tag, and takes the process that opened the char device", async () => {
     await using device = await RawDevice.make({ depth: 2 });
     const { control, info } = device;
     const first = device.io(FETCH, 0);
     await expect(control.startDevice(info.id, process.pid, { timeoutMs: 500 })).rejects.toThrow(/START_DEV.*ETIMEDOUT/);
     const second = device.io(FETCH, 1);
-    // Once: on Linux 6.12 another one would wait for ever.
     await expect(control.startDevice(info.id, process.ppid)).rejects.toThrow(/START_DEV.*EINVAL/);
     device.release();
     await Promise.allSettled([first, second]);

@@ -7,17 +7,19 @@ export { UsageError } from "./options.ts";
 
 const named = Object.fromEntries(DATA_MODES.map(({ name }) => [name, name])) as Record<DataMode, DataMode>;
 const MODES: Readonly<Record<DataMode | "auto", DataMode>> = { ...named, auto: "auto-buf-reg" };
-const SERVING = { mode: MODES, depth: "count", queues: "count", maxIo: "size", id: "count" } as const;
+const SERVING = { mode: MODES, depth: "count", queues: "count", threads: "count", maxIo: "size", lockMemory: "flag", id: "count" } as const;
 const RUNNING = { workers: "flag", callingThread: "flag", quietReady: "flag" } as const;
 
 export const SERVING_HELP = `  --mode MODE        copy, user-copy or need-get-data; auto-buf-reg (or auto) or zero-copy, where the kernel lends its pages (6.16, 6.15);
                      default the best there is
   --depth N          requests in flight per queue (default 128)
   --queues N         hardware queues (default 1)
+  --threads N        threads per queue (6.16; default 1)
   --max-io SIZE      the largest request (default 512k)
+  --lock-memory      requests' data is in memory that stays in RAM
   --id N             the N of /dev/ublkbN (default the first free one)
-  --workers          serve in a Worker per queue (the default with more than one queue)
-  --calling-thread   serve on the program's own thread (the default with one queue)
+  --workers          serve in Workers (the default with more than one queue or thread)
+  --calling-thread   serve on the program's own thread (the default with one queue and thread)
   --quiet-ready      print nothing but the line "ready /dev/ublkbN"
   --help
 
@@ -59,7 +61,7 @@ function read<Own extends Table>({ options, word: wanted }: Program<Own>): Comma
   if (workers && callingThread) throw new UsageError("--workers and --calling-thread exclude each other");
   const pick = (mine: boolean) => Object.fromEntries(Object.entries(others).filter(([name]) => name in SERVING === mine));
   const serving: ServeOptions<never> = pick(true);
-  const inWorkers = workers ?? (!callingThread && (serving.queues ?? 1) > 1);
+  const inWorkers = workers ?? (!callingThread && (serving.queues ?? 1) * (serving.threads ?? 1) > 1);
   return { word, own: pick(false) as Values<Own>, serving, inWorkers, quiet: quietReady ?? false };
 }
 

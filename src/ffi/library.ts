@@ -11,6 +11,7 @@ const LIBC = {
   mmap: { args: ["ptr", "ptr", "i32", "i32", "i32", "ptr"], returns: "ptr" },
   munmap: { args: ["ptr", "ptr"], returns: "i32" },
   madvise: { args: ["ptr", "ptr", "i32"], returns: "i32" },
+  mlock: { args: ["ptr", "ptr"], returns: "i32" },
   eventfd: { args: ["u32", "i32"], returns: "i32" },
   read: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   write: { args: ["i32", "ptr", "ptr"], returns: "i32" },

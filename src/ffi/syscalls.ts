@@ -90,6 +90,10 @@ function madvise(address: number, length: number, advice: number): boolean {
   return lastErrno() === EINVAL ? false : fail("madvise");
 }
 
+function mlock(address: number, length: number): void {
+  if (libc.mlock(integer("address", address, "mlock") as never, integer("length", length, "mlock") as never) < 0) fail("mlock");
+}
+
 function eventfd(initial: number, flags: number): number {
   const fd = libc.eventfd(initial, flags | EFD_CLOEXEC);
   return fd >= 0 ? fd : fail("eventfd");
@@ -253,6 +257,8 @@ export const sys = {
   munmap,
   /** `madvise(2)`. Advice that this kernel does not know (EINVAL) is no failure. */
   madvise,
+  /** `mlock(2)`: memory that is in RAM when it returns, and stays there until it is unmapped. */
+  mlock,
   /** `eventfd(2)` with EFD_CLOEXEC; answers the descriptor. */
   eventfd,
   /** `ioctl(2)` with an argument that is a number or memory; answers the call's own result. */

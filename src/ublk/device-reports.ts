@@ -50,11 +50,12 @@ export class DeviceReports {
   }
 }
 
-function inWords({ queue, ms, requests, request }: SlowEvent): string {
+function inWords({ queue, thread, ms, requests, request }: SlowEvent): string {
+  const where = `queue ${queue}${thread > 0 ? `, thread ${thread}` : ""}`;
   const time = `${Math.round(ms)} ms`;
   if (request === undefined)
-    return `the thread of queue ${queue} has not come back to its loop for ${time}: a handler blocks it, or something else`;
+    return `the thread of ${where} has not come back to its loop for ${time}: a handler blocks it, or something else`;
   const { op, offset, length } = request;
   const others = requests > 1 ? `, the oldest of ${requests}` : "";
-  return `a ${op} of ${length} bytes at ${offset} (queue ${queue}) has been open for ${time}${others}`;
+  return `a ${op} of ${length} bytes at ${offset} (${where}) has been open for ${time}${others}`;
 }

@@ -19,6 +19,8 @@ export interface RequestErrorEvent {
 export interface SlowEvent {
   /** The hardware queue. */
   readonly queue: number;
+  /** Which of the queue's threads: 0, unless there are `threads`. */
+  readonly thread: number;
   /** For how long: the oldest request since its handler last left it open, or the thread. In milliseconds. */
   readonly ms: number;
   /** How many requests have become slow since the last event; 0 when it is the thread. */

@@ -38,7 +38,7 @@ const DRAIN_MS = 10_000;
  * One ublk device and everything that serves it, from ADD_DEV to DEL_DEV.
  *
  * Made by {@link serve}. It keeps the process alive until it is stopped, as `Bun.serve` does. Requests are served on the calling thread
- * (closures), or in a Worker per queue (a module): never block a thread that serves, and never read one's own disk from it.
+ * (closures), or in Workers, one or more per queue (a module): never block a thread that serves, and never read one's own disk from it.
  */
 export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDisposable {
   /** The device's number N. */
@@ -127,7 +127,7 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
    * {@link SharedMemory.path} and does O_DIRECT I/O on that mapping: such requests are not copied, the target sees the client's own memory.
    * It stays registered until it is released, or the disk stops. Waits for the requests in flight; new ones wait meanwhile.
    *
-   * @throws UblkError EEXIST: pages are registered already; EFAULT: a file that is not in memory; ETIMEDOUT: a request stays open for longer
+   * @throws UblkError EEXIST: registered already; EFAULT: a file that is not in memory; ETIMEDOUT: a request stays open for longer
    *   than `timeoutMs`.
    */
   async shareMemory(options: ShareOptions): Promise<SharedMemory> {
@@ -136,7 +136,7 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
     return await this.#shared.share(options);
   }
 
-  /** The threads that serve, one per queue. @internal */
+  /** The threads that serve, queue by queue. @internal */
   get threads(): readonly QueueThread[] {
     return this.#threads.all;
   }
@@ -204,6 +204,7 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
       device: info.id,
       charFd,
       depth: info.depth,
+      threads: options.threads,
       maxIoBytes: info.maxIoBytes,
       blockSize: geometry.blockSize,
       mode,
@@ -215,6 +216,7 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
       registration: options.registration ?? "staged",
       serialize: options.serialize,
       sharedMemory: this.#shared?.table.memory,
+      lockMemory: options.lockMemory,
     };
     return { spec, queues: info.queues, target, module, shared: opened.shared, limitMs: options.timeoutMs };
   }
@@ -222,8 +224,8 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
   #threadEvents(): ThreadEvents {
     return {
       requestError: (error, op, offset, length) => this.#reports.requestError(error, op, offset, length),
-      slow: (queue, { ms, requests, op, offset, length }) =>
-        this.#reports.slow({ queue, ms, requests, request: { op: opName(op), offset, length } }),
+      slow: ({ queue, thread }, { ms, requests, op, offset, length }) =>
+        this.#reports.slow({ queue, thread, ms, requests, request: { op: opName(op), offset, length } }),
       fatal: (error) => this.#fail(error),
       died: (error) => this.#died(error),
     };

@@ -10,6 +10,7 @@ import { NOTHING, type QueueThread, type ThreadEvents } from "./thread.ts";
 /** Serves a queue on the calling thread, from its event loop. */
 export class LocalThread implements QueueThread {
   readonly queue: number;
+  readonly thread = 0;
   readonly closed: Promise<void>;
   readonly local = true;
   readonly unheard = 0; // it answers whenever it asks
@@ -74,7 +75,7 @@ export class LocalThread implements QueueThread {
 
   look(ms: number): void {
     const report = this.#slow.find(ms);
-    if (report !== undefined) this.#events.slow(this.queue, report);
+    if (report !== undefined) this.#events.slow(this, report);
   }
 
   forgetShared(): boolean {

@@ -12,6 +12,7 @@ import { checkRegistration } from "./registration.ts";
 import type { CheckedOptions } from "./serve-options.ts";
 import { checkSharing } from "./sharing.ts";
 import type { Opened, TargetDefinition } from "./target.ts";
+import { checkThreads } from "./threads.ts";
 
 /** What a device is made of: all that exists before anything serves it. */
 export interface DeviceParts {
@@ -38,6 +39,7 @@ export async function makeDevice<Device>(target: Target, options: CheckedOptions
   const making = new Making(control, options);
   let opened: Opened<unknown> | undefined;
   try {
+    checkThreads(options, module, control.features);
     opened = await openWithin(definition, module, options);
     const geometry = checkGeometry(opened);
     checkSharing(options, control.features);

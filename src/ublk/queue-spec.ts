@@ -26,6 +26,10 @@ export interface QueueSpec {
   readonly queue: number;
   /** Tags. */
   readonly depth: number;
+  /** How many threads share the tags. */
+  readonly threads: number;
+  /** Which of them this is, from 0. It serves the tags t with `t % threads === thread`. */
+  readonly thread: number;
   /** The largest request. */
   readonly maxIoBytes: number;
   /** The logical block. */
@@ -48,6 +52,8 @@ export interface QueueSpec {
   readonly serialize: boolean;
   /** The table of what the disk shares with its clients, where it does (`UBLK_F_SHMEM_ZC`). */
   readonly sharedMemory: SharedArrayBuffer | undefined;
+  /** The memory of the tags stays in RAM. */
+  readonly lockMemory: boolean;
 }
 
 /** What a queue reports to the thread that owns it. */

@@ -15,12 +15,13 @@ import { TagCommands } from "./tag-commands.ts";
 import { TagMembers } from "./tag-members.ts";
 import { ANSWERED, DEAD, IN_HANDLER, IN_KERNEL, isOpen, REGISTERING, WAITING } from "./tag-states.ts";
 import { TagTable } from "./tag-table.ts";
+import { ownTags } from "./threads.ts";
 
 const ENODEV = -19;
 const EIO = -5;
 
 /**
- * The server side of one hardware queue: a ring, a permanent SQE per tag, and the loop between them.
+ * The server side of one hardware queue, or of a thread's share of one: a ring, a permanent SQE per tag, and the loop between them.
  *
  * It belongs to the thread that makes it. Commits and the target's own operations go out together with the wait for the next requests.
  * Nothing is allocated per request as long as the handler is synchronous and sizes repeat.
@@ -77,7 +78,7 @@ export class UblkQueue {
     this.commands = new TagCommands(raw, spec, buffers);
     this.#members = new TagMembers(raw, spec, buffers, (tag, result, member) => this.failures.onMember(tag, result, member));
     this.#extras = new Extras({ ring: this.ring, driver, spec, events, commands: this.commands, buffers });
-    this.tags = new TagTable(spec.depth, {
+    this.tags = new TagTable(spec, {
       queue: this,
       iod: this.iod,
       buffers,
@@ -100,7 +101,7 @@ export class UblkQueue {
       request: this.request,
       fail: (tag, errno) => this.fail(tag, errno),
     });
-    this.#live = spec.depth;
+    this.#live = ownTags(spec).length;
     this.#arrivals = new Arrivals({
       states: this.states,
       iod: this.iod,
@@ -140,14 +141,14 @@ export class UblkQueue {
     return this.#closed;
   }
 
-  /** Fetches every tag (FETCH_REQ) and starts to serve. */
+  /** Fetches the tags (FETCH_REQ) and starts to serve. */
   start(handler: RequestHandler): void {
     this.handler = handler;
     this.target = handler.target;
     this.failures.completed = handler.completed;
     this.commands.fetchAll();
     const { memory } = this.#buffers;
-    if (memory !== undefined) new IdleMemory(this.raw, this.driver, memory, this.states).start();
+    if (memory !== undefined && !this.spec.lockMemory) new IdleMemory(this.raw, this.driver, memory, this.states).start();
     this.driver.kick();
   }
 

@@ -10,6 +10,11 @@ import type { Size } from "./target.ts";
 export interface ServeOptions<Options = unknown> {
   /** Hardware queues, 1 to the number of CPUs; default 1. A module gets a Worker for each, closures are called on this thread. */
   queues?: number;
+  /**
+   * Threads per queue, 1 to `depth`; default 1. Each is a Worker that serves its share of the queue's tags on a ring of its own, for targets
+   * that take more time than one thread has. Needs a module, and Linux 6.16 (`UBLK_F_PER_IO_DAEMON`).
+   */
+  threads?: number;
   /** Tags per queue, 1 to 4096: requests in flight. Default 128. */
   depth?: number;
   /** The largest request, 4 KiB to 32 MiB, a multiple of 4 KiB. Default 512 KiB. */
@@ -30,13 +35,19 @@ export interface ServeOptions<Options = unknown> {
   readOnly?: boolean;
   /** Clients schedule as for a spinning disk. */
   rotational?: boolean;
-  /** One request at a time: for targets whose methods must not overlap. Needs `queues: 1`. */
+  /** One request at a time: for targets whose methods must not overlap. Needs `queues: 1` and `threads: 1`. */
   serialize?: boolean;
   /**
    * Clients may share memory with the disk (`UBLK_F_SHMEM_ZC`, 7.1), registered by {@link UblkDevice.shareMemory}: requests of theirs whose
    * data lies in it are not copied, and the target sees the client's own memory. Goes with every mode. Default false.
    */
   sharedMemory?: boolean;
+  /**
+   * The memory that requests' data comes in is in RAM from the start and stays there (`mlock(2)`), `depth` times `maxIo` for each queue: no
+   * request waits for memory, or for a page on a swap disk. Without CAP_IPC_LOCK the limit RLIMIT_MEMLOCK must allow it. Where the mode
+   * lends the kernel's pages there is no such memory. The memory of the program itself, and of the target, is not locked. Default false.
+   */
+  lockMemory?: boolean;
   /** SIGINT, SIGTERM, SIGHUP and uncaught exceptions stop the disk before the process ends. Default true; your own listeners win. */
   signals?: boolean;
   /** Passed to the target's `open`. */
@@ -56,6 +67,7 @@ export interface ServeOptions<Options = unknown> {
 /** The options with every default in place. */
 export interface CheckedOptions {
   queues: number;
+  threads: number;
   depth: number;
   maxIoBytes: number;
   mode: DataMode | undefined;
@@ -65,6 +77,7 @@ export interface CheckedOptions {
   rotational: boolean | undefined;
   serialize: boolean;
   sharedMemory: boolean;
+  lockMemory: boolean;
   signals: boolean;
   options: unknown;
   timeoutMs: number;
@@ -74,6 +87,7 @@ export interface CheckedOptions {
 
 const KNOWN: readonly (keyof ServeOptions)[] = [
   "queues",
+  "threads",
   "depth",
   "maxIo",
   "mode",
@@ -83,6 +97,7 @@ const KNOWN: readonly (keyof ServeOptions)[] = [
   "rotational",
   "serialize",
   "sharedMemory",
+  "lockMemory",
   "signals",
   "options",
   "timeoutMs",
@@ -105,11 +120,13 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
   checkKnown(what, options, KNOWN);
   const integer = (option: keyof ServeOptions, value: number | undefined, standard: number, least: number, most: number): number =>
     value === undefined ? standard : checkInteger(what, option, value, least, most);
-  const boolean = (option: "readOnly" | "rotational" | "serialize" | "sharedMemory" | "signals"): boolean | undefined =>
+  const boolean = (option: "readOnly" | "rotational" | "serialize" | "sharedMemory" | "lockMemory" | "signals"): boolean | undefined =>
     options[option] === undefined ? undefined : checkBoolean(what, option, options[option]);
   const queues = integer("queues", options.queues, 1, 1, 4096);
   checkQueues(queues, possibleCpus());
   const depth = integer("depth", options.depth, 128, 1, 4096);
+  const threads = integer("threads", options.threads, 1, 1, 4096);
+  if (threads > depth) throw new RangeError(`serve: threads is ${threads}, and depth is ${depth}: each thread needs a tag of its own`);
   const maxIoBytes = options.maxIo === undefined ? 512 * 1024 : parseSize(options.maxIo, `${what}: maxIo`);
   if (maxIoBytes < PAGE || maxIoBytes > MAX_IO || maxIoBytes % PAGE !== 0) {
     throw new RangeError(`serve: maxIo is ${maxIoBytes} bytes; it must be a multiple of 4096 from 4096 to 33554432 (32 MiB)`);
@@ -118,8 +135,10 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
     throw new RangeError(`serve: depth ${depth} times maxIo ${maxIoBytes} is more than 4 GiB of buffers; lower one of them`);
   const serialize = boolean("serialize") ?? false;
   if (serialize && queues > 1) throw new RangeError(`serve: serialize needs queues: 1, and queues is ${queues}`);
+  if (serialize && threads > 1) throw new RangeError(`serve: serialize needs threads: 1, and threads is ${threads}`);
   return {
     queues,
+    threads,
     depth,
     maxIoBytes,
     mode:
@@ -138,6 +157,7 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
     rotational: boolean("rotational"),
     serialize,
     sharedMemory: boolean("sharedMemory") ?? false,
+    lockMemory: boolean("lockMemory") ?? false,
     signals: boolean("signals") ?? true,
     options: options.options,
     timeoutMs: integer("timeoutMs", options.timeoutMs, 30_000, 100, 2 ** 31 - 1),

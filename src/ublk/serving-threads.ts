@@ -7,14 +7,15 @@ import type { QueueSpec } from "./queue-spec.ts";
 import { stopFromOutside } from "./stop-device.ts";
 import type { TargetDefinition } from "./target.ts";
 import { type QueueThread, release, type ThreadEvents } from "./thread.ts";
+import { servedBy } from "./threads.ts";
 import { WorkerThread } from "./worker-thread.ts";
 
 const ABORT_MS = 2_000;
 
 /** What the queues of a device have in common, and what serves them. */
 export interface ServingPlan {
-  /** A queue's specification; the queue's number is added. */
-  readonly spec: Omit<QueueSpec, "queue">;
+  /** A queue's specification; the numbers of queue and thread are added. */
+  readonly spec: Omit<QueueSpec, "queue" | "thread">;
   /** Hardware queues. */
   readonly queues: number;
   /** What is attached on the calling thread. */
@@ -23,11 +24,11 @@ export interface ServingPlan {
   readonly module: string | undefined;
   /** What the target's `open` hands to every thread. */
   readonly shared: unknown;
-  /** How long attaching may take for each queue. */
+  /** How long attaching may take for each thread. */
   readonly limitMs: number;
 }
 
-/** The threads that serve a device: one for each queue. */
+/** The threads that serve a device: one or more for each queue. */
 export class ServingThreads {
   readonly #threads: QueueThread[] = [];
 
@@ -47,12 +48,14 @@ export class ServingThreads {
     return Promise.all(this.#threads.map((thread) => thread.closed));
   }
 
-  /** Attaches the target once for every queue. Nothing is served yet. What is given up, by the limit or by `stop`, leaves nothing. */
+  /** Attaches the target once for every thread. Nothing is served yet. What is given up, by the limit or by `stop`, leaves nothing. */
   async attach(plan: ServingPlan, control: UblkControl, events: ThreadEvents, stop: AbortSignal): Promise<void> {
     const { target, module, shared } = plan;
-    for (let queue = 0; queue < plan.queues; queue++) {
-      const spec = { ...plan.spec, queue };
-      using limit = new StepLimit(plan.limitMs, `queue ${queue}`, stop);
+    const { threads } = plan.spec;
+    for (let index = 0; index < plan.queues * threads; index++) {
+      const queue = Math.floor(index / threads);
+      const spec = { ...plan.spec, queue, thread: index % threads };
+      using limit = new StepLimit(plan.limitMs, servedBy(spec), stop);
       // Known before it is attached: the process may end meanwhile.
       if (module === undefined) await this.#add(new LocalThread(spec, events)).attach(target, shared, limit);
       else {

@@ -72,8 +72,8 @@ export class SharedData {
 export class SharingTagMemory extends TagMemory {
   readonly #shared: SharedData;
 
-  constructor(depth: number, maxIoBytes: number, shared: SharedData) {
-    super(depth, maxIoBytes);
+  constructor(spec: QueueSpec, shared: SharedData) {
+    super(spec);
     this.#shared = shared;
   }
 

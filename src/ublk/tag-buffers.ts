@@ -28,11 +28,11 @@ export class TagBuffers {
 
   /** `iod`: the mapped descriptors of the tags. */
   constructor(spec: QueueSpec, iod: Int32Array) {
-    const { mode, depth, maxIoBytes, sharedMemory, userCopy } = spec;
+    const { mode, depth, sharedMemory, userCopy } = spec;
     const lends = lendsPages(mode);
     this.#mode = mode;
     this.shared = sharedMemory === undefined ? undefined : new SharedData(new SharedTable(sharedMemory), iod, spec);
-    this.memory = lends ? undefined : memoryOf(depth, maxIoBytes, this.shared);
+    this.memory = lends ? undefined : memoryOf(spec, this.shared);
     this.copies = userCopy ? new UserCopies(spec) : undefined;
     this.kernelCopied = mode === "user-copy" ? undefined : this.memory;
     // What the kernel registers by itself has the first slots; what failed to, others: the slot may have been the reason.
@@ -141,6 +141,6 @@ export class TagBuffers {
   }
 }
 
-function memoryOf(depth: number, maxIoBytes: number, shared: SharedData | undefined): TagMemory {
-  return shared === undefined ? new TagMemory(depth, maxIoBytes) : new SharingTagMemory(depth, maxIoBytes, shared);
+function memoryOf(spec: QueueSpec, shared: SharedData | undefined): TagMemory {
+  return shared === undefined ? new TagMemory(spec) : new SharingTagMemory(spec, shared);
 }

@@ -3,6 +3,7 @@ import { abi as io, type RawRing } from "../uring/index.ts";
 import * as abi from "./abi.ts";
 import type { QueueSpec } from "./queue-spec.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
+import { ownTags } from "./threads.ts";
 
 /** The char device's place in the ring's file table. */
 export const CHAR_FILE = 0;
@@ -31,16 +32,16 @@ export class TagCommands {
     this.#buffers = buffers;
   }
 
-  /** Fetches every tag (FETCH_REQ). From then on its SQE is COMMIT_AND_FETCH_REQ. */
+  /** Fetches the thread's tags (FETCH_REQ). From then on its SQE is COMMIT_AND_FETCH_REQ. */
   fetchAll(): void {
-    const { depth } = this.#spec;
-    for (let tag = 0; tag < depth; tag++) {
+    const tags = ownTags(this.#spec);
+    for (const tag of tags) {
       this.#write(tag, this.#number(abi.UBLK_U_IO_FETCH_REQ));
       this.raw.armTemplate(tag);
     }
     // The kernel must have read every FETCH before its SQE turns into a COMMIT.
     while (this.raw.queued > 0) this.raw.enter(0);
-    for (let tag = 0; tag < depth; tag++) this.commits(tag);
+    for (const tag of tags) this.commits(tag);
   }
 
   /** Asks for the data of a tag's WRITE (NEED_GET_DATA). */

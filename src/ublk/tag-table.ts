@@ -3,6 +3,7 @@ import { UBLK_IO_F_FUA, UBLK_IO_F_NOUNMAP } from "./abi.ts";
 import type { Lease } from "./lease.ts";
 import { RequestSink, RequestSource } from "./lent-data.ts";
 import type { UblkQueue } from "./queue.ts";
+import type { QueueSpec } from "./queue-spec.ts";
 import { DESCRIPTOR_WORDS, DeferredRequest, Op, type RequestBuffer, TagContext, type UblkRequest } from "./request.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
 import type { TagLeases } from "./tag-leases.ts";
@@ -10,6 +11,7 @@ import type { TagMembers } from "./tag-members.ts";
 import type { TagMemory } from "./tag-memory.ts";
 import type { TagSignals } from "./tag-signals.ts";
 import { ANSWERED, DEAD, FETCHING, HELD, IN_HANDLER, IN_KERNEL, OPEN, WAITING } from "./tag-states.ts";
+import { ownTags } from "./threads.ts";
 
 /** What a tag table consults. */
 export interface TagTableParts {
@@ -51,8 +53,13 @@ export class TagTable {
   readonly #signals: TagSignals;
   readonly #isRare: () => void;
 
-  constructor(depth: number, { queue, iod, buffers, driver, members, leases, signals, isRare }: TagTableParts) {
-    this.states = new Uint8Array(depth).fill(FETCHING);
+  constructor(
+    spec: Pick<QueueSpec, "depth" | "threads" | "thread">,
+    { queue, iod, buffers, driver, members, leases, signals, isRare }: TagTableParts,
+  ) {
+    const { depth } = spec;
+    this.states = new Uint8Array(depth).fill(DEAD); // as those of other threads are here
+    for (const tag of ownTags(spec)) this.states[tag] = FETCHING;
     this.since = new Float64Array(depth);
     this.done = new Int32Array(depth);
     this.selfEnding = new Uint8Array(depth);

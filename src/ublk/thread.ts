@@ -7,17 +7,19 @@ import type { SlowReport } from "./slow-requests.ts";
 export interface ThreadEvents {
   requestError(error: unknown, op: number, offset: number, length: number): void;
   /** Requests of a queue have been open for longer than the thread was asked to look for. */
-  slow(queue: number, report: SlowReport): void;
+  slow(thread: Pick<QueueThread, "queue" | "thread">, report: SlowReport): void;
   /** Something broke outside a request: the device must stop, and can, because the thread still serves. */
   fatal(error: Error): void;
   /** The thread is gone without having closed its queue: nobody answers for its tags. */
   died(error: Error): void;
 }
 
-/** A thread that serves one queue, or will: the calling one, or a Worker. */
+/** A thread that serves one queue or its share of one, or will: the calling one, or a Worker. */
 export interface QueueThread {
   /** The hardware queue it serves. */
   readonly queue: number;
+  /** Which of the queue's threads it is, from 0. */
+  readonly thread: number;
   /** What the target takes, once it is attached. */
   readonly capabilities: Capabilities;
   /** Resolves when every tag is gone and the queue is closed. */

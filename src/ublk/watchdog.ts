@@ -42,7 +42,7 @@ export class Watchdog {
       if (ms < this.#limitMs) this.#told.delete(thread);
       else if (thread.local ? !here : !this.#told.has(thread)) {
         this.#told.add(thread);
-        this.#tell({ queue: thread.queue, ms, requests: 0, request: undefined });
+        this.#tell({ queue: thread.queue, thread: thread.thread, ms, requests: 0, request: undefined });
       }
       here ||= thread.local;
       thread.look(this.#limitMs);

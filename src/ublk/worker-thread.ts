@@ -4,6 +4,7 @@ import { type StepLimit, withLimit } from "./limits.ts";
 import type { Capabilities } from "./methods.ts";
 import type { QueueResources, QueueSpec } from "./queue-spec.ts";
 import { NOTHING, type QueueThread, release, type ThreadEvents } from "./thread.ts";
+import { servedBy } from "./threads.ts";
 import {
   ABORT,
   ALIVE,
@@ -32,9 +33,10 @@ const PROGRAM = import.meta.url.endsWith(".ts") ? new URL("./worker.ts", import.
 /** How long a Worker that was terminated may take to end, and its thread to leave the kernel. */
 const END_MS = 2_000;
 
-/** Serves a queue in a Worker that imports the target's module. */
+/** Serves a queue, or its share of one, in a Worker that imports the target's module. */
 export class WorkerThread implements QueueThread {
   readonly queue: number;
+  readonly thread: number;
   readonly closed: Promise<void>;
   readonly local = false;
   capabilities: Capabilities = { write: false, flush: false, discard: false, writeZeroes: false };
@@ -55,12 +57,13 @@ export class WorkerThread implements QueueThread {
 
   constructor(spec: QueueSpec, events: ThreadEvents) {
     this.queue = spec.queue;
+    this.thread = spec.thread;
     this.#spec = spec;
     this.#events = events;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
     this.#close = resolve;
-    this.#worker = new Worker(PROGRAM, { name: `ublk${spec.device} queue ${spec.queue}` });
+    this.#worker = new Worker(PROGRAM, { name: `ublk${spec.device} ${servedBy(spec)}` });
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#heard(data);
     this.#worker.onerror = (event) => {
       // Not handled in the Worker itself: it failed while loading.
@@ -78,7 +81,7 @@ export class WorkerThread implements QueueThread {
 
   /** Waits until the target is attached in the Worker. If that fails, or takes too long, nothing of the Worker stays. */
   async attach(module: string, shared: unknown, cpus: readonly number[], limit: StepLimit): Promise<void> {
-    const where = `${module} in the Worker of queue ${this.queue}`;
+    const where = `${module} in the Worker of ${servedBy(this.#spec)}`;
     limit.step = `the import of ${where}`;
     this.#opened = () => {
       limit.step = `attach() of ${where}`;
@@ -194,7 +197,7 @@ export class WorkerThread implements QueueThread {
         this.#events.requestError(message.error, message.op, message.offset, message.length);
         break;
       case "slow":
-        this.#events.slow(this.queue, message.report);
+        this.#events.slow(this, message.report);
         break;
       case "fatal":
         this.#events.fatal(message.error);
@@ -242,7 +245,7 @@ export class WorkerThread implements QueueThread {
     this.#over = true;
     this.#doorbell.close();
     const asked = Atomics.load(this.#words, QUEUE_STATE) === LEFT;
-    const error = new Error(asked ? "the device was given up" : `the Worker that served queue ${this.queue} ended`);
+    const error = new Error(asked ? "the device was given up" : `the Worker that served ${servedBy(this.#spec)} ended`);
     if (this.#attached !== undefined) {
       this.#attached.reject(error);
       this.#attached = undefined;

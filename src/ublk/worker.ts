@@ -1,5 +1,5 @@
 /**
- * The program of a serving Worker: imports the target's module, attaches it, and serves one queue.
+ * The program of a serving Worker: imports the target's module, attaches it, and serves one queue or its share of one.
  *
  * A serving thread must not die: what would end it becomes a message, and it goes on serving until the device has stopped.
  *

@@ -61,6 +61,7 @@ describe("typed system calls", () => {
     expect(() => sys.mmap(0, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)).toThrow(/mmap: EINVAL/);
     expect(() => sys.munmap(1, 4096)).toThrow(/munmap: EINVAL/);
     expect(() => sys.madvise(4096, 4096, 4)).toThrow(/madvise: ENOMEM/);
+    expect(() => sys.mlock(4096, 4096)).toThrow(/mlock: ENOMEM/);
     sys.madvise(at, 4095, 999); // advice that this kernel does not have is no failure
   });
 

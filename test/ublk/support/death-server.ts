@@ -1,5 +1,5 @@
 /**
- * Serves death-target.ts in two Workers, as any program would: it awaits `finished`, whose rejection ends it. With `exit-here` it serves
+ * Serves death-target.ts in two Workers (QUEUES and THREADS of the environment say otherwise), as any program would: it awaits `finished`, whose rejection ends it. With `exit-here` it serves
  * on its own thread, and exits.
  */
 import { serve } from "uring-ublk";
@@ -16,7 +16,8 @@ const disk = await (grief === "exit-here"
   ? serve({ size: 16 * 2 ** 20, read: exitUnderLoad, write: exitUnderLoad, flush: () => {} }, serving)
   : serve(new URL("./death-target.ts", import.meta.url), {
       ...serving,
-      queues: 2,
+      queues: Number(process.env.QUEUES ?? 2),
+      threads: Number(process.env.THREADS ?? 1),
       options: { grief, synchronous: synchronous !== "", reached },
     }));
 disk.on("requesterror", () => {});

@@ -62,7 +62,7 @@ ublkTest(false)("it stays when the disk is idle, where other memory is given bac
 });
 
 const where = requires(haveUblk(), "needs a kernel with ublk");
-where("several threads lock what is theirs, and no more than one would", async () => {
+ublkTest(false)("several threads lock what is theirs, and no more than one would", async () => {
   const before = locked();
   const served = await serve(new URL("./support/threads-target.ts", import.meta.url), {
     mode: "copy",

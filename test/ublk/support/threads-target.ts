@@ -3,8 +3,8 @@ import { defineTarget, Op, type UblkRequest } from "uring-ublk";
 import { sys } from "uring-ublk/ffi";
 
 export const SIZE = 8 * 2 ** 20;
-/** Of each thread: requests, completions of its operations, requests on tags of others, its kernel thread, times it let go. */
-export const Word = { REQUESTS: 0, COMPLETED: 1, STRANGE: 2, TID: 3, DETACHED: 4 } as const;
+/** Of each thread: requests, completions of its operations, requests on tags of others, its kernel thread, times it let go, requests that it holds. */
+export const Word = { REQUESTS: 0, COMPLETED: 1, STRANGE: 2, TID: 3, DETACHED: 4, HELD: 5 } as const;
 export const WORDS = 8;
 /** Blocks that come to grief, below them all is well. */
 export const THROWS = SIZE;
@@ -38,8 +38,10 @@ export default defineTarget({
         count(request, Word.REQUESTS);
         if (op === Op.WRITE && offset === THROWS) throw Object.assign(new Error("the thread refuses"), { code: "ENOSPC" });
         if (op === Op.WRITE && offset === EXITS) process.exit(3);
-        if (op === Op.WRITE && offset === HOLDS) request.defer();
-        else if (op > Op.WRITE) request.complete();
+        if (op === Op.WRITE && offset === HOLDS) {
+          request.defer();
+          Atomics.add(mine, Word.HELD, 1);
+        } else if (op > Op.WRITE) request.complete();
         else if (offset >= SIZE) request.fail(-5);
         else if (op === Op.READ) request.readFrom(fd, offset);
         else request.writeTo(fd, offset);

@@ -1,3 +1,4 @@
+import { UBLK_F_BATCH_IO } from "./abi.ts";
 import type { UblkControl } from "./control.ts";
 import { type DataMode, flagsOf, modeInfo } from "./data-mode.ts";
 import { UblkError } from "./error.ts";
@@ -11,7 +12,7 @@ const EOPNOTSUPP = -95;
 
 /** Refuses a combination of depth, members and mode that no ring can hold, before anything is made. */
 export function checkRoom(options: CheckedOptions, geometry: CheckedGeometry, mode: DataMode): void {
-  const slots = slotsOf({ depth: options.depth, members: geometry.members, mode });
+  const slots = slotsOf({ depth: options.depth, members: geometry.members, mode, batch: options.batch });
   if (slots <= SLOTS_MAX) return;
   throw new RangeError(
     `serve: depth ${options.depth} with the target's members ${geometry.members} needs ${slots} slots of a ring that has ${SLOTS_MAX}; lower one of them`,
@@ -25,13 +26,15 @@ export function addDevice(control: UblkControl, options: CheckedOptions, mode: D
     queues: options.queues,
     depth: options.depth,
     maxIoBytes: options.maxIoBytes,
-    flags: flagsOf(mode, control.features) | sharingFlag(options),
+    flags: flagsOf(mode, control.features) | sharingFlag(options) | (options.batch ? UBLK_F_BATCH_IO : 0),
   });
 }
 
 /** A look at what the driver made of it. */
 export function checkGranted(info: DeviceInfo, options: CheckedOptions, mode: DataMode): void {
   checkQueues(options.queues, info.queues);
+  if (options.batch && (info.flags & UBLK_F_BATCH_IO) === 0)
+    throw new UblkError({ command: "ADD_DEV", errno: EOPNOTSUPP, hint: "the driver did not grant BATCH_IO" });
   const { flags } = modeInfo(mode);
   const sharing = sharingFlag(options);
   if ((info.flags & sharing) !== sharing)

@@ -15,7 +15,8 @@ export interface ArrivalParts {
   readonly iod: Int32Array;
   readonly events: Pick<QueueEvents, "requestError">;
   readonly buffers: TagBuffers;
-  readonly commands: TagCommands;
+  /** What asks for a WRITE's data, in a mode that has that. */
+  readonly commands: TagCommands | undefined;
   readonly byHand: HandRegistrations;
   readonly driver: Driver;
   /** A request's data is where its mode has it: it may be handled. */
@@ -37,11 +38,11 @@ export class Arrivals {
   /** A tag's command completed, with a request. */
   arrived(tag: number, result: number): void {
     const { states, buffers, byHand, commands, driver, admit } = this.#parts;
-    if (states[tag] === ARRIVING) commands.commits(tag); // its data has come
+    if (states[tag] === ARRIVING) commands!.commits(tag); // its data has come
     if (result === UBLK_IO_RES_NEED_GET_DATA) {
       states[tag] = ARRIVING;
       buffers.shared?.keep(tag);
-      commands.getData(tag);
+      commands!.getData(tag);
       driver.kick();
     } else if (!byHand.early && buffers.mustRegister(this.#flags(tag))) {
       states[tag] = REGISTERING;

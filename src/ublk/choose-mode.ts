@@ -1,3 +1,4 @@
+import { UBLK_F_BATCH_IO } from "./abi.ts";
 import { type DataMode, hasMode, MODES, type ModeInfo, modeInfo } from "./data-mode.ts";
 import { UblkError } from "./error.ts";
 import { featureNames } from "./features.ts";
@@ -19,6 +20,8 @@ export interface ModeExplanation {
   readonly others: readonly { readonly mode: DataMode; readonly why: string }[];
   /** What becomes of requests whose data lies in memory that the disk shares (`sharedMemory`), or why there are none. */
   readonly sharedMemory: string;
+  /** Whether requests are fetched and committed in batches, and why or why not. */
+  readonly batch: { readonly used: boolean; readonly why: string };
 }
 
 function missing({ flags, since }: ModeInfo, features: number): string {
@@ -39,6 +42,21 @@ function refuse(info: ModeInfo, { zeroCopy }: CheckedGeometry, features: number)
   if (info.lends && !zeroCopy) throw new TypeError(`serve: mode is '${info.name}', but ${LOOKS}; leave mode out, or use 'copy'`);
 }
 
+const NO_BATCH = "this kernel's ublk has no BATCH_IO; it came with Linux 7.0";
+
+function explainBatch(asked: boolean, mode: DataMode, features: number): ModeExplanation["batch"] {
+  if (asked) return { used: true, why: "it was asked for" };
+  if ((features & UBLK_F_BATCH_IO) === 0) return { used: false, why: NO_BATCH };
+  const why = mode === "need-get-data" ? "mode 'need-get-data' does not go with it" : "possible: serve with batch: true";
+  return { used: false, why };
+}
+
+/** Refuses batches where the driver has none. */
+export function checkBatch({ batch }: CheckedOptions, features: number): void {
+  if (!batch || (features & UBLK_F_BATCH_IO) !== 0) return;
+  throw new UblkError({ command: "ADD_DEV", errno: EOPNOTSUPP, subject: "batch: true", hint: `${NO_BATCH}. Leave batch out` });
+}
+
 /** The data mode that was asked for, or the best that target and kernel allow. */
 export function chooseMode({ mode }: CheckedOptions, geometry: CheckedGeometry, features: number): DataMode {
   if (mode === undefined) return MODES.find((info) => hasMode(info, features) && (geometry.zeroCopy || !info.lends))!.name;
@@ -49,13 +67,14 @@ export function chooseMode({ mode }: CheckedOptions, geometry: CheckedGeometry, 
 /** Says why a device has its mode. */
 export function explainMode(
   mode: DataMode,
-  { mode: asked }: CheckedOptions,
+  { mode: asked, batch }: CheckedOptions,
   { zeroCopy }: CheckedGeometry,
   features: number,
   shared: number | undefined,
 ): ModeExplanation {
   const whyNot = (info: ModeInfo): string => {
     if (!hasMode(info, features)) return missing(info, features);
+    if (batch && info.name === "need-get-data") return "it does not go with batch: true";
     return info.lends && !zeroCopy ? LOOKS : `possible: serve with mode: '${info.name}'`;
   };
   const lent = modeInfo(mode).lends
@@ -68,5 +87,6 @@ export function explainMode(
     why: asked === undefined ? `the best there is here: ${best}` : "it was asked for",
     others: MODES.filter(({ name }) => name !== mode).map((info) => ({ mode: info.name, why: whyNot(info) })),
     sharedMemory: explainSharing(shared, features),
+    batch: explainBatch(batch, mode, features),
   };
 }

@@ -116,7 +116,12 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
     return this.#params;
   }
 
-  /** Which data mode is in force, what it does and why it was chosen, and what became of every other. */
+  /** Whether requests are fetched and committed in batches (`UBLK_F_BATCH_IO`): see {@link ServeOptions.batch}. */
+  get batch(): boolean {
+    return this.#parts.options.batch;
+  }
+
+  /** Which data mode is in force, what it does and why it was chosen, what became of every other, and whether it is batched. */
   explain(): ModeExplanation {
     const { control, options, geometry } = this.#parts;
     return explainMode(this.mode, options, geometry, control.features, this.#shared?.count);
@@ -208,6 +213,7 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
       maxIoBytes: info.maxIoBytes,
       blockSize: geometry.blockSize,
       mode,
+      batch: options.batch,
       userCopy: (info.flags & UBLK_F_USER_COPY) !== 0,
       encoding: options.encoding,
       members: geometry.members,

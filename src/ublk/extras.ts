@@ -5,7 +5,7 @@ import type { QueueEvents, QueueSpec } from "./queue-spec.ts";
 import { Refusals } from "./refusals.ts";
 import { Serializer } from "./serializer.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
-import type { TagCommands } from "./tag-commands.ts";
+import type { QueueCommands } from "./tag-commands.ts";
 import { TagLeases } from "./tag-leases.ts";
 import { TagSignals } from "./tag-signals.ts";
 
@@ -15,7 +15,7 @@ export interface ExtrasParts {
   readonly driver: Driver;
   readonly spec: QueueSpec;
   readonly events: QueueEvents;
-  readonly commands: TagCommands;
+  readonly commands: QueueCommands;
   readonly buffers: TagBuffers;
 }
 

@@ -4,7 +4,7 @@ import { lendsPages } from "./data-mode.ts";
 import { UblkError } from "./error.ts";
 import type { QueueSpec } from "./queue-spec.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
-import type { TagCommands } from "./tag-commands.ts";
+import type { QueueCommands } from "./tag-commands.ts";
 
 const EFAULT = -14;
 
@@ -20,7 +20,7 @@ export interface HandRegistrationParts {
   readonly raw: RawRing;
   readonly driver: Driver;
   readonly spec: QueueSpec;
-  readonly commands: TagCommands;
+  readonly commands: QueueCommands;
   readonly buffers: TagBuffers;
   /** Pages could not be given back. */
   readonly failed: (error: UblkError) => void;

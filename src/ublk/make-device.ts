@@ -1,5 +1,5 @@
 import { checkRoom } from "./add.ts";
-import { chooseMode } from "./choose-mode.ts";
+import { checkBatch, chooseMode } from "./choose-mode.ts";
 import { UblkControl } from "./control.ts";
 import type { DataMode } from "./data-mode.ts";
 import type { Target } from "./device-types.ts";
@@ -43,6 +43,7 @@ export async function makeDevice<Device>(target: Target, options: CheckedOptions
     opened = await openWithin(definition, module, options);
     const geometry = checkGeometry(opened);
     checkSharing(options, control.features);
+    checkBatch(options, control.features);
     const mode = chooseMode(options, geometry, control.features);
     checkRegistration(options.registration, mode);
     checkRoom(options, geometry, mode);

@@ -1,6 +1,7 @@
 import { Arena, PAGE_SIZE, PROT_READ } from "../ffi/index.ts";
 import { Driver, RawRing } from "../uring/index.ts";
 import { UBLK_MAX_QUEUE_DEPTH } from "./abi.ts";
+import { GATHERED } from "./batch-elements.ts";
 import { lendsPages } from "./data-mode.ts";
 import type { QueueEvents, QueueResources, QueueSpec } from "./queue-spec.ts";
 import { DESCRIPTOR_WORDS } from "./request.ts";
@@ -17,9 +18,12 @@ export const SLOTS_MAX = 65536;
 
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 
+/** Permanent SQEs: one for each tag, and, batched, those that commit several. */
+const permanentSqes = ({ depth, batch }: Pick<QueueSpec, "depth" | "batch">): number => depth + (batch ? GATHERED : 0);
+
 /** Slots that a queue's ring needs: tags, their operations, registrations by hand, and some for the thread. */
-export function slotsOf({ depth, members, mode }: Pick<QueueSpec, "depth" | "members" | "mode">): number {
-  return depth * (1 + members) + (lendsPages(mode) ? depth * 2 : 0) + SPARE_SLOTS * 2;
+export function slotsOf({ depth, members, mode, batch }: Pick<QueueSpec, "depth" | "members" | "mode" | "batch">): number {
+  return permanentSqes({ depth, batch }) + depth * members + (lendsPages(mode) ? depth * 2 : 0) + SPARE_SLOTS * 2;
 }
 
 /** What a queue holds of the kernel. */
@@ -68,15 +72,20 @@ export function listenTo(raw: RawRing, events: QueueEvents, isBlamed: (error: un
 }
 
 /** What another thread must close and unmap when the one that serves has died. */
-export function resourcesOf(raw: RawRing, driver: Driver, descriptors: Arena, buffers: TagBuffers): QueueResources {
+export function resourcesOf(
+  { raw, driver, descriptors, buffers }: QueueParts,
+  batch: { readonly mappings: QueueResources["mappings"] } | undefined,
+): QueueResources {
   const { address, length } = descriptors;
-  return { fds: [raw.fd, driver.eventfd], mappings: [{ address, length }, ...buffers.mappings, ...raw.mappings] };
+  const mappings = [{ address, length }, ...buffers.mappings, ...(batch?.mappings ?? []), ...raw.mappings];
+  return { fds: [raw.fd, driver.eventfd], mappings };
 }
 
 function openRing(spec: QueueSpec): RawRing {
   const { depth, members } = spec;
+  const templates = permanentSqes(spec);
   const ordinary = Math.min(depth * members, 4096) + SPARE_SLOTS;
-  const entries = Math.min(powerOfTwo(depth + ordinary), 32768);
+  const entries = Math.min(powerOfTwo(templates + ordinary), 32768);
   const cqEntries = Math.min(Math.max(powerOfTwo(slotsOf(spec)), entries), SLOTS_MAX);
-  return new RawRing({ entries, cqEntries, sqArray: true }, { templates: depth });
+  return new RawRing({ entries, cqEntries, sqArray: true }, { templates });
 }

@@ -38,6 +38,8 @@ export interface QueueSpec {
   readonly mode: DataMode;
   /** When pages are registered by hand, in mode zero-copy. */
   readonly registration: Registration;
+  /** Requests are fetched and committed in batches (`UBLK_F_BATCH_IO`). */
+  readonly batch: boolean;
   /** The driver lets this process copy data by pread and pwrite (`UBLK_F_USER_COPY`). */
   readonly userCopy: boolean;
   /** How driver commands are numbered. */

@@ -3,6 +3,7 @@ import { answerDoorbell } from "../uring/doorbell.ts";
 import { type Driver, type RawRing, Ring } from "../uring/index.ts";
 import { UBLK_IO_F_NEED_REG_BUF, UBLK_IO_RES_NEED_GET_DATA } from "./abi.ts";
 import { Arrivals } from "./arrivals.ts";
+import { BatchCommands } from "./batch-commands.ts";
 import { Extras } from "./extras.ts";
 import { Failures } from "./failures.ts";
 import { IdleMemory } from "./idle-memory.ts";
@@ -11,9 +12,9 @@ import type { QueueEvents, QueueResources, QueueSpec, RequestHandler } from "./q
 import { DESCRIPTOR_WORDS, Op, UblkRequest } from "./request.ts";
 import { failureOf, partOf } from "./results.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
-import { TagCommands } from "./tag-commands.ts";
+import { type QueueCommands, TagCommands } from "./tag-commands.ts";
 import { TagMembers } from "./tag-members.ts";
-import { ANSWERED, DEAD, IN_HANDLER, IN_KERNEL, isOpen, REGISTERING, WAITING } from "./tag-states.ts";
+import { ANSWERED, DEAD, FETCHING, IN_HANDLER, IN_KERNEL, isOpen, REGISTERING, WAITING } from "./tag-states.ts";
 import { TagTable } from "./tag-table.ts";
 import { ownTags } from "./threads.ts";
 
@@ -46,7 +47,9 @@ export class UblkQueue {
   /** @internal */
   declare readonly tags: TagTable;
   declare private readonly request: UblkRequest;
-  declare private readonly commands: TagCommands;
+  declare private readonly commands: QueueCommands;
+  declare private readonly single: TagCommands | undefined; // the same, where each tag has its own command
+  declare private readonly batch: BatchCommands | undefined; // or they go in batches
   readonly #buffers: TagBuffers;
   readonly #members: TagMembers;
   readonly #extras: Extras;
@@ -66,16 +69,21 @@ export class UblkQueue {
     this.spec = spec;
     this.#events = events;
     // Before it serves, the thread waits for messages: only the event loop brings those.
-    const { raw, driver, descriptors, buffers } = openQueue(spec, () => this.handler === undefined || this.tags.deferred > 0);
+    const parts = openQueue(spec, () => this.handler === undefined || this.tags.deferred > 0);
+    const { raw, driver, descriptors, buffers } = parts;
     this.raw = raw;
     this.driver = driver;
     this.descriptors = descriptors;
-    raw.allocateTemplates(this);
+    this.iod = descriptors.words();
+    this.single = spec.batch ? undefined : new TagCommands(raw, spec, buffers);
+    this.batch = spec.batch
+      ? new BatchCommands({ ...parts, spec, iod: this.iod, events, queue: this, dead: () => this.#allDied() })
+      : undefined;
+    if (this.batch === undefined) raw.allocateTemplates(this);
+    this.commands = (this.single ?? this.batch)!;
     this.ring = Ring.over(raw, driver);
     listenTo(raw, events, (error) => this.#isBlamed(error));
-    this.iod = descriptors.words();
     this.#buffers = buffers;
-    this.commands = new TagCommands(raw, spec, buffers);
     this.#members = new TagMembers(raw, spec, buffers, (tag, result, member) => this.failures.onMember(tag, result, member));
     this.#extras = new Extras({ ring: this.ring, driver, spec, events, commands: this.commands, buffers });
     this.tags = new TagTable(spec, {
@@ -107,7 +115,7 @@ export class UblkQueue {
       iod: this.iod,
       events,
       buffers,
-      commands: this.commands,
+      commands: this.single,
       byHand: this.#extras.byHand,
       driver,
       admit: (tag) => this.#admit(tag),
@@ -128,7 +136,7 @@ export class UblkQueue {
 
   /** What another thread must close and unmap when this one has died. */
   get resources(): QueueResources {
-    return resourcesOf(this.raw, this.driver, this.descriptors, this.#buffers);
+    return resourcesOf({ raw: this.raw, driver: this.driver, descriptors: this.descriptors, buffers: this.#buffers }, this.batch);
   }
 
   /** Tags that the kernel may still send requests on, or whose request is open. */
@@ -141,7 +149,7 @@ export class UblkQueue {
     return this.#closed;
   }
 
-  /** Fetches the tags (FETCH_REQ) and starts to serve. */
+  /** Fetches the tags (FETCH_REQ, or all by FETCH_IO_CMDS) and starts to serve. */
   start(handler: RequestHandler): void {
     this.handler = handler;
     this.target = handler.target;
@@ -186,6 +194,7 @@ export class UblkQueue {
     this.descriptors.dispose();
     this.ring.abandon(); // stops the driver and closes the ring, before the buffers: the kernel may write to them until now
     this.#buffers.dispose(this.#abandoned);
+    this.batch?.dispose();
   }
 
   // ---- how requests end
@@ -290,8 +299,12 @@ export class UblkQueue {
     const told = this.rare ? this.#endRare(tag, result) : result;
     this.states[tag] = IN_KERNEL;
     this.tags.done[tag] = 0;
-    this.commands.setResult(tag, told);
-    this.raw.armTemplate(tag);
+    const { single } = this;
+    if (single === undefined) this.batch!.commit(tag, told);
+    else {
+      single.setResult(tag, told);
+      this.raw.armTemplate(tag);
+    }
     this.driver.kick();
   }
 
@@ -342,6 +355,11 @@ export class UblkQueue {
     if (this.#live > 0 || this.#drained) return;
     this.#drained = true;
     this.#events.drained();
+  }
+
+  // A batched queue's requests are over, and every commit so far is through.
+  #allDied(): void {
+    for (const [tag, state] of this.states.entries()) if (state === IN_KERNEL || state === FETCHING) this.#died(tag);
   }
 
   // The kernel refused a command. A commit's SQE is written anew and repeated.

@@ -28,7 +28,7 @@ export class Refusals {
     if (state === ARRIVING) return this.#error("NEED_GET_DATA", tag, errno);
     const times = (this.#times.get(tag) ?? 0) + 1;
     this.#times.set(tag, times);
-    return times > REPEATS ? this.#error("COMMIT_AND_FETCH_REQ", tag, errno) : undefined;
+    return times > REPEATS ? this.#error(this.#spec.batch ? "COMMIT_IO_CMDS" : "COMMIT_AND_FETCH_REQ", tag, errno) : undefined;
   }
 
   /** The tag's commit is another one from now on. */

@@ -15,8 +15,30 @@ const IO_CMD = 12;
 const RESULT = 13;
 const BUFFER = 14;
 
+/** What a queue asks of whatever writes its commands, besides commits. */
+export interface QueueCommands {
+  /** Asks for the first request of every tag. */
+  fetchAll(): void;
+  /** Repeats a commit that the kernel refused, written anew. */
+  repeat(tag: number): void;
+  /** Queues REGISTER_IO_BUF or UNREGISTER_IO_BUF for a tag. With `link`, what is queued next does not begin before, nor if it fails. */
+  bufferCommand(slot: number, command: number, tag: number, link?: number): void;
+}
+
+/** Queues REGISTER_IO_BUF or UNREGISTER_IO_BUF for a tag. */
+export function queueBufferCommand(
+  { raw, spec, buffers }: { readonly raw: RawRing; readonly spec: QueueSpec; readonly buffers: TagBuffers },
+  slot: number,
+  command: number,
+  tag: number,
+  link: number,
+): void {
+  raw.uringCmd(slot, CHAR_FILE, command, 0, spec.queue | (tag << 16), 0, buffers.handSlot(tag), 0);
+  raw.setFlags(io.IOSQE_FIXED_FILE | link);
+}
+
 /** Writes the commands of a queue's tags: a permanent SQE per tag, and the registrations by hand. */
-export class TagCommands {
+export class TagCommands implements QueueCommands {
   /** The SQE array of the ring. */
   declare private readonly words: Int32Array;
   declare private readonly shift: number;
@@ -70,8 +92,7 @@ export class TagCommands {
 
   /** Queues REGISTER_IO_BUF or UNREGISTER_IO_BUF for a tag. With `link`, what is queued next does not begin before, nor if it fails. */
   bufferCommand(slot: number, command: number, tag: number, link = 0): void {
-    this.raw.uringCmd(slot, CHAR_FILE, command, 0, this.#spec.queue | (tag << 16), 0, this.#buffers.handSlot(tag), 0);
-    this.raw.setFlags(io.IOSQE_FIXED_FILE | link);
+    queueBufferCommand({ raw: this.raw, spec: this.#spec, buffers: this.#buffers }, slot, command, tag, link);
   }
 
   #write(tag: number, command: number): void {

@@ -63,13 +63,13 @@ function ioText(words: Int32Array, at: number, slotIsAddress: boolean): string {
 }
 
 /** A request's descriptor. */
-function request(iod: Int32Array, tag: number): string {
+export function requestText(iod: Int32Array, tag: number): string {
   const at = tag * DESCRIPTOR_WORDS;
   const word = iod[at]!;
   const operation = word & 0xff;
   const flags = FLAGS.filter(([bit]) => (word & bit) !== 0).map(([, name]) => name);
   const range = operation === abi.UBLK_IO_OP_FLUSH ? "" : ` sector=${long(iod, at + 2)} sectors=${iod[at + 1]! >>> 0}`;
-  return `| ${OPERATIONS.get(operation) ?? `op ${operation}`}${range}${flags.length === 0 ? "" : ` ${flags.join("|")}`}`;
+  return `${OPERATIONS.get(operation) ?? `op ${operation}`}${range}${flags.length === 0 ? "" : ` ${flags.join("|")}`}`;
 }
 
 /** Has a ring's commands told by their names. */
@@ -81,5 +81,5 @@ export function traceCommands(trace: RingTrace | undefined): void {
 export function traceQueue(trace: RingTrace | undefined, iod: Int32Array, depth: number): void {
   if (trace === undefined) return;
   trace.describeCommand = describeIo;
-  trace.annotate = (slot, result) => (slot < depth && result === 0 ? request(iod, slot) : undefined);
+  trace.annotate = (slot, result) => (slot < depth && result === 0 ? `| ${requestText(iod, slot)}` : undefined);
 }

@@ -142,6 +142,17 @@ export class BufferRing implements Disposable {
     return (this.tail - this.#register.bufferRingHead(this.id)) & 0xffff;
   }
 
+  /** Address and length of what it has mapped: what another thread must unmap when the one that owns it has died. @internal */
+  get mappings(): readonly { address: number; length: number }[] {
+    return [this.#entries, this.data].map(({ address, length }) => ({ address, length }));
+  }
+
+  /** The ring was closed, and the group with it: only the memory is given back. Twice is fine. @internal */
+  free(): void {
+    this.#entries.dispose();
+    this.data.dispose();
+  }
+
   /** The ring is gone and the kernel may still write: the memory is kept. @internal */
   leave(): void {
     this.#left = true;

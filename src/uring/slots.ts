@@ -164,6 +164,26 @@ export abstract class SlotTable extends SubmissionQueue {
     this.counts[SQ_TAIL] = (tail + 1) | 0;
   }
 
+  /** Queues the slot's permanent SQE, of which only a failure posts a CQE (`IOSQE_CQE_SKIP_SUCCESS`): it is not counted as in flight. */
+  armQuietTemplate(slot: number): void {
+    this.states[slot] = 0;
+    const tail = this.counts[SQ_TAIL]!;
+    this.ring[this.indexAt + (tail & this.sqMask)] = slot;
+    this.counts[SQ_TAIL] = (tail + 1) | 0;
+  }
+
+  /** A quiet SQE's CQE has come, and was taken for the end of something that is counted. */
+  quietTemplateFailed(): void {
+    this.counts[IN_FLIGHT]!++;
+  }
+
+  /** Puts the slot's permanent SQE, which is counted, in the place of one that is queued and quiet, and was not submitted. */
+  exchangeQuiet(place: number, slot: number): void {
+    this.states[slot] = 0;
+    this.counts[IN_FLIGHT]!++;
+    this.exchangeQueued(place, slot);
+  }
+
   /** Whether the slot may be armed; throws otherwise. */
   protected checkIdle(slot: number): void {
     if (this.inFlightAt(slot)) {

@@ -117,6 +117,16 @@ export class SubmissionQueue {
     return this.sqTail;
   }
 
+  /** Of those, how many the kernel has taken, by what the latest enter has told (modulo 2^32; not with SQPOLL). */
+  get takenInAll(): number {
+    return this.counts[SUBMITTED]!;
+  }
+
+  /** Puts another permanent SQE in the place of one that is queued and was not submitted: `place` is what `queuedInAll` was before it. */
+  protected exchangeQueued(place: number, slot: number): void {
+    this.ring[this.indexAt + (place & this.sqMask)] = slot;
+  }
+
   /** How many ordinary SQEs may be queued before the next enter. */
   get sqRoom(): number {
     const queue = this.sqEntries - this.queued;

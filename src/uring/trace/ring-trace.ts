@@ -9,7 +9,7 @@ import { describeCqe } from "./cqe.ts";
 import { type DescribeCommand, describeSqe, userData } from "./sqe.ts";
 
 /** Adds to a CQE's line what the owner of the ring knows about it, or nothing. */
-export type Annotate = (slot: number, result: number) => string | undefined;
+export type Annotate = (slot: number, result: number, flags: number) => string | undefined;
 
 /**
  * Prints a ring's SQEs when they are handed to the kernel, and its CQEs before they are handled: one line each, on stderr.
@@ -84,7 +84,7 @@ export class RingTrace {
     const [result, flags] = [words[at + 2]!, words[at + 3]!];
     const large = ring.record.cqe === "mixed" ? (flags & IORING_CQE_F_32) !== 0 : ring.record.cqe === 32;
     const extra = large ? [...words.subarray(at + 4, at + 8)] : [];
-    const note = this.annotate?.(slot, result);
+    const note = this.annotate?.(slot, result, flags);
     const of = slot === FILLER ? "filler" : `${userData(words, at)} ${this.#names.get(slot) ?? "message"}`;
     return `cqe ${of} ${describeCqe(result, flags, extra)}${note === undefined ? "" : ` ${note}`}`;
   }

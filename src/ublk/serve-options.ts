@@ -31,7 +31,7 @@ export interface ServeOptions<Options = unknown> {
   registration?: Registration;
   /**
    * Requests are fetched and committed by the list, with one command each, instead of one by one (`UBLK_F_BATCH_IO`, Linux 7.0): less work
-   * for each where many are in flight. Works with every mode but `"need-get-data"`. Default false. `docs/batch.md` tells more.
+   * for each where many are in flight. Works with every mode but `"need-get-data"`, from depth 2 on. Default false. `docs/batch.md` tells more.
    */
   batch?: boolean;
   /** The device's id; default the first free one. */
@@ -148,6 +148,7 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
     throw new TypeError(
       "serve: batch is true and mode is 'need-get-data', and the driver cannot do both; leave one of them out, or use mode: 'copy'",
     );
+  if (batch && depth === 1) throw new RangeError("serve: batch is true and depth is 1, and the driver's lists need depth: 2 or more");
   return {
     queues,
     threads,

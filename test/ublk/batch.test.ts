@@ -137,11 +137,10 @@ for (const mode of BATCHED) {
   });
 
   oneOf(false)(`a server that is killed leaves no client hung, and the disk can be deleted: ${mode}`, async () => {
-    await using server = await Server.start("batch-server.ts", [mode, "silent"]);
+    await using server = await Server.start("batch-server.ts", [mode]);
     const id = Number(/\d+$/.exec(server.path)![0]);
-    await Bun.sleep(3_000);
-    const waits = client(server.path, [{ do: "read", offset: 12288, length: 4096 }]).catch(() => "failed");
-    await Bun.sleep(2_000);
+    const waits = client(server.path, [{ do: "read", offset: MiB + 12288, length: 512 }]).catch(() => "failed");
+    await server.said(/^asked$/m, 60_000);
     server.child.kill("SIGKILL");
     await server.child.exited;
     expect(await waits).toMatchObject([{ code: "EIO" }]);

@@ -111,17 +111,12 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
     return this.#state;
   }
 
-  /** The parameters in force, once started. */
+  /** The parameters in force, once live. */
   get params(): Readonly<DiskParams> | undefined {
     return this.#params;
   }
 
-  /** Whether requests are fetched and committed in batches (`UBLK_F_BATCH_IO`): see {@link ServeOptions.batch}. */
-  get batch(): boolean {
-    return this.#parts.options.batch;
-  }
-
-  /** Which data mode is in force, what it does and why it was chosen, what became of every other, and whether it is batched. */
+  /** Which data mode is in force and why, what became of others, whether requests come in batches. */
   explain(): ModeExplanation {
     const { control, options, geometry } = this.#parts;
     return explainMode(this.mode, options, geometry, control.features, this.#shared?.count);
@@ -141,7 +136,7 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
     return await this.#shared.share(options);
   }
 
-  /** The threads that serve, queue by queue. @internal */
+  /** Its serving threads. @internal */
   get threads(): readonly QueueThread[] {
     return this.#threads.all;
   }

@@ -3,6 +3,7 @@ import { UBLK_U_IO_REGISTER_IO_BUF, UBLK_U_IO_UNREGISTER_IO_BUF } from "./abi.ts
 import { lendsPages } from "./data-mode.ts";
 import { UblkError } from "./error.ts";
 import type { QueueSpec } from "./queue-spec.ts";
+import { DESCRIPTOR_WORDS } from "./request.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
 import type { QueueCommands } from "./tag-commands.ts";
 
@@ -65,6 +66,16 @@ export class HandRegistrations {
   /** Registers a tag's pages; {@link HandRegistrations.registered} hears of it. */
   register(tag: number): void {
     this.#parts.commands.bufferCommand(this.#slots[tag]!.register, UBLK_U_IO_REGISTER_IO_BUF, tag);
+  }
+
+  /** What is called before an operation of a request is queued, where its pages are not registered by then. */
+  beforeUse(iod: Int32Array, isRare: () => void): ((tag: number) => void) | undefined {
+    if (!this.early) return undefined;
+    return (tag) => {
+      if (!this.#parts.buffers.mustRegister(iod[tag * DESCRIPTOR_WORDS]!)) return; // a FLUSH has no data
+      isRare();
+      this.use(tag);
+    };
   }
 
   /** An operation on a tag's pages is queued next. */

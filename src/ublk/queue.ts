@@ -3,16 +3,17 @@ import { answerDoorbell } from "../uring/doorbell.ts";
 import { type Driver, type RawRing, Ring } from "../uring/index.ts";
 import { UBLK_IO_F_NEED_REG_BUF, UBLK_IO_RES_NEED_GET_DATA } from "./abi.ts";
 import { Arrivals } from "./arrivals.ts";
-import { BatchCommands } from "./batch-commands.ts";
+import type { BatchCommands } from "./batch-commands.ts";
 import { Extras } from "./extras.ts";
 import { Failures } from "./failures.ts";
 import { IdleMemory } from "./idle-memory.ts";
 import { listenTo, openQueue, resourcesOf } from "./open-queue.ts";
+import { commandsOf } from "./queue-commands.ts";
 import type { QueueEvents, QueueResources, QueueSpec, RequestHandler } from "./queue-spec.ts";
 import { DESCRIPTOR_WORDS, Op, UblkRequest } from "./request.ts";
 import { failureOf, partOf } from "./results.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
-import { type QueueCommands, TagCommands } from "./tag-commands.ts";
+import type { QueueCommands, TagCommands } from "./tag-commands.ts";
 import { TagMembers } from "./tag-members.ts";
 import { ANSWERED, DEAD, FETCHING, IN_HANDLER, IN_KERNEL, isOpen, REGISTERING, WAITING } from "./tag-states.ts";
 import { TagTable } from "./tag-table.ts";
@@ -75,12 +76,10 @@ export class UblkQueue {
     this.driver = driver;
     this.descriptors = descriptors;
     this.iod = descriptors.words();
-    this.single = spec.batch ? undefined : new TagCommands(raw, spec, buffers);
-    this.batch = spec.batch
-      ? new BatchCommands({ ...parts, spec, iod: this.iod, events, queue: this, dead: () => this.#allDied() })
-      : undefined;
-    if (this.batch === undefined) raw.allocateTemplates(this);
-    this.commands = (this.single ?? this.batch)!;
+    const { batch, commands, single } = commandsOf({ ...parts, spec, iod: this.iod, events, queue: this, dead: () => this.#allDied() });
+    this.batch = batch;
+    this.commands = commands;
+    this.single = single;
     this.ring = Ring.over(raw, driver);
     listenTo(raw, events, (error) => this.#isBlamed(error));
     this.#buffers = buffers;
@@ -122,21 +121,17 @@ export class UblkQueue {
       end: (tag, result) => this.commit(tag, result),
     });
     this.rare = this.#extras.any;
-    const { byHand } = this.#extras;
-    if (byHand.early) {
-      this.#members.beforeUse = (tag) => {
-        if (!buffers.mustRegister(this.iod[tag * DESCRIPTOR_WORDS]!)) return; // a FLUSH has no data
-        this.rare = true;
-        byHand.use(tag);
-      };
-    }
+    this.#members.beforeUse = this.#extras.byHand.beforeUse(this.iod, () => {
+      this.rare = true;
+    });
     this.special = spec.mode === "auto-buf-reg" ? UBLK_IO_F_NEED_REG_BUF : 0;
     this.plain = spec.serialize || spec.mode === "need-get-data" || spec.mode === "zero-copy" ? -1 : 0;
   }
 
   /** What another thread must close and unmap when this one has died. */
   get resources(): QueueResources {
-    return resourcesOf({ raw: this.raw, driver: this.driver, descriptors: this.descriptors, buffers: this.#buffers }, this.batch);
+    const { raw, driver, descriptors, batch } = this;
+    return resourcesOf({ raw, driver, descriptors, buffers: this.#buffers }, batch);
   }
 
   /** Tags that the kernel may still send requests on, or whose request is open. */
@@ -149,7 +144,7 @@ export class UblkQueue {
     return this.#closed;
   }
 
-  /** Fetches the tags (FETCH_REQ, or all by FETCH_IO_CMDS) and starts to serve. */
+  /** Fetches the tags (FETCH_REQ, FETCH_IO_CMDS) and starts to serve. */
   start(handler: RequestHandler): void {
     this.handler = handler;
     this.target = handler.target;
@@ -357,7 +352,7 @@ export class UblkQueue {
     this.#events.drained();
   }
 
-  // A batched queue's requests are over, and every commit so far is through.
+  // A batched queue's requests are over.
   #allDied(): void {
     for (const [tag, state] of this.states.entries()) if (state === IN_KERNEL || state === FETCHING) this.#died(tag);
   }

@@ -127,8 +127,9 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
   checkKnown(what, options, KNOWN);
   const integer = (option: keyof ServeOptions, value: number | undefined, standard: number, least: number, most: number): number =>
     value === undefined ? standard : checkInteger(what, option, value, least, most);
-  const boolean = (option: "batch" | "readOnly" | "rotational" | "serialize" | "sharedMemory" | "lockMemory" | "signals"): boolean | undefined =>
-    options[option] === undefined ? undefined : checkBoolean(what, option, options[option]);
+  const boolean = (
+    option: "batch" | "readOnly" | "rotational" | "serialize" | "sharedMemory" | "lockMemory" | "signals",
+  ): boolean | undefined => (options[option] === undefined ? undefined : checkBoolean(what, option, options[option]));
   const queues = integer("queues", options.queues, 1, 1, 4096);
   checkQueues(queues, possibleCpus());
   const depth = integer("depth", options.depth, 128, 1, 4096);
@@ -144,6 +145,8 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
   if (serialize && queues > 1) throw new RangeError(`serve: serialize needs queues: 1, and queues is ${queues}`);
   if (serialize && threads > 1) throw new RangeError(`serve: serialize needs threads: 1, and threads is ${threads}`);
   const batch = boolean("batch") ?? false;
+  if (batch && threads > 1)
+    throw new TypeError(`serve: batch is true and threads is ${threads}; a batched queue has one thread here: leave one of them out`);
   if (batch && options.mode === "need-get-data")
     throw new TypeError(
       "serve: batch is true and mode is 'need-get-data', and the driver cannot do both; leave one of them out, or use mode: 'copy'",

@@ -76,7 +76,7 @@ for (const mode of BATCHED) {
           return false;
         };
         await using disk = await copying(data, { mode, depth }, { look });
-        expect(disk.batch).toBe(true);
+        expect(disk.explain().batch.used).toBe(true);
         expect(await verified(disk.path, depth)).toBe(true);
         const last = data[SIZE - 1];
         expect(

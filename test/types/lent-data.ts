@@ -37,6 +37,8 @@ sink.recvFrom({ fd, pollFirst: true });
 sink.writeTo({ fd, offset: 0 });
 // @ts-expect-error so there is nothing to send
 sink.sendTo({ fd });
+// @ts-expect-error: a READ has nothing to send
+sink.sendCopyTo({ fd });
 
 const answering = (handle: RequestTarget["handle"]): RequestTarget => ({ handle });
 answering(() => writing);

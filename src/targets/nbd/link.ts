@@ -2,6 +2,7 @@ import type { UblkQueue } from "../../ublk/index.ts";
 import { dial, type Peer } from "./dial.ts";
 import { serverError } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
+import { Outgoing } from "./outgoing.ts";
 import type { Export } from "./protocol.ts";
 import { Session } from "./session.ts";
 import type { Work } from "./work.ts";
@@ -27,7 +28,7 @@ const LOOK_MAX_MS = 1000;
 export class Link {
   readonly #queue: UblkQueue;
   readonly #spec: LinkSpec;
-  readonly #incoming: Incoming;
+  readonly #data: { readonly incoming: Incoming; readonly outgoing: Outgoing };
   #session: Session | undefined;
   #waiting: Work[] = [];
   #connecting = false;
@@ -39,14 +40,14 @@ export class Link {
   constructor(queue: UblkQueue, spec: LinkSpec) {
     this.#queue = queue;
     this.#spec = spec;
-    this.#incoming = new Incoming(queue);
+    this.#data = { incoming: new Incoming(queue), outgoing: new Outgoing(queue) };
   }
 
   /** Connects. */
   async open(): Promise<void> {
     const { export: wanted, label } = this.#spec;
     const { fd, export: found } = await dial(this.#queue.ring, this.#spec);
-    const session: Session = new Session(this.#queue.ring, fd, this.#incoming, {
+    const session: Session = new Session(this.#queue.ring, fd, this.#data, {
       lost: (error) => this.#lost(session, error),
       dropped: (works, error) => this.#drop(works, serverError(label, error, "the disk connects again")),
       unsent: (works) => this.#unsent(session, works),

@@ -16,6 +16,7 @@ import {
 } from "../../uring/index.ts";
 import { ended, hangUp } from "./dial.ts";
 import type { Incoming } from "./incoming.ts";
+import type { Outgoing } from "./outgoing.ts";
 import { Command, decodeReply, encodeRequest, errnoOfReply, NbdProtocolError, REPLY_BYTES, REQUEST_BYTES } from "./protocol.ts";
 import type { Work } from "./work.ts";
 
@@ -44,6 +45,7 @@ export class Session {
   readonly #ring: Ring;
   readonly #fd: Fd;
   readonly #incoming: Incoming;
+  readonly #outgoing: Outgoing;
   readonly #events: SessionEvents;
   readonly #works = new Map<number, Work>(); // by cookie, the oldest first: sent, or to be sent
   readonly #queue: number[] = []; // cookies: to be sent
@@ -59,10 +61,11 @@ export class Session {
   #over = false; // lost, or closed
   #closed = false;
 
-  constructor(ring: Ring, fd: Fd, incoming: Incoming, events: SessionEvents) {
+  constructor(ring: Ring, fd: Fd, data: { readonly incoming: Incoming; readonly outgoing: Outgoing }, events: SessionEvents) {
     this.#ring = ring;
     this.#fd = fd;
-    this.#incoming = incoming;
+    this.#incoming = data.incoming;
+    this.#outgoing = data.outgoing;
     this.#events = events;
   }
 
@@ -148,8 +151,9 @@ export class Session {
     work.sending = promise;
     try {
       await this.#sendHeads(bytes, MSG_MORE);
-      const { released } = await this.#ring.run(work.token.source().sendTo({ fd: this.#fd }));
-      void released.then(resolve, resolve);
+      const { released } = await this.#outgoing.send(this.#fd, work.token);
+      const done = (): void => resolve();
+      void released.then(done, done);
     } catch (error) {
       work.broken = true;
       resolve();

@@ -1,5 +1,11 @@
 /** Starts the example programs as a user would, in processes of their own. */
+import { readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 const READY_MS = 120_000; // an emulated machine, and neighbours
+
+let started = 0;
 
 /** An example that serves. */
 export interface Program extends AsyncDisposable {
@@ -25,9 +31,15 @@ export async function runExample(name: string, ...args: string[]): Promise<{ sta
 
 /** Starts an example and waits for its first line: its disk is there, its port is open. */
 export async function startExample(name: string, ...args: string[]): Promise<Program> {
-  const child = Bun.spawn(command(name, args), { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  // A file: the text of a pipe now and then never came to an end where the test's process had sockets as well.
+  const log = join(tmpdir(), `example-${process.pid}-${++started}.log`);
+  const child = Bun.spawn(command(name, args), { stdin: "ignore", stdout: "pipe", stderr: Bun.file(log) });
   const limit = setTimeout(() => child.kill("SIGKILL"), READY_MS);
-  const errors = new Response(child.stderr).text();
+  const errors = child.exited.then(() => {
+    const text = readFileSync(log, "utf8");
+    rmSync(log);
+    return text;
+  });
   let line = "";
   const reader = child.stdout.getReader();
   const decoder = new TextDecoder();

@@ -1,6 +1,22 @@
 /** What the network programs share: their command line, errors in one line instead of a stack, and a clean end on Ctrl-C. */
 import { type ParseArgsConfig, parseArgs } from "node:util";
-import type { SocketAddress } from "uring-ublk";
+import {
+  AF_INET,
+  AF_INET6,
+  bind,
+  type Fd,
+  IPPROTO_TCP,
+  listen,
+  type Ring,
+  SO_REUSEADDR,
+  SOCK_STREAM,
+  SOL_SOCKET,
+  type SocketAddress,
+  setsockopt,
+  socket,
+  socketName,
+  TCP_NODELAY,
+} from "uring-ublk";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
@@ -35,6 +51,17 @@ export function endpoint(option: string, text: string): SocketAddress {
   const parts = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(text);
   if (parts === null) throw new UsageError(`--${option} is '${text}'; it must be an IP address and a port, such as 127.0.0.1:7 or [::1]:7`);
   return ipAddress(parts[1] ?? parts[2]!, Number(parts[3]));
+}
+
+/** A socket that listens there; says where, as the kernel may have chosen the port. With `noDelay` what it accepts has TCP_NODELAY as well. */
+export async function listenAt(ring: Ring, address: SocketAddress, noDelay = false): Promise<Fd> {
+  const fd = await ring.run(socket({ domain: address.family === "ipv6" ? AF_INET6 : AF_INET, type: SOCK_STREAM }));
+  await ring.run(setsockopt({ fd, level: SOL_SOCKET, name: SO_REUSEADDR, value: 1 }));
+  if (noDelay) await ring.run(setsockopt({ fd, level: IPPROTO_TCP, name: TCP_NODELAY, value: 1 }));
+  await ring.run(bind({ fd, address }));
+  await ring.run(listen({ fd }));
+  console.log(`listening on ${show(socketName(fd))}`);
+  return fd;
 }
 
 /** A program that serves until it is told to stop. */

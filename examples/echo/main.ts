@@ -1,20 +1,6 @@
 /** A TCP server that sends everything back: multishot accept, buffers the kernel chooses, zero-copy sends. */
-import {
-  AF_INET,
-  AF_INET6,
-  acceptMultishot,
-  bind,
-  close,
-  listen,
-  Ring,
-  SO_REUSEADDR,
-  SOCK_STREAM,
-  SOL_SOCKET,
-  setsockopt,
-  socket,
-  socketName,
-} from "uring-ublk";
-import { ipAddress, main, show, whole } from "../network.ts";
+import { acceptMultishot, close, Ring } from "uring-ublk";
+import { ipAddress, listenAt, main, whole } from "../network.ts";
 import { Clients } from "./clients.ts";
 
 const help = `Sends back whatever arrives on a TCP port.
@@ -52,11 +38,7 @@ await main({
     const zeroCopyFrom = whole(values, "zero-copy-from", 16384, 0, 999_999_999);
 
     await using ring = await Ring.open({ entries: 1024, cqEntries: 8192 });
-    const fd = await ring.run(socket({ domain: address.family === "ipv6" ? AF_INET6 : AF_INET, type: SOCK_STREAM }));
-    await ring.run(setsockopt({ fd, level: SOL_SOCKET, name: SO_REUSEADDR, value: 1 }));
-    await ring.run(bind({ fd, address }));
-    await ring.run(listen({ fd }));
-    console.log(`listening on ${show(socketName(fd))}`);
+    const fd = await listenAt(ring, address);
 
     // As many buffers as connections: each holds one at most, so the group never runs dry. It goes with the ring: a notification that
     // is missing at the end is waited for there.

@@ -1,22 +1,6 @@
 /** An NBD server: a file that other machines, or the disk of examples/nbd, use over TCP. */
-import {
-  AF_INET,
-  AF_INET6,
-  acceptMultishot,
-  bind,
-  close,
-  IPPROTO_TCP,
-  listen,
-  Ring,
-  SO_REUSEADDR,
-  SOCK_STREAM,
-  SOL_SOCKET,
-  setsockopt,
-  socket,
-  socketName,
-  TCP_NODELAY,
-} from "uring-ublk";
-import { ipAddress, main, show, UsageError, whole } from "../network.ts";
+import { acceptMultishot, close, Ring } from "uring-ublk";
+import { ipAddress, listenAt, main, UsageError, whole } from "../network.ts";
 import { Connection } from "./connection.ts";
 import { Image } from "./image.ts";
 
@@ -60,12 +44,7 @@ await main({
 
     await using ring = await Ring.open({ entries: 1024, cqEntries: 8192 });
     using image = new Image(ring, values.file as string, (values.export as string | undefined) ?? "", values["read-only"] === true);
-    const fd = await ring.run(socket({ domain: address.family === "ipv6" ? AF_INET6 : AF_INET, type: SOCK_STREAM }));
-    await ring.run(setsockopt({ fd, level: SOL_SOCKET, name: SO_REUSEADDR, value: 1 }));
-    await ring.run(setsockopt({ fd, level: IPPROTO_TCP, name: TCP_NODELAY, value: 1 })); // what it accepts has it as well
-    await ring.run(bind({ fd, address }));
-    await ring.run(listen({ fd }));
-    console.log(`listening on ${show(socketName(fd))}`);
+    const fd = await listenAt(ring, address, true);
 
     const active = new Set<Promise<void>>();
     let [clients, requests] = [0, 0];

@@ -1,7 +1,8 @@
 import { UBLK_F_BATCH_IO } from "./abi.ts";
 import type { UblkControl } from "./control.ts";
-import { type DataMode, flagsOf, modeInfo } from "./data-mode.ts";
+import { type DataMode, flagsOf } from "./data-mode.ts";
 import { UblkError } from "./error.ts";
+import { featureNames } from "./features.ts";
 import type { CheckedGeometry } from "./geometry.ts";
 import type { DeviceInfo } from "./info.ts";
 import { SLOTS_MAX, slotsOf } from "./open-queue.ts";
@@ -19,26 +20,26 @@ export function checkRoom(options: CheckedOptions, geometry: CheckedGeometry, mo
   );
 }
 
+/** The driver's flags of a device that is served as the options say. */
+export function wantedFlags(options: CheckedOptions, mode: DataMode, features: number): number {
+  return flagsOf(mode, features) | sharingFlag(options) | (options.batch ? UBLK_F_BATCH_IO : 0);
+}
+
 /** ADD_DEV as the options say. */
-export function addDevice(control: UblkControl, options: CheckedOptions, mode: DataMode): Promise<DeviceInfo> {
+export function addDevice(control: UblkControl, options: CheckedOptions, flags: number): Promise<DeviceInfo> {
   return control.addDevice({
     ...(options.id === undefined ? {} : { id: options.id }),
     queues: options.queues,
     depth: options.depth,
     maxIoBytes: options.maxIoBytes,
-    flags: flagsOf(mode, control.features) | sharingFlag(options) | (options.batch ? UBLK_F_BATCH_IO : 0),
+    flags,
   });
 }
 
 /** A look at what the driver made of it. */
-export function checkGranted(info: DeviceInfo, options: CheckedOptions, mode: DataMode): void {
-  checkQueues(options.queues, info.queues);
-  if (options.batch && (info.flags & UBLK_F_BATCH_IO) === 0)
-    throw new UblkError({ command: "ADD_DEV", errno: EOPNOTSUPP, hint: "the driver did not grant BATCH_IO" });
-  const { flags } = modeInfo(mode);
-  const sharing = sharingFlag(options);
-  if ((info.flags & sharing) !== sharing)
-    throw new UblkError({ command: "ADD_DEV", errno: EOPNOTSUPP, hint: "the driver did not grant sharedMemory" });
-  if ((info.flags & flags) !== flags)
-    throw new UblkError({ command: "ADD_DEV", errno: EOPNOTSUPP, hint: `the driver did not grant mode '${mode}'` });
+export function checkGranted(info: DeviceInfo, { queues }: CheckedOptions, flags: number): void {
+  checkQueues(queues, info.queues);
+  const refused = featureNames(flags & ~info.flags);
+  if (refused.length > 0)
+    throw new UblkError({ command: "ADD_DEV", errno: EOPNOTSUPP, hint: `the driver did not grant ${refused.join(" and ")}` });
 }

@@ -1,4 +1,5 @@
 import { type BufferRing, type Driver, type RawRing, abi as uring } from "../uring/index.ts";
+import { powerOfTwo } from "../uring/setup.ts";
 import { UBLK_U_IO_FETCH_IO_CMDS } from "./abi.ts";
 import { UblkError } from "./error.ts";
 import type { QueueEvents, QueueSpec } from "./queue-spec.ts";
@@ -16,8 +17,6 @@ const REPEATS = 3;
 
 /** How many buffers a queue's fetch has at most. A completion brings one tag at least: more than the depth are never in use. */
 export const fetchBuffers = { most: 256 };
-
-const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 
 /** What a {@link BatchFetch} consults. */
 export interface BatchFetchParts {

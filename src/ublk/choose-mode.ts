@@ -1,12 +1,9 @@
 import { UBLK_F_BATCH_IO } from "./abi.ts";
 import { type DataMode, hasMode, MODES, type ModeInfo, modeInfo } from "./data-mode.ts";
-import { UblkError } from "./error.ts";
-import { featureNames } from "./features.ts";
 import type { CheckedGeometry } from "./geometry.ts";
+import { checkFeature, lacking, unsupported } from "./lacking.ts";
 import type { CheckedOptions } from "./serve-options.ts";
 import { explainSharing } from "./sharing.ts";
-
-const EOPNOTSUPP = -95;
 
 /** Which data mode a device has, and why. */
 export interface ModeExplanation {
@@ -24,37 +21,23 @@ export interface ModeExplanation {
   readonly batch: { readonly used: boolean; readonly why: string };
 }
 
-function missing({ flags, since }: ModeInfo, features: number): string {
-  const names = featureNames(flags & ~features); // none where only the bit is there
-  return `this kernel's ublk has no ${(names.length > 0 ? names : featureNames(flags)).join(" and no ")}; it came with Linux ${since}`;
-}
-
 const LOOKS = "the target looks at the data (zeroCopy is not set)";
 
 function refuse(info: ModeInfo, { zeroCopy }: CheckedGeometry, features: number): void {
-  if (!hasMode(info, features))
-    throw new UblkError({
-      command: "ADD_DEV",
-      errno: EOPNOTSUPP,
-      subject: `mode '${info.name}'`,
-      hint: `${missing(info, features)}. Leave mode out, or use 'copy'`,
-    });
+  if (!hasMode(info, features)) throw unsupported(`mode '${info.name}'`, info.flags, features, ". Leave mode out, or use 'copy'");
   if (info.lends && !zeroCopy) throw new TypeError(`serve: mode is '${info.name}', but ${LOOKS}; leave mode out, or use 'copy'`);
 }
 
-const NO_BATCH = "this kernel's ublk has no BATCH_IO; it came with Linux 7.0";
-
 function explainBatch(asked: boolean, mode: DataMode, features: number): ModeExplanation["batch"] {
   if (asked) return { used: true, why: "it was asked for" };
-  if ((features & UBLK_F_BATCH_IO) === 0) return { used: false, why: NO_BATCH };
+  if ((features & UBLK_F_BATCH_IO) === 0) return { used: false, why: lacking(UBLK_F_BATCH_IO, features) };
   const why = mode === "need-get-data" ? "mode 'need-get-data' does not go with it" : "possible: serve with batch: true";
   return { used: false, why };
 }
 
 /** Refuses batches where the driver has none. */
 export function checkBatch({ batch }: CheckedOptions, features: number): void {
-  if (!batch || (features & UBLK_F_BATCH_IO) !== 0) return;
-  throw new UblkError({ command: "ADD_DEV", errno: EOPNOTSUPP, subject: "batch: true", hint: `${NO_BATCH}. Leave batch out` });
+  if (batch) checkFeature("batch: true", UBLK_F_BATCH_IO, features, ". Leave batch out");
 }
 
 /** The data mode that was asked for, or the best that target and kernel allow. */
@@ -73,7 +56,7 @@ export function explainMode(
   shared: number | undefined,
 ): ModeExplanation {
   const whyNot = (info: ModeInfo): string => {
-    if (!hasMode(info, features)) return missing(info, features);
+    if (!hasMode(info, features)) return lacking(info.flags, features);
     if (batch && info.name === "need-get-data") return "it does not go with batch: true";
     return info.lends && !zeroCopy ? LOOKS : `possible: serve with mode: '${info.name}'`;
   };

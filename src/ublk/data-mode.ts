@@ -1,6 +1,6 @@
 import { kernelIsAtLeast } from "../uring/features.ts";
 import * as abi from "./abi.ts";
-import { FEATURES } from "./features.ts";
+import { sinceOf } from "./features.ts";
 
 /** How a request's data reaches the server: the name of a {@link ModeInfo}. */
 export type DataMode = "copy" | "need-get-data" | "user-copy" | "zero-copy" | "auto-buf-reg";
@@ -19,9 +19,8 @@ export interface ModeInfo {
   readonly meaning: string;
 }
 
-// Features stand in the order in which they came, where a mode has more than one.
 const mode = (name: DataMode, flags: number, lends: boolean, meaning: string): ModeInfo =>
-  Object.freeze({ name, since: FEATURES.findLast(({ bit }) => (flags & bit) !== 0)?.since ?? "6.0", flags, lends, meaning });
+  Object.freeze({ name, since: sinceOf(flags), flags, lends, meaning });
 
 /** Every data mode, from the one that is best for a target that never looks at its data. */
 export const MODES: readonly ModeInfo[] = Object.freeze([

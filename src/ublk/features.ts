@@ -39,6 +39,9 @@ export const FEATURES: readonly Feature[] = Object.freeze([
   feature("IO_DESC_SIZE", 0x100000, "7.3", "the size of the I/O descriptors is negotiable"),
 ]);
 
+/** The kernel that brought the last of the flags in a mask. Of those that are asked for together, the later one has the higher bit. */
+export const sinceOf = (mask: number): string => FEATURES.findLast(({ bit }) => (mask & bit) !== 0)?.since ?? "6.0";
+
 /** The flags in a mask, newest knowledge last; bits without a name appear as `"bit 31"`. */
 export function featureNames(mask: number): string[] {
   const names: string[] = [];

@@ -1,5 +1,5 @@
 import { sys } from "../ffi/index.ts";
-import { addDevice, checkGranted } from "./add.ts";
+import { addDevice, checkGranted, wantedFlags } from "./add.ts";
 import type { UblkControl } from "./control.ts";
 import type { DataMode } from "./data-mode.ts";
 import type { DeviceInfo } from "./info.ts";
@@ -33,10 +33,11 @@ export class Making {
   async make(mode: DataMode): Promise<{ info: DeviceInfo; charFd: number }> {
     lifeline.add(this, this.#options.signals);
     const { signal } = this.#stopped;
-    const info = await addDevice(this.#control, this.#options, mode);
+    const flags = wantedFlags(this.#options, mode, this.#control.features);
+    const info = await addDevice(this.#control, this.#options, flags);
     this.#info = info;
     signal.throwIfAborted();
-    checkGranted(info, this.#options, mode);
+    checkGranted(info, this.#options, flags);
     this.#charFd = await openChar(info.id, this.#options.timeoutMs, signal);
     signal.throwIfAborted();
     return { info, charFd: this.#charFd };

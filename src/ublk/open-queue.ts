@@ -1,5 +1,6 @@
 import { Arena, PAGE_SIZE, PROT_READ } from "../ffi/index.ts";
 import { Driver, RawRing } from "../uring/index.ts";
+import { powerOfTwo } from "../uring/setup.ts";
 import { UBLK_MAX_QUEUE_DEPTH } from "./abi.ts";
 import { GATHERED } from "./batch-elements.ts";
 import { lendsPages } from "./data-mode.ts";
@@ -15,8 +16,6 @@ const SPARE_SLOTS = 32;
 
 /** The most slots a ring can have: its CQ's limit. */
 export const SLOTS_MAX = 65536;
-
-const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 
 /** Permanent SQEs: one for each tag, and, batched, those that commit several. */
 const permanentSqes = ({ depth, batch }: Pick<QueueSpec, "depth" | "batch">): number => depth + (batch ? GATHERED : 0);

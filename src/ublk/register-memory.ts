@@ -1,9 +1,7 @@
-import { fileURLToPath } from "node:url";
-import { tracing } from "../uring/index.ts";
 import type { UblkControl } from "./control.ts";
 import { UblkError } from "./error.ts";
+import { fromOutside, hasOutside } from "./outside.ts";
 import type { SharedRegion } from "./shared-region.ts";
-import { COMPILED, PROGRAM } from "./stop-device.ts";
 
 const LONG_MS = 2 ** 31 - 1;
 
@@ -16,22 +14,18 @@ const LONG_MS = 2 ** 31 - 1;
  */
 export async function registerOutside(control: UblkControl, id: number, { arena, fd, readOnly }: SharedRegion): Promise<number> {
   const { address: addr, length: len } = arena;
-  if (COMPILED) return await control.regBuf(id, { addr, len, readOnly }, { timeoutMs: LONG_MS });
-  return await fromOutside("REG_BUF", id, ["register", String(len), String(readOnly)], [fd]);
+  if (!hasOutside) return await control.regBuf(id, { addr, len, readOnly }, { timeoutMs: LONG_MS });
+  return await answerOf("REG_BUF", id, ["register", String(len), String(readOnly)], [fd]);
 }
 
 /** UNREG_BUF, in the same way. */
 export async function unregisterOutside(control: UblkControl, id: number, index: number): Promise<void> {
-  if (COMPILED) await control.unregBuf(id, index, { timeoutMs: LONG_MS });
-  else await fromOutside("UNREG_BUF", id, ["unregister", String(index)], []);
+  if (!hasOutside) await control.unregBuf(id, index, { timeoutMs: LONG_MS });
+  else await answerOf("UNREG_BUF", id, ["unregister", String(index)], []);
 }
 
-async function fromOutside(command: string, id: number, args: readonly string[], fds: readonly number[]): Promise<number> {
-  // Not in our process group: a Ctrl-C is meant for the server.
-  const child = Bun.spawn([process.execPath, fileURLToPath(PROGRAM), String(id), ...args], {
-    stdio: ["ignore", "pipe", tracing() ? "inherit" : "pipe", ...fds],
-    detached: true,
-  });
+async function answerOf(command: string, id: number, args: readonly string[], fds: readonly number[]): Promise<number> {
+  const child = fromOutside(id, args, fds);
   const said = async (stream: ReadableStream | undefined): Promise<string> => (stream == null ? "" : await new Response(stream).text());
   const [answer, complaint, status] = await Promise.all([said(child.stdout), said(child.stderr), child.exited]);
   const result = Number.parseInt(answer, 10);

@@ -1,14 +1,7 @@
-import { fileURLToPath } from "node:url";
-import { tracing } from "../uring/index.ts";
 import type { UblkControl } from "./control.ts";
 import { UblkError } from "./error.ts";
+import { fromOutside, hasOutside, leaveOutside } from "./outside.ts";
 
-/** The child's program: beside this module in the sources, an entry of its own in the built package. */
-export const PROGRAM = import.meta.url.endsWith(".ts")
-  ? new URL("./stopper.ts", import.meta.url)
-  : new URL("./ublk-stopper.js", import.meta.url);
-/** In an executable made by `bun build --compile` there is no program for a child to run. */
-export const COMPILED = import.meta.url.includes("$bunfs");
 const ETIMEDOUT = -110;
 /** How long the child may take until it sends its command. */
 const CHILD_START_MS = 60_000;
@@ -20,13 +13,8 @@ const CHILD_START_MS = 60_000;
  * Sent from here it would be a trap: kill this process meanwhile, and its end waits for requests that only its end could fail, for ever.
  */
 export async function stopServed(control: UblkControl, id: number, limitMs: number): Promise<void> {
-  if (COMPILED) return await control.stopDevice(id, { timeoutMs: limitMs });
-  // Not in our process group: a Ctrl-C is meant for the server, which has sent for this child.
-  const traced = tracing(); // the command belongs to the trace; otherwise what it says is its error
-  const child = Bun.spawn([process.execPath, fileURLToPath(PROGRAM), String(id)], {
-    stdio: ["ignore", "pipe", traced ? "inherit" : "pipe"],
-    detached: true,
-  });
+  if (!hasOutside) return await control.stopDevice(id, { timeoutMs: limitMs });
+  const child = fromOutside(id);
   const status = await exitWithin(child, limitMs);
   if (status === 0) return;
   if (status === undefined) {
@@ -62,19 +50,10 @@ async function exitWithin(child: Bun.Subprocess<"ignore", "pipe", "inherit" | "p
 
 /** DEL_DEV from a child process, for a server that is ending: the command goes through when it is gone. Answers whether there is one. */
 export function deleteFromOutside(id: number): boolean {
-  return send(id, "delete");
+  return leaveOutside(id, ["delete"]);
 }
 
 /** STOP_DEV from a child process that nobody waits for, for a server that is exiting. Answers whether there is one. */
 export function stopFromOutside(id: number): boolean {
-  return send(id);
-}
-
-function send(id: number, ...command: string[]): boolean {
-  if (COMPILED) return false;
-  Bun.spawn([process.execPath, fileURLToPath(PROGRAM), String(id), ...command], {
-    stdio: ["ignore", "ignore", "ignore"],
-    detached: true,
-  }).unref();
-  return true;
+  return leaveOutside(id);
 }

@@ -1,9 +1,7 @@
 import { UBLK_F_PER_IO_DAEMON } from "./abi.ts";
-import { UblkError } from "./error.ts";
+import { checkFeature } from "./lacking.ts";
 import type { QueueSpec } from "./queue-spec.ts";
 import type { CheckedOptions } from "./serve-options.ts";
-
-const EOPNOTSUPP = -95;
 
 /**
  * The tags of a queue that a thread serves: every n-th. The kernel looks for a free tag beside the one that was taken last, so requests
@@ -25,11 +23,6 @@ export function checkThreads({ threads }: CheckedOptions, module: string | undef
     throw new TypeError(
       `serve: threads is ${threads}, but a target that is given as an object is served on the calling thread; give the URL of its module, or leave threads out`,
     );
-  if ((features & UBLK_F_PER_IO_DAEMON) === 0)
-    throw new UblkError({
-      command: "ADD_DEV",
-      errno: EOPNOTSUPP,
-      subject: `threads ${threads}`,
-      hint: "this kernel's ublk has no PER_IO_DAEMON; it came with Linux 6.16: before, one thread has all tags of a queue. Leave threads out, and use more queues",
-    });
+  const remedy = ": before, one thread has all tags of a queue. Leave threads out, and use more queues";
+  checkFeature(`threads ${threads}`, UBLK_F_PER_IO_DAEMON, features, remedy);
 }

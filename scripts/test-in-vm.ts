@@ -3,6 +3,7 @@
  * each in its own process with a time limit, and leaves a clean machine for the next file.
  *   bun scripts/test-in-vm.ts KERNEL FILE...
  */
+import { builtEnvironment } from "./testing/built.ts";
 import { cleanUp } from "./testing/clean-up.ts";
 import type { FileResult } from "./testing/outcome.ts";
 import { progressLine } from "./testing/progress.ts";
@@ -32,6 +33,7 @@ for (const file of files) {
   const result = await withLeftovers(
     await runTestFile(file, {
       outDir: `vm-out/vm-${kernel}`,
+      env: builtEnvironment(file),
       ...VM_LIMITS,
     }),
   );

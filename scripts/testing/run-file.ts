@@ -11,6 +11,8 @@ export interface RunFileOptions {
   readonly fileTimeoutSeconds: number;
   /** For each test that sets none itself. */
   readonly testTimeoutSeconds: number;
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export const HOST_LIMITS = { fileTimeoutSeconds: 180, testTimeoutSeconds: 30 } as const;
@@ -103,7 +105,7 @@ export async function runTestFile(file: string, options: RunFileOptions): Promis
     stdout: log,
     stderr: log,
     detached: true,
-    env: { ...process.env, NO_COLOR: "1", CI: "true" },
+    env: { ...process.env, ...options.env, NO_COLOR: "1", CI: "true" },
   });
   closeSync(log);
   running.add(child.pid);

@@ -1,5 +1,6 @@
 import { readdirSync } from "node:fs";
 import { cacheDirectory } from "../../test/vm/cache.ts";
+import { buildForVms } from "./built.ts";
 import type { FileResult, StepResult, TestOutcome } from "./outcome.ts";
 import { type Boot, bootAndRun } from "./vm-boot.ts";
 
@@ -34,6 +35,7 @@ function kernelOutcome(kernel: string, warnings: readonly string[]): TestOutcome
  */
 export async function runVmFiles(kernel: string, files: readonly string[], full: boolean): Promise<StepResult> {
   announceFirstRun(kernel);
+  await buildForVms();
   const outcomes: TestOutcome[] = [];
   const warnings: string[] = [];
   let left = files;

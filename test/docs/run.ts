@@ -30,10 +30,11 @@ async function expectToRun(example: Example, n: number): Promise<void> {
   }
 }
 
-/** Each takes long on an emulated machine: the usual run takes those of the README, and the first of every other page. */
+/** Pages of which the usual run takes the first example: each takes long on an emulated machine. */
+const USUAL_PAGES = ["README.md", "docs/targets.md", "docs/zero-copy.md"];
+
 const isUsual = ({ file, where }: Example): boolean =>
-  file === "README.md" ||
-  (file.endsWith(".md") && allExamples().find((other) => other.file === file && other.run && needsUblk(other))!.where === where);
+  USUAL_PAGES.includes(file) && allExamples().find((other) => other.file === file && other.run && needsUblk(other))!.where === where;
 
 /** A test for each of the documentation's examples that are chosen. */
 export function runExamples(name: string, chosen: (example: Example) => boolean): void {

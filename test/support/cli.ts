@@ -1,6 +1,7 @@
 import { join } from "node:path";
 
-const PROGRAM = join(import.meta.dir, "../../src/cli/main.ts");
+const { URING_UBLK_BUILT } = process.env;
+const PROGRAM = URING_UBLK_BUILT === undefined ? join(import.meta.dir, "../../src/cli/main.ts") : join(URING_UBLK_BUILT, "cli.js");
 
 /** How a run of the command ended. */
 export interface CliResult {
@@ -9,7 +10,7 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-/** Runs the `uring-ublk` command from the sources. */
+/** Runs the `uring-ublk` command, from the sources or as it is built. */
 export async function cli(...words: string[]): Promise<CliResult> {
   const child = Bun.spawn([process.execPath, PROGRAM, ...words], {
     stdin: "ignore",

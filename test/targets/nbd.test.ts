@@ -66,7 +66,7 @@ for (const [mode, where] of ROWS) {
       await using disk = await serveThere(nbd, options, where, { mode, depth: 32, maxIo: "1 MiB" });
       expect({ mode: disk.mode, size: disk.params?.size }).toEqual({ mode, size: 8 * MIB });
       await sh(LARGE, disk.path);
-      expect(await verified(disk.path, "6m", "1m")).toBe(true);
+      expect(await verified(disk.path, "2m", "1m")).toBe(true);
       await sh(`blkdiscard -o 1M -l 512k "$1"; blkdiscard -z -o 3M -l 1M "$1"`, disk.path);
       await sh(`dd if="$1" of="$2/disk" bs=1M iflag=direct status=none; cmp -n 1M -i 3M:0 "$1" /dev/zero`, disk.path, there.directory);
       await disk.stop();
@@ -161,7 +161,7 @@ const good = async (next: Parameters<Behaviour>[0], socket: Parameters<Behaviour
   }
 };
 
-ublkTest(true)("what is no answer is told of, fails what is under way, and later requests are served", async () => {
+ublkTest(false)("what is no answer is told of, fails what is under way, and later requests are served", async () => {
   const nonsense: [RegExp, (cookie: bigint) => Uint8Array][] = [
     [/it sends 0x48545450 where a reply should begin/, () => new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n\r\n")],
     [/it replies to request 4096, which waits for none/, () => reply(4096n, 0)],

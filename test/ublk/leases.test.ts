@@ -74,8 +74,8 @@ function pipe(): { from: number; to: number } & Disposable {
 }
 
 async function verified(path: string, iodepth = 16): Promise<boolean> {
-  const load = { rw: "randwrite", bsrange: "512-128k", blockalign: 512, size: "3m", verify: "crc32c", do_verify: 1 };
-  const { jobs } = await fio(path, { ...load, iodepth, ...(isFullRun() ? { loops: 3 } : {}) });
+  const load = { rw: "randwrite", bsrange: "512-128k", blockalign: 512, size: "1m", verify: "crc32c", do_verify: 1 };
+  const { jobs } = await fio(path, { ...load, iodepth, ...(isFullRun() ? { loops: 8 } : {}) });
   return jobs.every((job) => job.error === 0);
 }
 
@@ -148,7 +148,7 @@ for (const info of MODES) {
       }
     });
 
-    testIn(info, "auto-buf-reg")("what is lent is in use until its last CQE, and lent no more after the request's end", async () => {
+    testIn(info)("what is lent is in use until its last CQE, and lent no more after the request's end", async () => {
       using files = legs(1);
       using pair = pipe();
       const told: string[] = [];
@@ -196,7 +196,7 @@ for (const info of MODES) {
       expect(files.bytes(0)[8192]).toBe(0);
     });
 
-    testIn(info, "user-copy")("the wrong way, what lies outside, another ring, and an end that nobody provides for", async () => {
+    testIn(info, "auto-buf-reg")("the wrong way, what lies outside, another ring, and an end that nobody provides for", async () => {
       using files = legs(1);
       const [fd] = files.fds as [number];
       await using other = await Ring.open({ entries: 8 });
@@ -271,7 +271,7 @@ for (const info of MODES) {
       expect(errors).toEqual([expect.stringMatching(/ShortTransferError.*2048.*4096/), expect.stringMatching(/UringError.*EBADF/)]);
     });
 
-    testIn(info, "user-copy")("a stop does not wait for ever for what is lent, whatever the handler makes of it", async () => {
+    testIn(info)("a stop does not wait for ever for what is lent, whatever the handler makes of it", async () => {
       using pair = pipe();
       const read = (done: DeferredRequest) => done.queue.ring.run(done.sink().readFrom({ fd: pair.from, offset: 0 }));
       const handlers: Readonly<Record<string, (request: UblkRequest) => Answer>> = {

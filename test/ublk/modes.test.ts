@@ -112,7 +112,7 @@ for (const info of MODES) {
       });
 
     if (!lends)
-      testIn(info, "user-copy")("data is asked for in vain when the request is over, and that does no harm to the next", async () => {
+      testIn(info)("data is asked for in vain when the request is over, and that does no harm to the next", async () => {
         const data = new Uint8Array(SIZE);
         const asked: string[] = [];
         const handle = (request: UblkRequest): void => {
@@ -159,7 +159,7 @@ for (const info of MODES) {
       });
 
     if (!lends)
-      testIn(info, "need-get-data")("a failed request ends alone, and what a READ gets is what the target wrote", async () => {
+      testIn(info)("a failed request ends alone, and what a READ gets is what the target wrote", async () => {
         await using disk = await serve(
           {
             size: SIZE,

@@ -155,7 +155,7 @@ longTest("what cannot be shared is refused in words", async () => {
   expect(await refused(control.regBuf(plain.id, { addr: nowhere, len: 4096 }))).toMatch(/REG_BUF.*EOPNOTSUPP.*sharedMemory: true/);
 });
 
-test("two Workers see it while it is registered and released under load, and no request is lost or wrong", async () => {
+longTest("two Workers see it while it is registered and released under load, and no request is lost or wrong", async () => {
   const data = new SharedArrayBuffer(SIZE);
   const counters = new SharedArrayBuffer(16);
   const words = new Int32Array(counters);

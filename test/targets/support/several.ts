@@ -30,7 +30,7 @@ export const LARGE = `q=/sys/block/$(basename "$1")/queue; cat $q/max_hw_sectors
 /** Random writes of all sizes, read again and compared. */
 export async function verified(path: string, size: string, largest: string): Promise<boolean> {
   const load = { rw: "randwrite", bsrange: `512-${largest}`, blockalign: 512, size, verify: "crc32c", do_verify: 1, iodepth: 16 };
-  const { jobs } = await fio(path, { ...load, ...(isFullRun() ? { loops: 2 } : {}) });
+  const { jobs } = await fio(path, { ...load, ...(isFullRun() ? { loops: 4 } : {}) });
   return jobs.every((job) => job.error === 0);
 }
 

@@ -1,16 +1,14 @@
 // A client of a block device, in a process of its own: the thread that serves a disk must never touch it.
-// Reads a JSON list of steps from argv and prints a JSON list of results.
+// Takes the steps that it is sent, again and again, until its parent is gone.
 import { Arena, addressOf, BLKROGET, block, O_DIRECT, O_RDONLY, O_RDWR, SystemError, sys } from "uring-ublk/ffi";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE, fallocate, fsync, Ring, write } from "uring-ublk/uring";
-import type { Result, Step } from "./client.ts";
+import type { Answer, Result, Step, Task } from "./client.ts";
 
-const [path, json, access] = process.argv.slice(2) as [string, string, string | undefined];
-const fd = sys.open(path, (access === "read-only" ? O_RDONLY : O_RDWR) | O_DIRECT);
-using arena = Arena.allocate(4 * 2 ** 20);
+const arena = Arena.allocate(4 * 2 ** 20);
 const ring = await Ring.open({ entries: 8 });
 const RWF_DSYNC = 2;
 
-async function run(step: Step): Promise<Result> {
+async function take(fd: number, step: Step): Promise<Result> {
   switch (step.do) {
     case "read": {
       const buffer = arena.bytes(0, step.length);
@@ -43,15 +41,27 @@ async function run(step: Step): Promise<Result> {
   }
 }
 
-const results: Result[] = [];
-for (const step of JSON.parse(json) as Step[]) {
+async function takeAll({ path, steps, access }: Task): Promise<Answer> {
+  const fd = sys.open(path, (access === "read-only" ? O_RDONLY : O_RDWR) | O_DIRECT);
+  const results: Result[] = [];
   try {
-    results.push(await run(step));
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    results.push({ code: error.code });
+    for (const step of steps) {
+      try {
+        results.push(await take(fd, step));
+      } catch (error) {
+        if (!(error instanceof SystemError)) throw error;
+        results.push({ code: error.code });
+      }
+    }
+  } finally {
+    sys.close(fd);
   }
+  return { results };
 }
-console.log(JSON.stringify(results));
-await ring.close();
-process.exit(0);
+
+process.on("disconnect", () => process.exit(0));
+process.on("message", (task: Task) => {
+  takeAll(task)
+    .catch((error: unknown) => ({ error: String(error) }))
+    .then((answer) => process.send!(answer));
+});

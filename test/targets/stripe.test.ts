@@ -1,12 +1,11 @@
 // usual kernels: the newest
 // file timeout: 900 s
 /** The striped disk: every byte is where its chunk belongs, whatever asks for it and however much at once. */
-import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout } from "bun:test";
 import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { serve } from "uring-ublk";
 import { stripe } from "uring-ublk/targets";
-import { Layout } from "../../src/targets/stripe/layout.ts";
 import { failure, fileSystemRoundTrip, sh, workDirectory } from "../support/disk-tools.ts";
 import { haveUblk, isRoot, requires, ublkTest } from "../support/requires.ts";
 import { client } from "../ublk/support/client.ts";
@@ -33,28 +32,6 @@ function assembled(paths: readonly string[], chunk: number): Buffer {
 }
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
-
-describe("the layout", () => {
-  test("counts for each file the bytes before an offset, and finds the way back", () => {
-    for (const [files, chunk] of [
-      [1, 4096],
-      [2, 4096],
-      [3, 65536],
-      [4, 8192],
-    ] as const) {
-      const layout = new Layout(files, chunk);
-      for (const start of [0, 2 ** 45]) {
-        const counts = Array.from({ length: files }, (_, file) => layout.before(start * files, file));
-        for (let offset = 0; offset < 3 * files * chunk; offset += 512) {
-          const owner = Math.floor(offset / chunk) % files;
-          for (let file = 0; file < files; file++) expect(layout.before(start * files + offset, file)).toBe(counts[file]!);
-          expect(layout.offsetOf(counts[owner]!, owner)).toBe(start * files + offset);
-          counts[owner]! += 512;
-        }
-      }
-    }
-  });
-});
 
 /** In the usual run one of the rows. */
 const USUAL = ["auto-buf-reg two Workers"];

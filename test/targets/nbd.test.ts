@@ -55,7 +55,7 @@ function errorsOf(disk: UblkDevice): string[] {
 }
 
 /** In the usual run one of the rows. */
-const USUAL = ["auto-buf-reg two Workers"];
+const USUAL = ["copy the calling thread"];
 
 for (const [mode, where] of ROWS) {
   testIn(mode, USUAL.includes(`${mode} ${where}`))(

@@ -45,14 +45,12 @@ export class Arena implements Disposable {
   /** Length in bytes; a multiple of the page size for anonymous memory. */
   readonly length: number;
   readonly #buffer: ArrayBuffer;
-  readonly #owned: boolean;
   #disposed = false;
 
-  private constructor(address: number, length: number, owned = true) {
+  private constructor(address: number, length: number) {
     this.address = address;
     this.length = length;
     this.#buffer = arrayBufferAt(address, length);
-    this.#owned = owned;
   }
 
   /** Anonymous memory, zeroed by the kernel page by page as it is first touched, not inherited by forked children. */
@@ -80,11 +78,6 @@ export class Arena implements Disposable {
       sys.madvise(address, length, MADV_DONTFORK);
       return new Arena(address, length);
     });
-  }
-
-  /** Memory of another arena, as another thread sees it: disposing it detaches this thread's views, and the memory stays with its owner. */
-  static over({ address, length }: { readonly address: number; readonly length: number }): Arena {
-    return new Arena(address, length, false);
   }
 
   /** Whether the memory was given back. */
@@ -122,7 +115,7 @@ export class Arena implements Disposable {
     if (this.#disposed) return;
     this.#disposed = true;
     detach(this.#buffer);
-    if (this.#owned) sys.munmap(this.address, this.length);
+    sys.munmap(this.address, this.length);
   }
 
   /**

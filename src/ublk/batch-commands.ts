@@ -52,18 +52,14 @@ export class BatchCommands implements QueueCommands {
     traceBatches(raw.trace, parts.iod, this.#elements, this.#fetch);
   }
 
-  /** PREP_IO_CMDS of all tags, by the first of the threads that share the queue, and the fetch of each. */
+  /** PREP_IO_CMDS of all tags, and the fetch. */
   fetchAll(): void {
-    if (this.#parts.spec.thread === 0) this.#prepare();
-    this.#fetch.start();
-  }
-
-  #prepare(): void {
     const { raw, spec } = this.#parts;
     const { bytes, flags } = this.#elements;
     const address = this.#elements.address(0);
     raw.uringCmd(this.#prep, CHAR_FILE, UBLK_U_IO_PREP_IO_CMDS, address, spec.queue | (flags << 16), spec.depth | (bytes << 16), 0, 0);
     raw.setFlags(uring.IOSQE_FIXED_FILE);
+    this.#fetch.start();
   }
 
   /** Commits a request, together with all that are committed until the ring enters the kernel. */

@@ -31,8 +31,7 @@ export interface BatchFetchParts {
 }
 
 /**
- * The requests of a queue as they come to one ring: a FETCH_IO_CMDS that stays, and buffers in which the kernel lists the tags. Several rings
- * may fetch from one queue, each its share.
+ * The requests of a queue as they come to its ring: a FETCH_IO_CMDS that stays, and buffers in which the kernel lists the tags.
  */
 export class BatchFetch {
   declare private readonly raw: RawRing;

@@ -28,7 +28,7 @@ export interface QueueSpec {
   readonly depth: number;
   /** How many threads share the tags. */
   readonly threads: number;
-  /** Which of them this is, from 0. It serves the tags t with `t % threads === thread`, and of a batched queue any. */
+  /** Which of them this is, from 0. It serves the tags t with `t % threads === thread`. */
   readonly thread: number;
   /** The largest request. */
   readonly maxIoBytes: number;
@@ -56,8 +56,6 @@ export interface QueueSpec {
   readonly sharedMemory: SharedArrayBuffer | undefined;
   /** The memory of the tags stays in RAM. */
   readonly lockMemory: boolean;
-  /** Memory of the tags that several threads have in common: where a request comes to whichever fetches it. */
-  readonly commonMemory: { readonly address: number; readonly length: number } | undefined;
 }
 
 /** What a queue reports to the thread that owns it. */

@@ -151,7 +151,7 @@ export class UblkQueue {
     this.failures.completed = handler.completed;
     this.commands.fetchAll();
     const { memory } = this.#buffers;
-    if (memory !== undefined && !memory.common && !this.spec.lockMemory) new IdleMemory(this.raw, this.driver, memory, this.states).start();
+    if (memory !== undefined && !this.spec.lockMemory) new IdleMemory(this.raw, this.driver, memory, this.states).start();
     this.driver.kick();
   }
 

@@ -12,8 +12,7 @@ export interface ServeOptions<Options = unknown> {
   queues?: number;
   /**
    * Threads per queue, 1 to `depth`; default 1. Each is a Worker that serves its share of the queue's tags on a ring of its own, for targets
-   * that take more time than one thread has; with `batch` each takes what it has time for. Needs a module, and Linux 6.16
-   * (`UBLK_F_PER_IO_DAEMON`).
+   * that take more time than one thread has. Needs a module, and Linux 6.16 (`UBLK_F_PER_IO_DAEMON`).
    */
   threads?: number;
   /** Tags per queue, 1 to 4096: requests in flight. Default 128. */
@@ -146,6 +145,8 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
   if (serialize && queues > 1) throw new RangeError(`serve: serialize needs queues: 1, and queues is ${queues}`);
   if (serialize && threads > 1) throw new RangeError(`serve: serialize needs threads: 1, and threads is ${threads}`);
   const batch = boolean("batch") ?? false;
+  if (batch && threads > 1)
+    throw new TypeError(`serve: batch is true and threads is ${threads}; a batched queue has one thread here: leave one of them out`);
   if (batch && options.mode === "need-get-data")
     throw new TypeError(
       "serve: batch is true and mode is 'need-get-data', and the driver cannot do both; leave one of them out, or use mode: 'copy'",

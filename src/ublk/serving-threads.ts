@@ -1,4 +1,3 @@
-import { CommonMemory } from "./common-memory.ts";
 import type { UblkControl } from "./control.ts";
 import { drainNow } from "./drain-now.ts";
 import { StepLimit, withLimit } from "./limits.ts";
@@ -15,8 +14,8 @@ const ABORT_MS = 2_000;
 
 /** What the queues of a device have in common, and what serves them. */
 export interface ServingPlan {
-  /** A queue's specification; the numbers of queue and thread are added, and the memory that its threads have in common. */
-  readonly spec: Omit<QueueSpec, "queue" | "thread" | "commonMemory">;
+  /** A queue's specification; the numbers of queue and thread are added. */
+  readonly spec: Omit<QueueSpec, "queue" | "thread">;
   /** Hardware queues. */
   readonly queues: number;
   /** What is attached on the calling thread. */
@@ -32,7 +31,6 @@ export interface ServingPlan {
 /** The threads that serve a device: one or more for each queue. */
 export class ServingThreads {
   readonly #threads: QueueThread[] = [];
-  readonly #memory = new CommonMemory();
 
   /** The threads, in the order of their queues. */
   get all(): readonly QueueThread[] {
@@ -54,12 +52,9 @@ export class ServingThreads {
   async attach(plan: ServingPlan, control: UblkControl, events: ThreadEvents, stop: AbortSignal): Promise<void> {
     const { target, module, shared } = plan;
     const { threads } = plan.spec;
-    let commonMemory: QueueSpec["commonMemory"];
     for (let index = 0; index < plan.queues * threads; index++) {
       const queue = Math.floor(index / threads);
-      const thread = index % threads;
-      if (thread === 0) commonMemory = this.#memory.allocate(plan.spec);
-      const spec = { ...plan.spec, queue, thread, commonMemory };
+      const spec = { ...plan.spec, queue, thread: index % threads };
       using limit = new StepLimit(plan.limitMs, servedBy(spec), stop);
       // Known before it is attached: the process may end meanwhile.
       if (module === undefined) await this.#add(new LocalThread(spec, events)).attach(target, shared, limit);
@@ -74,7 +69,6 @@ export class ServingThreads {
   /** Fetches the tags of every queue and serves. */
   start(): void {
     for (const thread of this.#threads) thread.start();
-    void this.closed.then(() => this.#freeMemory());
   }
 
   /** Whether all of them still take commands. */
@@ -96,7 +90,6 @@ export class ServingThreads {
     });
     await withLimit(this.closed, ABORT_MS, "").catch(() => {});
     for (const { resources } of this.#threads) release(resources);
-    this.#freeMemory();
   }
 
   /**
@@ -124,10 +117,6 @@ export class ServingThreads {
   #add<Thread extends QueueThread>(thread: Thread): Thread {
     this.#threads.push(thread);
     return thread;
-  }
-
-  #freeMemory(): void {
-    this.#memory.free(!this.#closedNow());
   }
 
   #closedNow(): boolean {

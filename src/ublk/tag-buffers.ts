@@ -49,7 +49,7 @@ export class TagBuffers {
 
   /** Memory to unmap when the thread died. */
   get mappings(): readonly { address: number; length: number }[] {
-    return this.memory?.mappings ?? [];
+    return this.memory === undefined ? [] : [this.memory.mapping];
   }
 
   /** Whether a request that has arrived, with these `op_flags`, has pages that are to be registered by hand. */

@@ -3,34 +3,21 @@ import { lockInRam } from "./locked-memory.ts";
 import type { QueueSpec } from "./queue-spec.ts";
 import { ownTags } from "./threads.ts";
 
-const strideOf = ({ maxIoBytes }: Pick<QueueSpec, "maxIoBytes">): number => Math.ceil(maxIoBytes / PAGE_SIZE) * PAGE_SIZE;
-
-/**
- * Address space for so many tags. It is touched page by page as requests need it: mapping depth x maxIo at once would be wasteful, and huge
- * pages would clear 2 MiB in the serving thread.
- */
-export function allocateTags(tags: number, spec: Pick<QueueSpec, "maxIoBytes">): Arena {
-  return Arena.allocate(tags * strideOf(spec), { noHugePages: true });
-}
-
-type TagMemorySpec = Pick<QueueSpec, "depth" | "threads" | "thread" | "batch" | "maxIoBytes" | "lockMemory" | "commonMemory">;
-
 /** Memory of this process for the data of a thread's tags: as much for each as the largest request needs. */
 export class TagMemory {
   readonly #arena: Arena;
   readonly #stride: number;
-  readonly #common: boolean;
   readonly #places: Float64Array; // of each tag, in the arena
   readonly #views: (Uint8Array<ArrayBuffer> | undefined)[];
 
-  constructor(spec: TagMemorySpec) {
+  constructor(spec: Pick<QueueSpec, "depth" | "threads" | "thread" | "maxIoBytes" | "lockMemory">) {
     const tags = ownTags(spec);
-    const { commonMemory } = spec;
-    this.#stride = strideOf(spec);
-    this.#common = commonMemory !== undefined;
+    this.#stride = Math.ceil(spec.maxIoBytes / PAGE_SIZE) * PAGE_SIZE;
     this.#places = new Float64Array(spec.depth);
     for (const [i, tag] of tags.entries()) this.#places[tag] = i * this.#stride;
-    this.#arena = commonMemory === undefined ? allocateTags(tags.length, spec) : Arena.over(commonMemory);
+    // Touched page by page as requests need them: mapping depth x maxIo at once would be wasteful, and huge pages would clear
+    // 2 MiB in the serving thread.
+    this.#arena = Arena.allocate(tags.length * this.#stride, { noHugePages: true });
     // The first page of each tag is touched now: the kernel reads pages that were never written by a slow path, every time.
     for (const tag of tags) this.#arena.bytes(this.#places[tag], 1)[0] = 0;
     if (spec.lockMemory) lockInRam(this.#arena);
@@ -38,13 +25,8 @@ export class TagMemory {
   }
 
   /** Memory to unmap when the thread died. */
-  get mappings(): readonly { address: number; length: number }[] {
-    return this.#common ? [] : [{ address: this.#arena.address, length: this.#arena.length }];
-  }
-
-  /** Whether other threads put requests into it as well. */
-  get common(): boolean {
-    return this.#common;
+  get mapping(): { address: number; length: number } {
+    return { address: this.#arena.address, length: this.#arena.length };
   }
 
   /** Address of a tag's memory. */

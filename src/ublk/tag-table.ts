@@ -54,7 +54,7 @@ export class TagTable {
   readonly #isRare: () => void;
 
   constructor(
-    spec: Pick<QueueSpec, "depth" | "threads" | "thread" | "batch">,
+    spec: Pick<QueueSpec, "depth" | "threads" | "thread">,
     { queue, iod, buffers, driver, members, leases, signals, isRare }: TagTableParts,
   ) {
     const { depth } = spec;

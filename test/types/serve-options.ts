@@ -8,7 +8,7 @@ const target = { size: 4096, read: (_: Uint8Array): void => {} };
 const served = serve(target, { batch: true, lockMemory: true, sharedMemory: true });
 expectType<Same<typeof served, Promise<UblkDevice>>>();
 serve(target, { mode: "zero-copy", registration: "optimistic" });
-serve<{ size: string }>(memory.url, { threads: 2, batch: true, options: { size: "16 MiB" } });
+serve<{ size: string }>(memory.url, { threads: 2, options: { size: "16 MiB" } });
 
 // @ts-expect-error a number of threads
 serve(target, { threads: "2" });

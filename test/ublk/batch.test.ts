@@ -227,5 +227,7 @@ old("a kernel before 7.0 refuses batches by name", async () => {
 
 test("what does not go with batches is refused by name", async () => {
   await expect(copying(new Uint8Array(SIZE), { mode: "need-get-data" })).rejects.toThrow(/batch is true and mode is 'need-get-data'/);
+  const module = new URL("./support/death-target.ts", import.meta.url);
+  await expect(serve(module, { batch: true, threads: 2 } as never)).rejects.toThrow(/batch is true and threads is 2/);
   await expect(copying(new Uint8Array(SIZE), { depth: 1 })).rejects.toThrow(/batch is true and depth is 1/);
 });

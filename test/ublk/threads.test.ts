@@ -1,9 +1,6 @@
 // usual kernels: the newest
 // file timeout: 900 s
-/**
- * Several threads per queue: each serves its share of the tags (UBLK_F_PER_IO_DAEMON), or what it fetches of a batched queue (UBLK_F_BATCH_IO),
- * and a device ends as whole as with one.
- */
+/** Several threads per queue (UBLK_F_PER_IO_DAEMON): each serves its share of the tags, and a device ends as whole as with one. */
 import { afterEach, describe, expect, setDefaultTimeout } from "bun:test";
 import { type DataMode, type ServeOptions, serve } from "uring-ublk";
 import { type RequestErrorEvent, UblkControl } from "uring-ublk/ublk";
@@ -23,10 +20,8 @@ afterEach(() => {
   if (haveUblk()) expect({ devices: devices(), stuck: stuckProcesses() }).toEqual({ devices: [], stuck: [] });
 });
 
-const testIf = (usual: boolean, batch = false) => {
-  if (haveUblk() && !have) return requires(false, "several threads per queue came with Linux 6.16");
-  return haveUblk() && batch && !kernelAtLeast("7.0") ? requires(false, "BATCH_IO came with Linux 7.0") : ublkTest(usual);
-};
+const testIf = (usual: boolean) =>
+  haveUblk() && !have ? requires(false, "several threads per queue came with Linux 6.16") : ublkTest(usual);
 
 /** Options of the target, and a thread's words of the counters. */
 function counted(zeroCopy = false): { options: ThreadsOptions; of: (index: number, word: number) => number } {
@@ -39,36 +34,29 @@ const serving = { depth: 16, maxIo: 131072 } as const;
 const LOAD = { rw: "randwrite", bsrange: "512-128k", blockalign: 512, verify: "crc32c", do_verify: 1, verify_fatal: 1 } as const;
 
 const MODES: readonly DataMode[] = ["copy", "auto-buf-reg", "user-copy", "zero-copy", "need-get-data"];
-const WAYS = [
-  ...MODES.map((mode) => ({ mode, batch: false })),
-  ...MODES.filter((mode) => mode !== "need-get-data").map((mode) => ({ mode, batch: true })),
-];
-for (const { mode, batch } of WAYS) {
-  describe(batch ? `${mode}, batched` : mode, () => {
+for (const mode of MODES) {
+  describe(mode, () => {
     for (const [queues, threads] of [
       [1, 3],
       [2, 2],
     ] as const) {
-      testIf(false, batch)(
-        `${queues} queues of ${threads} threads: fio finds every byte it wrote, and each thread has served`,
-        async () => {
-          const { options, of } = counted(true);
-          await using disk = await serve(MODULE, { ...serving, mode, batch, queues, threads, options });
-          const size = isFullRun() ? "6m" : "3m";
-          const { jobs } = await fio(disk.path, { ...LOAD, size, iodepth: 8, numjobs: 1 });
-          expect(jobs.map(({ error }) => error)).toEqual([0]);
-          // One client at a time stays on its CPU, and so on its queue: what is asked for from each CPU goes to each queue.
-          for (const cpus_allowed of ["0", "1"])
-            await fio(disk.path, { rw: "randread", bs: "4k", size: `${SIZE}`, io_size: "1m", iodepth: 8, cpus_allowed });
-          const all = Array.from({ length: queues * threads }, (_, i) => i);
-          const requests = all.map((i) => of(i, Word.REQUESTS));
-          expect(Math.min(...requests)).toBeGreaterThan(10);
-          expect(new Set(all.map((i) => of(i, Word.TID))).size).toBe(queues * threads);
-          await disk.stop();
-          expect(all.map((i) => of(i, Word.STRANGE))).toEqual(all.map(() => 0));
-          expect(all.map((i) => of(i, Word.DETACHED))).toEqual(all.map(() => 1));
-        },
-      );
+      testIf(false)(`${queues} queues of ${threads} threads: fio finds every byte it wrote, and each thread has served`, async () => {
+        const { options, of } = counted(true);
+        await using disk = await serve(MODULE, { ...serving, mode, queues, threads, options });
+        const size = isFullRun() ? "6m" : "3m";
+        const { jobs } = await fio(disk.path, { ...LOAD, size, iodepth: 8, numjobs: 1 });
+        expect(jobs.map(({ error }) => error)).toEqual([0]);
+        // One client at a time stays on its CPU, and so on its queue: what is asked for from each CPU goes to each queue.
+        for (const cpus_allowed of ["0", "1"])
+          await fio(disk.path, { rw: "randread", bs: "4k", size: `${SIZE}`, io_size: "1m", iodepth: 8, cpus_allowed });
+        const all = Array.from({ length: queues * threads }, (_, i) => i);
+        const requests = all.map((i) => of(i, Word.REQUESTS));
+        expect(Math.min(...requests)).toBeGreaterThan(10);
+        expect(new Set(all.map((i) => of(i, Word.TID))).size).toBe(queues * threads);
+        await disk.stop();
+        expect(all.map((i) => of(i, Word.STRANGE))).toEqual(all.map(() => 0));
+        expect(all.map((i) => of(i, Word.DETACHED))).toEqual(all.map(() => 1));
+      });
     }
   });
 }
@@ -111,21 +99,15 @@ testIf(false)(
   },
 );
 
-for (const { mode, batch } of [
-  { mode: "auto-buf-reg", batch: false },
-  { mode: "copy", batch: true },
-] as const) {
-  const name = batch ? `${mode}, batched` : mode;
-  testIf(false, batch)(`stop with requests that are held by several threads ends after its grace, with EIO for them: ${name}`, async () => {
-    const { options, of } = counted(mode !== "copy");
-    const disk = await serve(MODULE, { ...serving, mode, batch, threads: 2, options });
-    const held = Array.from({ length: 3 }, () => client(disk.path, [{ do: "write", offset: HOLDS, length: 4096, fill: 1 }]));
-    await until(() => of(0, Word.HELD) + of(1, Word.HELD) === 3, "three requests are open", 60_000);
-    await disk.stop({ grace: 300 });
-    expect(await Promise.all(held)).toEqual([[{ code: "EIO" }], [{ code: "EIO" }], [{ code: "EIO" }]]);
-    expect([0, 1].map((i) => of(i, Word.DETACHED))).toEqual([1, 1]);
-  });
-}
+testIf(false)("stop with requests that are held by several threads ends after its grace, with EIO for them", async () => {
+  const { options, of } = counted();
+  const disk = await serve(MODULE, { ...serving, mode: "auto-buf-reg", threads: 2, options: { ...options, zeroCopy: true } });
+  const held = Array.from({ length: 3 }, () => client(disk.path, [{ do: "write", offset: HOLDS, length: 4096, fill: 1 }]));
+  await until(() => of(0, Word.HELD) + of(1, Word.HELD) === 3, "three requests are open", 60_000);
+  await disk.stop({ grace: 300 });
+  expect(await Promise.all(held)).toEqual([[{ code: "EIO" }], [{ code: "EIO" }], [{ code: "EIO" }]]);
+  expect([0, 1].map((i) => of(i, Word.DETACHED))).toEqual([1, 1]);
+});
 
 testIf(false)("a thread is told of as one of its queue, and keeps to the queue's CPUs", async () => {
   await using disk = await serve(MODULE, { ...serving, threads: 2, queues: 2, options: counted().options });
@@ -140,27 +122,24 @@ testIf(false)("a thread is told of as one of its queue, and keeps to the queue's
   expect((await control.getQueueAffinity(disk.id, 1)).length).toBeGreaterThan(0);
 });
 
-for (const batch of [false, true]) {
-  testIf(false, batch)(
-    `a disk with 2 threads${batch ? ", batched" : ""}, made and stopped 10 times, leaks no descriptor, mapping or thread`,
-    async () => {
-      const cycle = async (): Promise<void> => {
-        const disk = await serve(MODULE, { ...serving, mode: "copy", batch, threads: 2, options: counted().options });
-        await disk.stop();
-      };
-      const { before, after } = await aroundCycles(cycle, 10, 3);
-      expect(after.fds).toBeLessThanOrEqual(before.fds);
-      expect(after.threads).toBeLessThanOrEqual(before.threads + 1); // the runtime's own helpers come and go
-      expect(after.maps).toBeLessThan(before.maps + 10); // one for each cycle would be too many;
-    },
-    450_000,
-  );
-}
+testIf(false)(
+  "a disk with 2 threads, made and stopped 10 times, leaks no descriptor, mapping or thread",
+  async () => {
+    const cycle = async (): Promise<void> => {
+      const disk = await serve(MODULE, { ...serving, threads: 2, options: counted().options });
+      await disk.stop();
+    };
+    const { before, after } = await aroundCycles(cycle, 10, 3);
+    expect(after.fds).toBeLessThanOrEqual(before.fds);
+    expect(after.threads).toBeLessThanOrEqual(before.threads + 1); // the runtime's own helpers come and go
+    expect(after.maps).toBeLessThan(before.maps + 10); // one for each cycle would be too many;
+  },
+  450_000,
+);
 
 const UNDER_LOAD = { rw: "randrw", bs: "4k", iodepth: 8, numjobs: 2, thread: 1, time_based: 1, runtime: 60 } as const;
 const FIO_MS = 55_000; // only a hang takes that long
 const ENV = { QUEUES: "1", THREADS: "2" };
-const BATCHED = { ...ENV, BATCH: "1" };
 
 for (const [args, usual, message] of [
   [["none", "terminate"], true, /the Worker that served queue 0, thread 0 ended/],
@@ -169,17 +148,14 @@ for (const [args, usual, message] of [
   [["throw"], false, /grief: a timer threw/],
   [["spin", "stop"], false, /ETIMEDOUT .*stuck in a handler/],
 ] as const) {
-  for (const batch of [false, true]) {
-    const name = `${args.join(" ")}${batch ? ", batched" : ""}`;
-    testIf(usual && !batch, batch)(`a thread of a queue comes to grief under load, ${name}: nobody hangs and nothing stays`, async () => {
-      await using server = await Server.start("death-server.ts", args, batch ? BATCHED : ENV);
-      const load = fioToItsEnd(server.path, UNDER_LOAD, FIO_MS);
-      const end = await server.end(FIO_MS);
-      expect({ fio: await load, status: end.status }).toEqual({ fio: expect.any(Number), status: 1 } as never);
-      expect(end.stderr).toMatch(message);
-      await until(() => stuckProcesses().length === 0, "free of processes in D state", 5_000);
-    });
-  }
+  testIf(usual)(`a thread of a queue comes to grief under load, ${args.join(" ")}: nobody hangs and nothing stays`, async () => {
+    await using server = await Server.start("death-server.ts", args, ENV);
+    const load = fioToItsEnd(server.path, UNDER_LOAD, FIO_MS);
+    const end = await server.end(FIO_MS);
+    expect({ fio: await load, status: end.status }).toEqual({ fio: expect.any(Number), status: 1 } as never);
+    expect(end.stderr).toMatch(message);
+    await until(() => stuckProcesses().length === 0, "free of processes in D state", 5_000);
+  });
 }
 
 testIf(false)(

@@ -1,5 +1,5 @@
 /**
- * Serves death-target.ts in two Workers (QUEUES, THREADS and BATCH of the environment say otherwise), as any program would: it awaits `finished`, whose rejection ends it. With `exit-here` it serves
+ * Serves death-target.ts in two Workers (QUEUES and THREADS of the environment say otherwise), as any program would: it awaits `finished`, whose rejection ends it. With `exit-here` it serves
  * on its own thread, and exits.
  */
 import { serve } from "uring-ublk";
@@ -18,7 +18,6 @@ const disk = await (grief === "exit-here"
       ...serving,
       queues: Number(process.env.QUEUES ?? 2),
       threads: Number(process.env.THREADS ?? 1),
-      batch: process.env.BATCH === "1",
       options: { grief, synchronous: synchronous !== "", reached },
     }));
 disk.on("requesterror", () => {});

@@ -24,10 +24,10 @@ export default defineTarget({
     return { size: SIZE + 12288, zeroCopy, shared: { counters, fd } };
   },
   attach(queue, { counters, fd }) {
-    const { batch, depth, threads, thread } = queue.spec;
+    const { depth, threads, thread } = queue.spec;
     const mine = new Int32Array(counters, (queue.spec.queue * threads + thread) * WORDS * 4, WORDS);
     mine[Word.TID] = sys.gettid();
-    const isTheirs = (tag: number): boolean => !(tag >= 0 && tag < depth) || (!batch && tag % threads !== thread);
+    const isTheirs = (tag: number): boolean => !(tag >= 0 && tag < depth) || tag % threads !== thread;
     const count = (request: UblkRequest, word: number): void => {
       Atomics.add(mine, word, 1);
       if (isTheirs(request.tag) || sys.gettid() !== mine[Word.TID]) Atomics.add(mine, Word.STRANGE, 1);

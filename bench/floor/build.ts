@@ -10,21 +10,28 @@ export type FloorProgram = (typeof FLOOR_PROGRAMS)[number];
 // Static, so that one binary runs on this machine and in every VM.
 const FLAGS = ["-O2", "-static", "-pthread", "-std=gnu11", "-Wall", "-Wextra"];
 
+/** What a program consists of besides its own file. */
+const PARTS: Partial<Record<FloorProgram, readonly string[]>> = {
+  ublk_null: ["ublk_server", "null_tags", "null_zero_copy", "null_batch"],
+};
+
+const sourcesOf = (program: FloorProgram): string[] => [program, ...(PARTS[program] ?? [])].map((name) => `${name}.c`);
+
 /** Copies for the VM, which has no compiler: the project's disk carries this folder. */
 const VM_FOLDER = join(import.meta.dir, "bin");
 
 function sourceHash(program: FloorProgram): string {
   const hash = createHash("sha256").update(FLAGS.join(" "));
   const headers = readdirSync(import.meta.dir).filter((name) => name.endsWith(".h"));
-  for (const name of [`${program}.c`, ...headers.sort()]) hash.update(readFileSync(join(import.meta.dir, name)));
+  for (const name of [...sourcesOf(program), ...headers.sort()]) hash.update(readFileSync(join(import.meta.dir, name)));
   return hash.digest("hex").slice(0, 16);
 }
 
 async function compile(program: FloorProgram, output: string): Promise<void> {
   const { includes, library } = await toolchain();
   const draft = `${output}.${process.pid}`;
-  const source = join(import.meta.dir, `${program}.c`);
-  const child = Bun.spawn(["gcc", ...FLAGS, ...includes, "-o", draft, source, library], { stdin: "ignore", stderr: "pipe" });
+  const sources = sourcesOf(program).map((name) => join(import.meta.dir, name));
+  const child = Bun.spawn(["gcc", ...FLAGS, ...includes, "-o", draft, ...sources, library], { stdin: "ignore", stderr: "pipe" });
   const [messages, status] = await Promise.all([new Response(child.stderr).text(), child.exited]);
   if (status !== 0) throw new Error(`cannot compile bench/floor/${program}.c:\n${messages}`);
   renameSync(draft, output);

@@ -62,4 +62,37 @@ static inline uint64_t option_number(int argc, char **argv, const char *name, ui
 	return value;
 }
 
+static inline int is_flag(int argc, char **argv, const char *name)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], name))
+			return 1;
+	return 0;
+}
+
+static inline int is_among(const char *word, const char *const *words)
+{
+	for (; *words; words++)
+		if (!strcmp(word, *words))
+			return 1;
+	return 0;
+}
+
+/* Refuses what is neither of both lists, each ended by NULL: options that a value follows, and those that stand alone. */
+static inline void options_check(int argc, char **argv, const char *const *valued, const char *const *flags)
+{
+	for (int i = 1; i < argc; i++) {
+		if (is_among(argv[i], flags))
+			continue;
+		if (!is_among(argv[i], valued)) {
+			fprintf(stderr, "unknown option %s\n", argv[i]);
+			exit(2);
+		}
+		if (++i == argc) {
+			fprintf(stderr, "%s needs a value\n", argv[i - 1]);
+			exit(2);
+		}
+	}
+}
+
 #endif

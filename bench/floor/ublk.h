@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The part of the ublk protocol that the floor server speaks (names as in linux/ublk_cmd.h, layout of Linux 7.2).
+ * The part of the ublk protocol that the floor servers speak (names as in linux/ublk_cmd.h, layout of Linux 7.2).
  */
 #ifndef FLOOR_UBLK_H
 #define FLOOR_UBLK_H
@@ -14,14 +14,28 @@
 #define CMD_SET_PARAMS 0xc0207508u
 #define IO_FETCH 0xc0107520u
 #define IO_COMMIT_AND_FETCH 0xc0107521u
+#define IO_REGISTER_IO_BUF 0xc0107523u
+#define IO_UNREGISTER_IO_BUF 0xc0107524u
+#define IO_PREP_IO_CMDS 0xc0107525u
+#define IO_COMMIT_IO_CMDS 0xc0107526u
+#define IO_FETCH_IO_CMDS 0xc0107527u
 
 #define F_SUPPORT_ZERO_COPY 0x1u
 #define F_CMD_IOCTL_ENCODE 0x40u
+#define F_USER_COPY 0x80u
 #define F_AUTO_BUF_REG 0x800u
+#define F_BATCH_IO 0x8000u
 #define AUTO_BUF_REG_FALLBACK (1u << 16) /* in the SQE's addr, above the slot */
+#define BATCH_HAS_BUF_ADDR 2u
+#define BATCH_AUTO_BUF_REG_FALLBACK 4u
 
 #define OP_READ_BLOCKS 0
 #define OP_WRITE_BLOCKS 1
+
+/* Where a request's data is in the char device, with F_USER_COPY. */
+#define IO_BUF_OFFSET 0x80000000u
+#define TAG_OFF 25
+#define QID_OFF 41
 
 /* One queue's descriptors lie at a multiple of this, whatever its depth. */
 #define DESCRIPTOR_STRIDE 0x18000u
@@ -65,10 +79,24 @@ struct io_cmd {
 	uint64_t addr;
 };
 
+/* At the same place in the commands of a batch, which point to elements: 8 bytes, or 16 with the address of a tag's buffer. */
+struct batch_io {
+	uint16_t q_id, flags, nr_elem;
+	uint8_t elem_bytes, reserved;
+	uint64_t reserved2;
+};
+
+struct elem_header {
+	uint16_t tag, buf_index;
+	int32_t result;
+};
+
 _Static_assert(sizeof(struct ctrl_cmd) == 32, "ublksrv_ctrl_cmd");
 _Static_assert(sizeof(struct dev_info) == 64, "ublksrv_ctrl_dev_info");
 _Static_assert(sizeof(struct io_desc) == 24, "ublksrv_io_desc");
 _Static_assert(sizeof(struct params) == 40, "head of ublk_params");
 _Static_assert(sizeof(struct io_cmd) == 16, "ublksrv_io_cmd");
+_Static_assert(sizeof(struct batch_io) == 16, "ublk_batch_io");
+_Static_assert(sizeof(struct elem_header) == 8, "ublk_elem_header");
 
 #endif

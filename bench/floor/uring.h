@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The least io_uring that the ublk server needs, straight on the system calls: it writes its SQEs once and queues them by
+ * The least io_uring that the ublk servers need, straight on the system calls: it writes its SQEs once and queues them by
  * number, which liburing does not do. Everything is declared here. The floor is what our TypeScript is compared with: it must be as
  * fast as C can be on this path, and no faster than a correct program may be.
  */
@@ -22,11 +22,20 @@
 #define SETUP_DEFER_TASKRUN (1u << 13)
 #define ENTER_GETEVENTS 1u
 #define ENTER_REGISTERED_RING 16u
+#define REGISTER_FILES 2
 #define REGISTER_BUFFERS2 15
 #define REGISTER_RING_FDS 20
+#define REGISTER_PBUF_RING 22
 #define RSRC_SPARSE 1u
 
 #define OP_URING_CMD 46
+#define SQE_FIXED_FILE 1u
+#define SQE_BUFFER_SELECT 32u
+#define SQE_CQE_SKIP_SUCCESS 64u
+#define URING_CMD_MULTISHOT 2u
+#define CQE_HAS_BUFFER 1u
+#define CQE_MORE 2u
+#define CQE_BUFFER_SHIFT 16
 
 struct sqe {
 	uint8_t opcode, flags;
@@ -136,6 +145,13 @@ static inline void ring_register_sparse_buffers(struct ring *r, uint32_t count)
 
 	if (syscall(NR_REGISTER, r->fd, REGISTER_BUFFERS2, &table, sizeof(table)) < 0)
 		die("register the buffer table", errno);
+}
+
+/* An SQE names a file by its place in the list then, with SQE_FIXED_FILE: the kernel need not look up its descriptor. */
+static inline void ring_register_files(struct ring *r, const int *fds, uint32_t count)
+{
+	if (syscall(NR_REGISTER, r->fd, REGISTER_FILES, fds, count) < 0)
+		die("register the files", errno);
 }
 
 static inline void ring_close(struct ring *r)

@@ -7,11 +7,21 @@ export { UsageError } from "./options.ts";
 
 const named = Object.fromEntries(DATA_MODES.map(({ name }) => [name, name])) as Record<DataMode, DataMode>;
 const MODES: Readonly<Record<DataMode | "auto", DataMode>> = { ...named, auto: "auto-buf-reg" };
-const SERVING = { mode: MODES, depth: "count", queues: "count", threads: "count", maxIo: "size", lockMemory: "flag", id: "count" } as const;
+const SERVING = {
+  mode: MODES,
+  batch: "flag",
+  depth: "count",
+  queues: "count",
+  threads: "count",
+  maxIo: "size",
+  lockMemory: "flag",
+  id: "count",
+} as const;
 const RUNNING = { workers: "flag", callingThread: "flag", quietReady: "flag" } as const;
 
 export const SERVING_HELP = `  --mode MODE        copy, user-copy or need-get-data; auto-buf-reg (or auto) or zero-copy, where the kernel lends its pages (6.16, 6.15);
                      default the best there is
+  --batch            requests come and go by the list (7.0)
   --depth N          requests in flight per queue (default 128)
   --queues N         hardware queues (default 1)
   --threads N        threads per queue (6.16; default 1)

@@ -12,7 +12,7 @@ describe.each(PROGRAMS)("examples/%s", (name) => {
       const { status, out, err } = await runExample(name, "--help");
       expect({ status, err }).toEqual({ status: 0, err: "" });
       expect(out).toContain(`bun examples/${name}/main.ts`);
-      for (const option of ["--mode", "--depth", "--queues", "--id", "--max-io", "--workers", "--calling-thread"])
+      for (const option of ["--mode", "--batch", "--depth", "--queues", "--id", "--max-io", "--workers", "--calling-thread"])
         expect(out).toContain(option);
     },
     LIMIT,

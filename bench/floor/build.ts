@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { toolchain } from "./toolchain.ts";
 
-export const FLOOR_PROGRAMS = ["echo_load", "echo_server", "ring_nop", "ring_read", "ublk_null"] as const;
+export const FLOOR_PROGRAMS = ["echo_load", "echo_server", "ring_nop", "ring_read", "ublk_loop", "ublk_null"] as const;
 export type FloorProgram = (typeof FLOOR_PROGRAMS)[number];
 
 // Static, so that one binary runs on this machine and in every VM.
@@ -12,6 +12,7 @@ const FLAGS = ["-O2", "-static", "-pthread", "-std=gnu11", "-Wall", "-Wextra"];
 
 /** What a program consists of besides its own file. */
 const PARTS: Partial<Record<FloorProgram, readonly string[]>> = {
+  ublk_loop: ["ublk_server"],
   ublk_null: ["ublk_server", "null_tags", "null_zero_copy", "null_batch"],
 };
 

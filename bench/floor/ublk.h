@@ -32,6 +32,10 @@
 #define OP_READ_BLOCKS 0
 #define OP_WRITE_BLOCKS 1
 
+#define OP_FLUSH_CACHE 2
+#define IO_F_NEED_REG_BUF 0x20000u /* AUTO_BUF_REG failed */
+#define ATTR_VOLATILE_CACHE 4u
+
 /* Where a request's data is in the char device, with F_USER_COPY. */
 #define IO_BUF_OFFSET 0x80000000u
 #define TAG_OFF 25

@@ -159,6 +159,7 @@ static void device_add(struct server *s)
 	struct params p = {
 		.len = sizeof(p),
 		.types = 1,
+		.attrs = s->attributes,
 		.logical_shift = 9,
 		.physical_shift = 12,
 		.io_opt_shift = 12,

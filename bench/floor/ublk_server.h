@@ -36,6 +36,7 @@ struct server {
 	uint64_t size;
 	enum mode mode;
 	int batch;
+	uint32_t attributes; /* of the disk */
 	int backing; /* the file behind the disk, or -1 */
 	serve_fn *serve;
 	int fd;

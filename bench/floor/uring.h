@@ -28,7 +28,11 @@
 #define REGISTER_PBUF_RING 22
 #define RSRC_SPARSE 1u
 
+#define OP_FSYNC 3
+#define OP_READ_FIXED 4
+#define OP_WRITE_FIXED 5
 #define OP_URING_CMD 46
+#define FSYNC_DATASYNC 1u
 #define SQE_FIXED_FILE 1u
 #define SQE_BUFFER_SELECT 32u
 #define SQE_CQE_SKIP_SUCCESS 64u

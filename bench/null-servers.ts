@@ -10,22 +10,35 @@ export interface Served {
   readonly where: "--workers" | "--calling-thread";
 }
 
+/** The floor, in the rows. */
+export const NULL_FLOOR = "C server (bench/floor/ublk_null.c)";
+
 const SHAPES: readonly Shape[] = [...READS, { pattern: "randwrite", depth: 32 }];
+
+/** The commands that start null servers of one queue of depth 128, ours and the floor's. */
+export async function nullServers(
+  context: BenchContext,
+  { mode, batch = false, where }: Served,
+): Promise<{ ours: string[]; floor: string[] }> {
+  const options = ["--mode", mode, "--depth", "128", "--queues", "1", "--size", String(2 ** 30), ...(batch ? ["--batch"] : [])];
+  return {
+    ours: [process.execPath, "examples/null/main.ts", ...options, where, "--quiet-ready"],
+    floor: [await context.floor("ublk_null"), ...options],
+  };
+}
 
 /** Null servers, ours and the floor's: what is measured is the path to them. */
 export async function compareNullServers(
   context: BenchContext,
   benchmark: string,
-  { mode, batch = false, where }: Served,
+  served: Served,
   shapes: readonly Shape[] = SHAPES,
 ): Promise<Row[]> {
-  const options = ["--mode", mode, "--depth", "128", "--queues", "1", "--size", String(2 ** 30), ...(batch ? ["--batch"] : [])];
   return compareDiskServers(context, {
     benchmark,
-    name: batch ? `batch ${mode}` : mode,
-    ours: [process.execPath, "examples/null/main.ts", ...options, where, "--quiet-ready"],
-    floor: [await context.floor("ublk_null"), ...options],
-    floorName: "C server (bench/floor/ublk_null.c)",
+    name: served.batch ? `batch ${served.mode}` : served.mode,
+    ...(await nullServers(context, served)),
+    floorName: NULL_FLOOR,
     shapes,
   });
 }

@@ -132,7 +132,7 @@ testIf(false)(
     const { before, after } = await aroundCycles(cycle, 10, 3);
     expect(after.fds).toBeLessThanOrEqual(before.fds);
     expect(after.threads).toBeLessThanOrEqual(before.threads + 1); // the runtime's own helpers come and go
-    expect(after.maps).toBeLessThan(before.maps + 10); // one for each cycle would be too many;
+    expect(after.maps).toBeLessThan(before.maps + 10); // one for each cycle would be too many
   },
   450_000,
 );

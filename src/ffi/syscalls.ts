@@ -129,21 +129,25 @@ function write(fd: number, from: Memory): number {
   }
 }
 
-function pread(fd: number, into: Memory, offset: number): number {
+function preadAt(fd: number, address: number, length: number, offset: number): number {
   for (;;) {
-    const got = libc.pread(fd, range("pread", into, offset) as never, into.byteLength as never, offset as never);
+    const got = libc.pread(fd, address as never, length as never, offset as never);
     if (got >= 0) return got;
     if (lastErrno() !== EINTR) fail("pread", String(fd));
   }
 }
 
-function pwrite(fd: number, from: Memory, offset: number): number {
+const pread = (fd: number, into: Memory, offset: number): number => preadAt(fd, range("pread", into, offset), into.byteLength, offset);
+
+function pwriteAt(fd: number, address: number, length: number, offset: number): number {
   for (;;) {
-    const done = libc.pwrite(fd, range("pwrite", from, offset) as never, from.byteLength as never, offset as never);
+    const done = libc.pwrite(fd, address as never, length as never, offset as never);
     if (done >= 0) return done;
     if (lastErrno() !== EINTR) fail("pwrite", String(fd));
   }
 }
+
+const pwrite = (fd: number, from: Memory, offset: number): number => pwriteAt(fd, range("pwrite", from, offset), from.byteLength, offset);
 
 function fcntl(fd: number, command: number, argument = 0): number {
   const result = libc.fcntl(fd, command, argument as never);
@@ -271,6 +275,10 @@ export const sys = {
   pread,
   /** `pwrite(2)`: a write at an offset in bytes. */
   pwrite,
+  /** `pread(2)` into memory that is known by its address. Nothing is checked. */
+  preadAt,
+  /** `pwrite(2)` from memory that is known by its address. Nothing is checked. */
+  pwriteAt,
   /** `fcntl(2)` with a number as its argument; answers the call's own result. */
   fcntl,
   /** `flock(2)`: a lock on an open file. */

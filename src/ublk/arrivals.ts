@@ -1,8 +1,8 @@
 import type { Driver } from "../uring/index.ts";
-import { UBLK_IO_RES_NEED_GET_DATA } from "./abi.ts";
+import { UBLK_IO_F_NEED_REG_BUF, UBLK_IO_RES_NEED_GET_DATA } from "./abi.ts";
 import type { UblkError } from "./error.ts";
 import type { HandRegistrations } from "./hand-registrations.ts";
-import type { QueueEvents } from "./queue-spec.ts";
+import type { QueueEvents, QueueSpec } from "./queue-spec.ts";
 import { DESCRIPTOR_WORDS } from "./request.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
 import type { TagCommands } from "./tag-commands.ts";
@@ -24,6 +24,12 @@ export interface ArrivalParts {
   /** A request ends so: its pages could not be registered, or its end had to wait for that. */
   readonly end: (tag: number, result: number) => void;
 }
+
+/** Flags of a descriptor, and what they are where nothing is between the request's arrival and its handler. -1: something always is. */
+export const plainRequests = ({ mode, serialize }: Pick<QueueSpec, "mode" | "serialize">): [flags: number, plain: number] => [
+  mode === "auto-buf-reg" ? UBLK_IO_F_NEED_REG_BUF : 0,
+  serialize || mode === "need-get-data" || mode === "zero-copy" ? -1 : 0,
+];
 
 /** What is between the arrival of a request and its handler: its data asked for, or its pages registered by hand. */
 export class Arrivals {

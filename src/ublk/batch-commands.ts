@@ -1,4 +1,4 @@
-import { type Driver, type RawRing, abi as uring } from "../uring/index.ts";
+import { type Driver, type RawRing, type TemplateHandler, abi as uring } from "../uring/index.ts";
 import { UBLK_U_IO_PREP_IO_CMDS } from "./abi.ts";
 import { BatchCommits } from "./batch-commits.ts";
 import { BatchElements } from "./batch-elements.ts";
@@ -7,7 +7,7 @@ import { traceBatches } from "./batch-trace.ts";
 import { UblkError } from "./error.ts";
 import type { QueueEvents, QueueSpec } from "./queue-spec.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
-import { CHAR_FILE, type QueueCommands, queueBufferCommand } from "./tag-commands.ts";
+import { CHAR_FILE, type QueueCommands } from "./tag-commands.ts";
 
 /** What {@link BatchCommands} consult. */
 export interface BatchParts {
@@ -40,10 +40,11 @@ export class BatchCommands implements QueueCommands {
   readonly #marker: number;
   #committed = false; // something since the marker
 
-  constructor(parts: BatchParts) {
+  /** `take`: takes the ring's permanent SQEs, before any other slot is taken. */
+  constructor(parts: BatchParts, take: (commits: TemplateHandler) => void) {
     const { raw, spec, buffers, queue } = parts;
     this.#parts = parts;
-    raw.allocateTemplates(this);
+    take(this);
     this.#elements = new BatchElements(spec, buffers);
     this.commits = new BatchCommits(raw, spec, this.#elements, (tag, errno) => queue.completed(errno, tag));
     this.#fetch = new BatchFetch({ ...parts, over: () => this.#end() });
@@ -72,11 +73,6 @@ export class BatchCommands implements QueueCommands {
   repeat(tag: number): void {
     this.commits.repeat(tag);
     if (this.over) this.#look();
-  }
-
-  /** Queues REGISTER_IO_BUF or UNREGISTER_IO_BUF for a tag. */
-  bufferCommand(slot: number, command: number, tag: number, link = 0): void {
-    queueBufferCommand(this.#parts, slot, command, tag, link);
   }
 
   /** A commit's CQE has come. @internal */

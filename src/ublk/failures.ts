@@ -76,8 +76,13 @@ export class Failures {
     request.tag = -1;
   }
 
-  /** A request is not waited for any longer. */
-  abort(tag: number): void {
+  /** Requests that have been open since this time, or longer, are not waited for any longer. */
+  abortSince(latest: number): void {
+    const { since, states } = this.#parts.tags;
+    for (const [tag, state] of states.entries()) if (isOpen(state) && since[tag]! <= latest) this.#abort(tag);
+  }
+
+  #abort(tag: number): void {
     const { extras, members, tags } = this.#parts;
     extras.signals.abort(tag);
     if (!isOpen(tags.states[tag]!)) return; // the abort made its handler finish it

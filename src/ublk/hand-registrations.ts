@@ -1,11 +1,9 @@
-import { type Driver, abi as io, type RawRing } from "../uring/index.ts";
-import { UBLK_U_IO_REGISTER_IO_BUF, UBLK_U_IO_UNREGISTER_IO_BUF } from "./abi.ts";
-import { lendsPages } from "./data-mode.ts";
+import { type Driver, abi as io } from "../uring/index.ts";
+import type { BufferCommands } from "./buffer-commands.ts";
 import { UblkError } from "./error.ts";
 import type { QueueSpec } from "./queue-spec.ts";
 import { DESCRIPTOR_WORDS } from "./request.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
-import type { QueueCommands } from "./tag-commands.ts";
 
 const EFAULT = -14;
 
@@ -18,10 +16,10 @@ const STAGED = 4; // they are served a second time, after it
 
 /** What {@link HandRegistrations} consult. */
 export interface HandRegistrationParts {
-  readonly raw: RawRing;
   readonly driver: Driver;
   readonly spec: QueueSpec;
-  readonly commands: QueueCommands;
+  /** Where the mode lends pages. */
+  readonly commands: BufferCommands | undefined;
   readonly buffers: TagBuffers;
   /** Pages could not be given back. */
   readonly failed: (error: UblkError) => void;
@@ -42,30 +40,27 @@ export class HandRegistrations {
   earlyCount = 0;
   readonly #parts: HandRegistrationParts;
   readonly #link: number; // between REGISTER_IO_BUF and the operation that it precedes
-  readonly #slots: readonly { readonly register: number; readonly unregister: number }[]; // by tag
   readonly #stages: Uint8Array; // by tag
   readonly #results = new Map<number, number>(); // of requests that wait for their end
 
   constructor(parts: HandRegistrationParts) {
-    const { raw, spec, failed } = parts;
+    const { commands, failed, spec } = parts;
     const { depth, mode, registration } = spec;
     this.#parts = parts;
     this.early = mode === "zero-copy" && registration !== "staged";
     // Soft: what would follow a registration that failed could meet whatever else is in the slot.
     this.#link = registration === "linked" ? io.IOSQE_IO_LINK : 0;
     this.#stages = new Uint8Array(depth);
-    const unregistered = (result: number): void => {
-      if (result < 0) failed(this.#error("UNREGISTER_IO_BUF", result));
+    if (commands === undefined) return;
+    commands.events = {
+      registered: (tag, result) => this.onRegistered(tag, result),
+      notReleased: (tag, errno) => failed(this.#error("UNREGISTER_IO_BUF", tag, errno)),
     };
-    this.#slots = Array.from({ length: lendsPages(mode) ? depth : 0 }, (_, tag) => ({
-      register: raw.allocate((result) => this.#onRegistered(tag, result)),
-      unregister: raw.allocate(unregistered),
-    }));
   }
 
   /** Registers a tag's pages; {@link HandRegistrations.registered} hears of it. */
   register(tag: number): void {
-    this.#parts.commands.bufferCommand(this.#slots[tag]!.register, UBLK_U_IO_REGISTER_IO_BUF, tag);
+    this.#parts.commands!.register(tag);
   }
 
   /** What is called before an operation of a request is queued, where its pages are not registered by then. */
@@ -82,10 +77,10 @@ export class HandRegistrations {
   use(tag: number): void {
     if (this.#stages[tag] !== UNUSED) return;
     const { buffers, commands } = this.#parts;
-    commands.bufferCommand(this.#slots[tag]!.register, UBLK_U_IO_REGISTER_IO_BUF, tag, this.#link);
+    commands!.register(tag, this.#link);
     this.#stages[tag] = UNSURE;
     this.earlyCount++;
-    buffers.setByHand(tag, true);
+    buffers.byHand[tag] = 1;
   }
 
   /**
@@ -100,16 +95,18 @@ export class HandRegistrations {
     return true;
   }
 
-  /** A tag's request is committed: its pages are given back. Queued in front of the commit: it is over when both are through. */
-  end(tag: number): void {
-    if (this.#stages[tag] !== UNUSED) {
-      this.#stages[tag] = UNUSED;
-      this.earlyCount--;
-    }
+  /** A tag's request is committed: nothing is known of its registration any more. */
+  forget(tag: number): void {
+    if (this.#stages[tag] === UNUSED) return;
+    this.#stages[tag] = UNUSED;
+    this.earlyCount--;
+  }
+
+  /** Gives a tag's pages back. Queued in front of the commit: it is over when both are through. */
+  release(tag: number): void {
     const { buffers, commands } = this.#parts;
-    if (!buffers.isByHand(tag)) return;
-    commands.bufferCommand(this.#slots[tag]!.unregister, UBLK_U_IO_UNREGISTER_IO_BUF, tag);
-    buffers.setByHand(tag, false);
+    commands!.unregister(tag);
+    buffers.byHand[tag] = 0;
   }
 
   #again(tag: number, stage: number): void {
@@ -125,10 +122,10 @@ export class HandRegistrations {
     }
   }
 
-  #onRegistered(tag: number, result: number): void {
-    this.#parts.buffers.setByHand(tag, result >= 0);
+  private onRegistered(tag: number, result: number): void {
+    this.#parts.buffers.byHand[tag] = result < 0 ? 0 : 1;
     if (this.#stages[tag] === UNSURE) this.#decide(tag, result);
-    else this.registered(tag, result < 0 ? this.#error("REGISTER_IO_BUF", result) : undefined);
+    else this.registered(tag, result < 0 ? this.#error("REGISTER_IO_BUF", tag, result) : undefined);
   }
 
   #decide(tag: number, result: number): void {
@@ -139,7 +136,8 @@ export class HandRegistrations {
     this.decided(tag, end);
   }
 
-  #error(command: string, errno: number): UblkError {
-    return new UblkError({ command, device: this.#parts.spec.device, errno });
+  #error(command: string, tag: number, errno: number): UblkError {
+    const { device, queue } = this.#parts.spec;
+    return new UblkError({ command, device, errno, subject: `queue ${queue} tag ${tag}` });
   }
 }

@@ -2,8 +2,7 @@ import { Arena, PAGE_SIZE, PROT_READ } from "../ffi/index.ts";
 import { Driver, RawRing } from "../uring/index.ts";
 import { powerOfTwo } from "../uring/setup.ts";
 import { UBLK_MAX_QUEUE_DEPTH } from "./abi.ts";
-import { GATHERED } from "./batch-elements.ts";
-import { lendsPages } from "./data-mode.ts";
+import { permanentSqes } from "./buffer-commands.ts";
 import type { QueueEvents, QueueResources, QueueSpec } from "./queue-spec.ts";
 import { DESCRIPTOR_WORDS } from "./request.ts";
 import { TagBuffers } from "./tag-buffers.ts";
@@ -17,12 +16,9 @@ const SPARE_SLOTS = 32;
 /** The most slots a ring can have: its CQ's limit. */
 export const SLOTS_MAX = 65536;
 
-/** Permanent SQEs: one for each tag, and, batched, those that commit several. */
-const permanentSqes = ({ depth, batch }: Pick<QueueSpec, "depth" | "batch">): number => depth + (batch ? GATHERED : 0);
-
 /** Slots that a queue's ring needs: tags, their operations, registrations by hand, and some for the thread. */
 export function slotsOf({ depth, members, mode, batch }: Pick<QueueSpec, "depth" | "members" | "mode" | "batch">): number {
-  return permanentSqes({ depth, batch }) + depth * members + (lendsPages(mode) ? depth * 2 : 0) + SPARE_SLOTS * 2;
+  return permanentSqes({ depth, mode, batch }) + depth * members + SPARE_SLOTS * 2;
 }
 
 /** What a queue holds of the kernel. */
@@ -48,7 +44,8 @@ export function openQueue(spec: QueueSpec, awaiting: () => boolean): QueueParts 
     raw.register.updateFiles(CHAR_FILE, [spec.charFd]);
     if (buffers.tableSlots > 0) raw.register.sparseBuffers(buffers.tableSlots);
     traceQueue(raw.trace, descriptors.words(), spec.depth);
-    const driver = new Driver(raw, { serving: spec.serving, synchronous: spec.synchronous, awaiting });
+    // A batched queue takes its real turns in any case: so it sees a list of commits that the kernel refused, and that nobody waits for.
+    const driver = new Driver(raw, { serving: spec.serving, synchronous: spec.synchronous && !spec.batch, awaiting });
     return { raw, driver, descriptors, buffers };
   } catch (error) {
     raw.close();

@@ -1,4 +1,7 @@
+import type { TemplateHandler } from "../uring/index.ts";
 import { BatchCommands, type BatchParts } from "./batch-commands.ts";
+import { BufferCommands } from "./buffer-commands.ts";
+import { lendsPages } from "./data-mode.ts";
 import { type QueueCommands, TagCommands } from "./tag-commands.ts";
 
 /** What writes a queue's commands: one of the two. */
@@ -8,16 +11,23 @@ export interface ChosenCommands {
   readonly single: TagCommands | undefined;
   /** Requests come and go in batches. */
   readonly batch: BatchCommands | undefined;
+  /** Where pages are lent: what registers those that the kernel does not. */
+  readonly lending: BufferCommands | undefined;
 }
 
 /** What writes the commands of a queue, the way its device was made for. It takes the ring's permanent SQEs. */
 export function commandsOf(parts: BatchParts): ChosenCommands {
   const { raw, spec, buffers, queue } = parts;
+  let lending: BufferCommands | undefined;
+  const take = (commits: TemplateHandler): void => {
+    if (lendsPages(spec.mode)) lending = new BufferCommands(raw, spec, buffers, commits);
+    raw.allocateTemplates(lending ?? commits);
+  };
   if (spec.batch) {
-    const batch = new BatchCommands(parts);
-    return { commands: batch, single: undefined, batch };
+    const batch = new BatchCommands(parts, take);
+    return { commands: batch, single: undefined, batch, lending };
   }
+  take(queue);
   const single = new TagCommands(raw, spec, buffers);
-  raw.allocateTemplates(queue);
-  return { commands: single, single, batch: undefined };
+  return { commands: single, single, batch: undefined, lending };
 }

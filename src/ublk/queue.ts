@@ -1,8 +1,8 @@
 import type { Arena } from "../ffi/index.ts";
 import { answerDoorbell } from "../uring/doorbell.ts";
 import { type Driver, type RawRing, Ring } from "../uring/index.ts";
-import { UBLK_IO_F_NEED_REG_BUF, UBLK_IO_RES_NEED_GET_DATA } from "./abi.ts";
-import { Arrivals } from "./arrivals.ts";
+import { UBLK_IO_RES_NEED_GET_DATA } from "./abi.ts";
+import { Arrivals, plainRequests } from "./arrivals.ts";
 import type { BatchCommands } from "./batch-commands.ts";
 import { Extras } from "./extras.ts";
 import { Failures } from "./failures.ts";
@@ -57,6 +57,8 @@ export class UblkQueue {
   readonly #arrivals: Arrivals;
   declare private readonly special: number; // flags of a request that needs care first
   declare private readonly plain: number; // what they are in one that does not; -1: every request does
+  declare private readonly copies: boolean; // this thread copies the data of READs
+  declare private readonly byHand: Uint8Array | undefined; // by tag, 1: its pages were registered by hand
   private readonly failures: Failures;
   private handler: RequestHandler | undefined;
   declare private target: RequestHandler["target"]; // of the handler
@@ -69,6 +71,9 @@ export class UblkQueue {
   constructor(spec: QueueSpec, events: QueueEvents) {
     this.spec = spec;
     this.#events = events;
+    const isRare = (): void => {
+      this.rare = true;
+    };
     // Before it serves, the thread waits for messages: only the event loop brings those.
     const parts = openQueue(spec, () => this.handler === undefined || this.tags.deferred > 0);
     const { raw, driver, descriptors, buffers } = parts;
@@ -76,7 +81,14 @@ export class UblkQueue {
     this.driver = driver;
     this.descriptors = descriptors;
     this.iod = descriptors.words();
-    const { batch, commands, single } = commandsOf({ ...parts, spec, iod: this.iod, events, queue: this, dead: () => this.#allDied() });
+    const { batch, commands, lending, single } = commandsOf({
+      ...parts,
+      spec,
+      iod: this.iod,
+      events,
+      queue: this,
+      dead: () => this.#allDied(),
+    });
     this.batch = batch;
     this.commands = commands;
     this.single = single;
@@ -84,7 +96,7 @@ export class UblkQueue {
     listenTo(raw, events, (error) => this.#isBlamed(error));
     this.#buffers = buffers;
     this.#members = new TagMembers(raw, spec, buffers, (tag, result, member) => this.failures.onMember(tag, result, member));
-    this.#extras = new Extras({ ring: this.ring, driver, spec, events, commands: this.commands, buffers });
+    this.#extras = new Extras({ ring: this.ring, driver, spec, events, lending, buffers });
     this.tags = new TagTable(spec, {
       queue: this,
       iod: this.iod,
@@ -93,9 +105,7 @@ export class UblkQueue {
       members: this.#members,
       leases: this.#extras.leases,
       signals: this.#extras.signals,
-      isRare: () => {
-        this.rare = true;
-      },
+      isRare,
     });
     this.states = this.tags.states;
     this.request = new UblkRequest(this, this.tags, this.iod);
@@ -120,18 +130,16 @@ export class UblkQueue {
       admit: (tag) => this.#admit(tag),
       end: (tag, result) => this.commit(tag, result),
     });
+    this.copies = spec.mode === "user-copy";
+    this.byHand = lending === undefined ? undefined : buffers.byHand;
     this.rare = this.#extras.any;
-    this.#members.beforeUse = this.#extras.byHand.beforeUse(this.iod, () => {
-      this.rare = true;
-    });
-    this.special = spec.mode === "auto-buf-reg" ? UBLK_IO_F_NEED_REG_BUF : 0;
-    this.plain = spec.serialize || spec.mode === "need-get-data" || spec.mode === "zero-copy" ? -1 : 0;
+    this.#members.beforeUse = this.#extras.byHand.beforeUse(this.iod, isRare);
+    [this.special, this.plain] = plainRequests(spec);
   }
 
   /** What another thread must close and unmap when this one has died. */
   get resources(): QueueResources {
-    const { raw, driver, descriptors, batch } = this;
-    return resourcesOf({ raw, driver, descriptors, buffers: this.#buffers }, batch);
+    return resourcesOf({ ...this, buffers: this.#buffers }, this.batch);
   }
 
   /** Tags that the kernel may still send requests on, or whose request is open. */
@@ -162,10 +170,7 @@ export class UblkQueue {
 
   /** Fails with EIO every request that has been open for `ms` or longer, after aborting its signal and cancelling its operations. */
   refuse(ms: number): void {
-    const latest = performance.now() - ms;
-    for (let tag = 0; tag < this.spec.depth; tag++) {
-      if (isOpen(this.states[tag]!) && this.tags.since[tag]! <= latest) this.failures.abort(tag);
-    }
+    this.failures.abortSince(performance.now() - ms);
     this.driver.kick();
   }
 
@@ -254,7 +259,6 @@ export class UblkQueue {
   #admit(tag: number): void {
     if (this.#closed) return;
     const { turns } = this.#extras;
-    this.rare = this.#extras.any;
     if (turns === undefined || turns.enter(tag)) this.serve(tag);
     else {
       this.states[tag] = WAITING;
@@ -291,10 +295,12 @@ export class UblkQueue {
   }
 
   private send(tag: number, result: number): void {
-    const told = this.rare ? this.#endRare(tag, result) : result;
+    const { single } = this;
+    const told = this.copies ? this.#extras.deliver(tag, this.iod[tag * DESCRIPTOR_WORDS]! & 0xff, result) : result;
+    if (this.rare) this.#endRare(tag);
+    if (this.byHand !== undefined && this.byHand[tag] === 1) this.#extras.byHand.release(tag);
     this.states[tag] = IN_KERNEL;
     this.tags.done[tag] = 0;
-    const { single } = this;
     if (single === undefined) this.batch!.commit(tag, told);
     else {
       single.setResult(tag, told);
@@ -318,13 +324,10 @@ export class UblkQueue {
 
   // ---- what is rare
 
-  #endRare(tag: number, result: number): number {
-    const told = this.#extras.deliver(tag, this.iod[tag * DESCRIPTOR_WORDS]! & 0xff, result);
+  #endRare(tag: number): void {
     const next = this.#extras.end(tag);
     this.rare = this.#extras.any;
-    if (next < 0) return told;
-    this.#serveSoon(next);
-    return told;
+    if (next >= 0) this.#serveSoon(next);
   }
 
   // In a turn of its own: many synchronous requests must not become a deep stack.

@@ -19,12 +19,12 @@ export class TagBuffers {
   readonly kernelCopied: TagMemory | undefined;
   /** Data that lies in memory shared with the client, where the disk has such. It is neither copied nor fetched, whatever the mode. */
   readonly shared: SharedData | undefined;
+  /** By tag, 1: its pages are registered by hand. */
+  readonly byHand: Uint8Array;
   readonly #mode: QueueSpec["mode"];
   readonly #handBase: number; // the first slot for pages that are registered by hand
   readonly #tableSlots: number;
   readonly #taken: Uint8Array; // user-copy, 1: a WRITE's data is in memory
-  readonly #byHand: Uint8Array; // 1: registered by hand
-  #byHandCount = 0;
 
   /** `iod`: the mapped descriptors of the tags. */
   constructor(spec: QueueSpec, iod: Int32Array) {
@@ -39,7 +39,7 @@ export class TagBuffers {
     this.#handBase = mode === "auto-buf-reg" ? depth : 0;
     this.#tableSlots = lends ? this.#handBase + depth : 0;
     this.#taken = new Uint8Array(depth);
-    this.#byHand = new Uint8Array(depth);
+    this.byHand = new Uint8Array(depth);
   }
 
   /** Slots that the ring's buffer table needs. */
@@ -65,7 +65,7 @@ export class TagBuffers {
 
   /** Slot of the buffer table that holds the request's pages. */
   index(tag: number): number {
-    return this.#byHand[tag] === 1 ? this.#handBase + tag : tag;
+    return this.byHand[tag] === 1 ? this.#handBase + tag : tag;
   }
 
   /** A tag's memory, with a WRITE's data in it. */
@@ -116,23 +116,7 @@ export class TagBuffers {
   /** A request is about to end: a READ's data goes where the client finds it. */
   deliver(tag: number, op: number, result: number): void {
     this.#taken[tag] = 0;
-    if (op === Op.READ && result > 0 && !this.shared?.has(tag)) this.copies!.give(tag, 0, this.memory!.bytes(tag, result));
-  }
-
-  /** Whether the tag's pages were registered by hand. */
-  isByHand(tag: number): boolean {
-    return this.#byHand[tag] === 1;
-  }
-
-  /** Tags whose pages are registered by hand. */
-  get byHandCount(): number {
-    return this.#byHandCount;
-  }
-
-  /** Notes that the tag's pages are, or are no longer, registered by hand. */
-  setByHand(tag: number, byHand: boolean): void {
-    this.#byHandCount += Number(byHand) - this.#byHand[tag]!;
-    this.#byHand[tag] = Number(byHand);
+    if (op === Op.READ && result > 0 && !this.shared?.has(tag)) this.copies!.giveFrom(tag, 0, this.memory!.address(tag), result);
   }
 
   /** Detaches the views, and unmaps the memory unless the kernel may still use it. The ring must be closed. */

@@ -21,23 +21,9 @@ export interface QueueCommands {
   fetchAll(): void;
   /** Repeats a commit that the kernel refused, written anew. */
   repeat(tag: number): void;
-  /** Queues REGISTER_IO_BUF or UNREGISTER_IO_BUF for a tag. With `link`, what is queued next does not begin before, nor if it fails. */
-  bufferCommand(slot: number, command: number, tag: number, link?: number): void;
 }
 
-/** Queues REGISTER_IO_BUF or UNREGISTER_IO_BUF for a tag. */
-export function queueBufferCommand(
-  { raw, spec, buffers }: { readonly raw: RawRing; readonly spec: QueueSpec; readonly buffers: TagBuffers },
-  slot: number,
-  command: number,
-  tag: number,
-  link: number,
-): void {
-  raw.uringCmd(slot, CHAR_FILE, command, 0, spec.queue | (tag << 16), 0, buffers.handSlot(tag), 0);
-  raw.setFlags(io.IOSQE_FIXED_FILE | link);
-}
-
-/** Writes the commands of a queue's tags: a permanent SQE per tag, and the registrations by hand. */
+/** Writes the commands of a queue's tags: a permanent SQE per tag. */
 export class TagCommands implements QueueCommands {
   /** The SQE array of the ring. */
   declare private readonly words: Int32Array;
@@ -88,11 +74,6 @@ export class TagCommands implements QueueCommands {
     this.#write(tag, this.#number(abi.UBLK_U_IO_COMMIT_AND_FETCH_REQ));
     this.setResult(tag, result);
     this.raw.armTemplate(tag);
-  }
-
-  /** Queues REGISTER_IO_BUF or UNREGISTER_IO_BUF for a tag. With `link`, what is queued next does not begin before, nor if it fails. */
-  bufferCommand(slot: number, command: number, tag: number, link = 0): void {
-    queueBufferCommand({ raw: this.raw, spec: this.#spec, buffers: this.#buffers }, slot, command, tag, link);
   }
 
   #write(tag: number, command: number): void {

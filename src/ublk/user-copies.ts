@@ -1,4 +1,4 @@
-import { type SystemError, sys } from "../ffi/index.ts";
+import { addressOf, type SystemError, sys } from "../ffi/index.ts";
 import { UBLK_QID_OFF, UBLK_TAG_OFF, UBLKSRV_IO_BUF_OFFSET } from "./abi.ts";
 import { UblkError } from "./error.ts";
 import type { QueueSpec } from "./queue-spec.ts";
@@ -13,45 +13,49 @@ const EIO = -5;
 export class UserCopies {
   readonly #charFd: number;
   readonly #device: number;
-  readonly #base: number;
+  readonly #offsets: Float64Array; // of the tags' data in the char device; at most 2^53
 
-  constructor({ charFd, device, queue }: Pick<QueueSpec, "charFd" | "device" | "queue">) {
+  constructor({ charFd, depth, device, queue }: Pick<QueueSpec, "charFd" | "depth" | "device" | "queue">) {
     this.#charFd = charFd;
     this.#device = device;
-    this.#base = UBLKSRV_IO_BUF_OFFSET + queue * 2 ** UBLK_QID_OFF; // at most 2^53
+    const first = UBLKSRV_IO_BUF_OFFSET + queue * 2 ** UBLK_QID_OFF;
+    this.#offsets = Float64Array.from({ length: depth }, (_, tag) => first + tag * 2 ** UBLK_TAG_OFF);
   }
 
   /** Copies a WRITE request's bytes from `at` on into `into`, all of it. */
   take(tag: number, at: number, into: Uint8Array): void {
-    this.#whole("pread", sys.pread, tag, at, into);
+    this.#whole("pread", sys.preadAt, tag, at, addressOf(into), into.length);
   }
 
   /** Copies all of `from` into a READ request, from `at` on. */
   give(tag: number, at: number, from: Uint8Array): void {
-    this.#whole("pwrite", sys.pwrite, tag, at, from);
+    this.giveFrom(tag, at, addressOf(from), from.length);
+  }
+
+  /** The same from memory that is known by its address. */
+  giveFrom(tag: number, at: number, address: number, length: number): void {
+    this.#whole("pwrite", sys.pwriteAt, tag, at, address, length);
   }
 
   #whole(
     call: string,
-    copy: (fd: number, memory: Uint8Array, offset: number) => number,
+    copy: (fd: number, address: number, length: number, offset: number) => number,
     tag: number,
     at: number,
-    memory: Uint8Array,
+    address: number,
+    length: number,
   ): void {
     let done = 0;
     try {
-      done = copy(this.#charFd, memory, this.#base + tag * 2 ** UBLK_TAG_OFF + at);
+      done = copy(this.#charFd, address, length, this.#offsets[tag]! + at);
     } catch (error) {
       const { errno } = error as SystemError;
-      throw new UblkError({ command: call, device: this.#device, errno: errno ?? EIO, subject: `tag ${tag}`, cause: error });
+      throw this.#error(call, tag, errno ?? EIO, { cause: error });
     }
-    if (done < memory.length)
-      throw new UblkError({
-        command: call,
-        device: this.#device,
-        errno: EIO,
-        subject: `tag ${tag}`,
-        hint: `the kernel copied ${done} of ${memory.length} bytes`,
-      });
+    if (done < length) throw this.#error(call, tag, EIO, { hint: `the kernel copied ${done} of ${length} bytes` });
+  }
+
+  #error(command: string, tag: number, errno: number, why: { cause: unknown } | { hint: string }): UblkError {
+    return new UblkError({ command, device: this.#device, errno, subject: `tag ${tag}`, ...why });
   }
 }

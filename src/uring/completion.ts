@@ -8,19 +8,21 @@ import {
   IORING_SETUP_IOPOLL,
 } from "./abi.ts";
 import { ProtocolError } from "./error.ts";
+import { PermanentSlots } from "./permanent.ts";
 import type { RingMemory, RingRecord } from "./setup.ts";
-import { FILLER, ONE, SlotTable } from "./slots.ts";
+import { FILLER, ONE } from "./slots.ts";
 import { io_cqring_offsets, io_uring_params } from "./structs.ts";
 import { IN_FLIGHT } from "./submission.ts";
 
-export { type CompletionHandler, type Completions, FILLER, type TemplateHandler } from "./slots.ts";
+export type { TemplateHandler } from "./permanent.ts";
+export { type CompletionHandler, type Completions, FILLER } from "./slots.ts";
 
 /**
  * The completion side of a ring: the loop that reads CQEs and runs the handlers of their slots.
  *
  * A CQE that belongs to no operation in flight fails the ring: the kernel, or a bug here, did what can never be right.
  */
-export abstract class CompletionQueue extends SlotTable {
+export abstract class CompletionQueue extends PermanentSlots {
   /** What was set up. Another one after a resize. */
   record!: RingRecord;
   /** Called once when the ring fails; during a batch, after its end. */
@@ -146,7 +148,7 @@ export abstract class CompletionQueue extends SlotTable {
   fail(error: Error): void {
     if (this.failure !== undefined) return;
     this.failure = error;
-    this.usual = false;
+    this.noLongerUsual();
     this.attention = true;
     if (!this.reaping) this.onFailure?.(error);
   }

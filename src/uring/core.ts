@@ -19,6 +19,7 @@ import { checkInteger, checkKnown } from "./options.ts";
 import { Registrations } from "./register/index.ts";
 import { checkResize, type ResizeOptions, resizeMemory } from "./resize.ts";
 import { mappingsOf, powerOfTwo, type RingMemory, type RingShape, setupRing } from "./setup.ts";
+import { PROMPT } from "./submission.ts";
 import { RingTrace } from "./trace/ring-trace.ts";
 import { tracing } from "./trace/switch.ts";
 
@@ -139,7 +140,7 @@ export class RingCore extends CompletionQueue implements Disposable {
     return () => {
       let handled = 0;
       while (!this.attention && this.inFlight > 0) {
-        this.enter(1);
+        this.enter(1 + this.counts[PROMPT]!);
         handled += this.reap();
       }
       return handled;
@@ -234,7 +235,7 @@ export class RingCore extends CompletionQueue implements Disposable {
   close(): void {
     if (this.ended) return;
     this.ended = true;
-    this.usual = false;
+    this.noLongerUsual();
     this.plain = false;
     this.attention = true;
     this.register.close();

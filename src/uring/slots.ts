@@ -1,16 +1,11 @@
 import { IOSQE_IO_DRAIN } from "./abi.ts";
 import { ProtocolError } from "./error.ts";
 import type { RingMemory, RingRecord } from "./setup.ts";
-import { IN_FLIGHT, LAST_SQE, SQ_TAIL, SUBMITTED, SubmissionQueue } from "./submission.ts";
+import { copyHead, copyTail } from "./sqe-copy.ts";
+import { IN_FLIGHT, LAST_SQE, ORDINARY, SQ_TAIL, SUBMITTED, SubmissionQueue } from "./submission.ts";
 
 /** Called for each CQE of a slot: result (negative errno on failure), CQE flags, and the slot itself. */
 export type CompletionHandler = (result: number, flags: number, slot: number) => void;
-
-/** What the CQEs of permanent SQEs go to. An object, because a method of it can be inlined where a function in a variable cannot. */
-export interface TemplateHandler {
-  /** A permanent SQE's CQE: result (negative errno on failure), and the slot. */
-  completed(result: number, slot: number): void;
-}
 
 /** Completions an operation posts: one CQE; many, until one comes without F_MORE; or a result and a later notification. */
 export type Completions = "one" | "many" | "notify";
@@ -35,13 +30,13 @@ export abstract class SlotTable extends SubmissionQueue {
   protected ended = false;
   /** Slots are armed without a second look: the ring is neither closed nor failed, and its SQ is used in turn. */
   protected usual: boolean;
+  /** The same of a ring that has permanent SQEs beside the others. */
+  protected inTurn: boolean;
   declare protected readonly handlers: CompletionHandler[];
   /** Of each slot: the generation of its operation while one is in flight, which is even; that plus one when it is over. */
   declare protected states: Int32Array;
   /** How each slot's operation completes. */
   protected kinds: Uint8Array;
-  /** Handler of the permanent SQEs; set at most once, so that the JIT may take it for a constant. */
-  declare protected templates: TemplateHandler;
   #free: Int32Array;
   #freeCount: number;
 
@@ -50,6 +45,7 @@ export abstract class SlotTable extends SubmissionQueue {
     this.handlers = new Array<CompletionHandler>(slots).fill(unexpected);
     this.states = new Int32Array(slots).fill(1);
     this.usual = !this.polled && !this.rewinds && templates === 0;
+    this.inTurn = !this.polled && !this.rewinds && templates > 0;
     this.kinds = new Uint8Array(slots).fill(ONE);
     this.#free = new Int32Array(slots);
     for (let i = 0; i < slots; i++) this.#free[i] = slots - 1 - i;
@@ -83,14 +79,6 @@ export abstract class SlotTable extends SubmissionQueue {
   /** Gives a taken slot another handler, for what is in flight too. */
   reassign(slot: number, handler: CompletionHandler): void {
     this.handlers[slot] = handler;
-  }
-
-  /** Takes the slots of the permanent SQEs, before any other is allocated; all have the same handler. */
-  allocateTemplates(handler: TemplateHandler): void {
-    if (this.#freeCount !== this.#free.length) throw new TypeError("permanent slots are taken before all others, and once");
-    const unusual: CompletionHandler = (result, _flags, slot) => handler.completed(result, slot);
-    for (let i = 0; i < this.permanentSqes; i++) this.handlers[this.#free[--this.#freeCount]!] = unusual;
-    this.templates = handler;
   }
 
   /** Gives a slot back. Its operation must have completed. */
@@ -155,33 +143,10 @@ export abstract class SlotTable extends SubmissionQueue {
     return this.states[slot]! & ~1;
   }
 
-  /** Queues the slot's permanent SQE: the allocation-free path of a ublk commit. */
-  armTemplate(slot: number): void {
-    this.states[slot] = 0; // its user_data never changes
-    this.counts[IN_FLIGHT]!++;
-    const tail = this.counts[SQ_TAIL]!;
-    this.ring[this.indexAt + (tail & this.sqMask)] = slot;
-    this.counts[SQ_TAIL] = (tail + 1) | 0;
-  }
-
-  /** Queues the slot's permanent SQE, of which only a failure posts a CQE (`IOSQE_CQE_SKIP_SUCCESS`): it is not counted as in flight. */
-  armQuietTemplate(slot: number): void {
-    this.states[slot] = 0;
-    const tail = this.counts[SQ_TAIL]!;
-    this.ring[this.indexAt + (tail & this.sqMask)] = slot;
-    this.counts[SQ_TAIL] = (tail + 1) | 0;
-  }
-
-  /** A quiet SQE's CQE has come, and was taken for the end of something that is counted. */
-  quietTemplateFailed(): void {
-    this.counts[IN_FLIGHT]!++;
-  }
-
-  /** Puts the slot's permanent SQE, which is counted, in the place of one that is queued and quiet, and was not submitted. */
-  exchangeQuiet(place: number, slot: number): void {
-    this.states[slot] = 0;
-    this.counts[IN_FLIGHT]!++;
-    this.exchangeQueued(place, slot);
+  /** From now on every slot is looked at before it is armed: the ring has failed, or is closed. */
+  protected noLongerUsual(): void {
+    this.usual = false;
+    this.inTurn = false;
   }
 
   /** Whether the slot may be armed; throws otherwise. */
@@ -291,13 +256,24 @@ export abstract class SlotTable extends SubmissionQueue {
   private take(slot: number): number {
     const state = this.states[slot]!;
     const tail = this.counts[SQ_TAIL]!;
-    if (!this.usual || (state & 1) === 0 || ((tail - this.counts[SUBMITTED]!) | 0) >= this.sqEntries) return this.takeWithCare(slot);
+    if (!this.usual || (state & 1) === 0 || ((tail - this.counts[SUBMITTED]!) | 0) >= this.sqEntries) return this.takeOtherwise(slot);
     const at = (tail & this.sqMask) << this.sqeShift;
     this.words[at + 8] = slot;
     this.words[at + 9] = this.states[slot] = (state + 1) | 0;
     this.counts[IN_FLIGHT] = (this.counts[IN_FLIGHT]! + 1) | 0;
     this.counts[SQ_TAIL] = (tail + 1) | 0;
     return (this.counts[LAST_SQE] = at);
+  }
+
+  // Beside permanent SQEs the others are used in turn: all of those that are queued never are more than the SQ has room for.
+  private takeOtherwise(slot: number): number {
+    const state = this.states[slot]!;
+    if (!this.inTurn || (state & 1) === 0 || this.counts[ORDINARY]! >= this.ordinarySqes) return this.takeWithCare(slot);
+    const at = this.nextInTurn();
+    this.words[at + 8] = slot;
+    this.words[at + 9] = this.states[slot] = (state + 1) | 0;
+    this.counts[IN_FLIGHT] = (this.counts[IN_FLIGHT]! + 1) | 0;
+    return at;
   }
 
   private takeWithCare(slot: number): number {
@@ -324,28 +300,6 @@ export abstract class SlotTable extends SubmissionQueue {
       this.#free[this.#freeCount++] = slot;
     }
   }
-}
-
-/** Copies what stands in an SQE before its user_data. Word by word: a loop, or `set`, costs several times as much. */
-function copyHead(to: Int32Array, at: number, from: Int32Array, first: number): void {
-  to[at] = from[first]!;
-  to[at + 1] = from[first + 1]!;
-  to[at + 2] = from[first + 2]!;
-  to[at + 3] = from[first + 3]!;
-  to[at + 4] = from[first + 4]!;
-  to[at + 5] = from[first + 5]!;
-  to[at + 6] = from[first + 6]!;
-  to[at + 7] = from[first + 7]!;
-}
-
-/** Copies what stands behind it. */
-function copyTail(to: Int32Array, at: number, from: Int32Array, first: number): void {
-  to[at + 10] = from[first + 10]!;
-  to[at + 11] = from[first + 11]!;
-  to[at + 12] = from[first + 12]!;
-  to[at + 13] = from[first + 13]!;
-  to[at + 14] = from[first + 14]!;
-  to[at + 15] = from[first + 15]!;
 }
 
 function unexpected(result: number, _flags: number, slot: number): void {

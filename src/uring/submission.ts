@@ -21,6 +21,9 @@ export const SQ_TAIL = 0; // behind the SQE queued last
 export const SUBMITTED = 1; // the tail up to which the kernel has taken SQEs
 export const IN_FLIGHT = 2; // operations
 export const LAST_SQE = 3; // word index of the SQE written last
+const TURN = 4; // ordinary SQEs handed out, modulo their number
+export const ORDINARY = 5; // ordinary SQEs queued and not yet taken
+export const PROMPT = 6; // SQEs queued whose CQEs come within the enter that submits them, and wake nobody
 
 const TWO_52 = 2 ** 52;
 /** What of a double's upper word belongs to the mantissa. */
@@ -51,6 +54,8 @@ export class SubmissionQueue {
   declare protected readonly rewinds: boolean;
   /** Positions, and slots, of permanent SQEs: below all others. */
   declare protected readonly permanentSqes: number;
+  /** The others: those that are used in turn. */
+  declare protected ordinarySqes: number;
   declare protected indexAt: number; // word index of the SQ index array, or -1
   declare protected sqMask: number;
   #headAt = 0;
@@ -58,11 +63,9 @@ export class SubmissionQueue {
   #flagsAt = 0;
   /** What changes with every operation. An array, because it holds words where a field holds a JavaScript value to be checked and boxed. */
   declare protected readonly counts: Int32Array;
-  private turn = 0; // ordinary SQEs handed out, modulo their number
-  private ordinary = 0; // ordinary SQEs queued and not yet taken
 
   constructor(memory: RingMemory, record: RingRecord, templates: number) {
-    this.counts = new Int32Array(4);
+    this.counts = new Int32Array(7);
     this.sqeShift = record.sqe === 128 ? 5 : 4;
     this.polled = (record.flags & IORING_SETUP_SQPOLL) !== 0;
     this.rewinds = (record.flags & IORING_SETUP_SQ_REWIND) !== 0;
@@ -78,6 +81,7 @@ export class SubmissionQueue {
     this.words = memory.sqes.words();
     this.doubles = new Float64Array(this.words.buffer, this.words.byteOffset, this.words.length >> 1);
     this.sqEntries = record.sqEntries;
+    this.ordinarySqes = record.sqEntries - this.permanentSqes;
     this.#headAt = word("head");
     this.sqTailAt = word("tail");
     this.#flagsAt = word("flags");
@@ -92,6 +96,13 @@ export class SubmissionQueue {
   }
   private set sqTail(tail: number) {
     this.counts[SQ_TAIL] = tail;
+  }
+
+  private get ordinary(): number {
+    return this.counts[ORDINARY]!;
+  }
+  private set ordinary(count: number) {
+    this.counts[ORDINARY] = count;
   }
 
   private get submitted(): number {
@@ -130,7 +141,7 @@ export class SubmissionQueue {
   /** How many ordinary SQEs may be queued before the next enter. */
   get sqRoom(): number {
     const queue = this.sqEntries - this.queued;
-    return this.permanentSqes === 0 ? queue : Math.min(queue, this.sqEntries - this.permanentSqes - this.ordinary);
+    return this.permanentSqes === 0 ? queue : Math.min(queue, this.ordinarySqes - this.ordinary);
   }
 
   /** The SQ ring's flag word: `IORING_SQ_NEED_WAKEUP`, `_CQ_OVERFLOW`, `_TASKRUN`. */
@@ -241,10 +252,11 @@ export class SubmissionQueue {
   /** The kernel took `count` SQEs. */
   protected taken(count: number): void {
     const submitted = (this.counts[SUBMITTED]! + count) | 0;
+    this.counts[PROMPT] = 0;
     if (submitted !== this.counts[SQ_TAIL] || this.rewinds) this.takenInPart(count);
     else {
       this.counts[SUBMITTED] = submitted;
-      this.ordinary = 0;
+      this.counts[ORDINARY] = 0;
     }
   }
 
@@ -285,16 +297,23 @@ export class SubmissionQueue {
 
   /** The word index of the next ordinary SQE; the caller has made sure that there is room. */
   protected nextSqe(): number {
-    let position: number;
-    if (this.permanentSqes === 0) {
-      position = this.rewinds ? this.sqTail : this.sqTail & this.sqMask;
-    } else {
-      position = this.permanentSqes + this.turn;
-      this.turn = this.turn + 1 === this.sqEntries - this.permanentSqes ? 0 : this.turn + 1;
-      this.ring[this.indexAt + (this.sqTail & this.sqMask)] = position;
-    }
+    if (this.permanentSqes > 0) return this.nextInTurn();
+    const position = this.rewinds ? this.sqTail : this.sqTail & this.sqMask;
     this.ordinary++;
     this.sqTail = (this.sqTail + 1) | 0;
     return (this.counts[LAST_SQE] = position << this.sqeShift);
+  }
+
+  /** The same, beside permanent SQEs. */
+  protected nextInTurn(): number {
+    const { counts } = this;
+    const turn = counts[TURN]!;
+    const tail = counts[SQ_TAIL]!;
+    const position = this.permanentSqes + turn;
+    counts[TURN] = turn + 1 === this.ordinarySqes ? 0 : turn + 1;
+    counts[ORDINARY] = counts[ORDINARY]! + 1;
+    counts[SQ_TAIL] = (tail + 1) | 0;
+    this.ring[this.indexAt + (tail & this.sqMask)] = position;
+    return (counts[LAST_SQE] = position << this.sqeShift);
   }
 }

@@ -71,10 +71,11 @@ function onMembers(
 /** The next registration of this queue is carried out by a thread of the kernel: after what is queued behind it. */
 function delayNext(queue: UblkQueue): void {
   const { raw } = queue;
-  const { setFlags } = raw;
-  raw.setFlags = (flags) => {
-    raw.setFlags = setFlags;
-    raw.setFlags(flags | io.IOSQE_ASYNC);
+  const { armTemplate } = raw;
+  raw.armTemplate = (slot) => {
+    raw.armTemplate = armTemplate;
+    raw.words[slot << raw.sqeShift]! |= io.IOSQE_ASYNC << 8;
+    raw.armTemplate(slot);
   };
 }
 

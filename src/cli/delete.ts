@@ -1,5 +1,4 @@
-import { removeState, type UblkControl, UblkError } from "../ublk/index.ts";
-import { holdersOf } from "./holders.ts";
+import { holdersInWords, holdersOf, removeState, type UblkControl, UblkError } from "../ublk/index.ts";
 import type { Output } from "./output.ts";
 import { stopInChild } from "./stop.ts";
 import { type Device, look, openControl, survey } from "./survey.ts";
@@ -43,12 +42,12 @@ async function remove(control: UblkControl, device: Device, seconds: number): Pr
 function explain(error: unknown, { id, path, pid, alive }: Device, seconds: number): string {
   const server = alive ? ` (process ${pid})` : "";
   if (!(error instanceof UblkError) || error.code !== "ETIMEDOUT") return `device ${id}: ${(error as Error).message}`;
-  const holders = holdersOf(path);
+  const holders = holdersInWords(holdersOf(id));
   if (error.command === "STOP_DEV") {
     return `device ${id} did not stop in ${seconds} s: its server${server} does not answer its requests. End the server (kill -9 ${pid ?? "PID"}) and run this again`;
   }
-  if (holders.length > 0) {
-    return `device ${id} is stopped, but somebody still uses ${path}: ${holders.join(", ")}. Unmount or close it, and the device is gone`;
+  if (holders !== "") {
+    return `device ${id} is stopped, but somebody still uses ${path}: ${holders}. Unmount or close it, and the device is gone`;
   }
   return `device ${id} is stopped, but something still holds it: its server${server}, or a program in another mount namespace. It goes when they let go`;
 }

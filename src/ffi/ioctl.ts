@@ -65,6 +65,10 @@ export const block = {
   discard(fd: number, offset: number, length: number): void {
     sys.ioctl(fd, BLKDISCARD, byteRange(offset, length));
   },
+  /** BLKFLSBUF: writes back what is dirty of the device, and of the file system on it, and waits for that; then forgets what is cached. */
+  flush(fd: number): void {
+    sys.ioctl(fd, BLKFLSBUF, 0);
+  },
   /** BLKZEROOUT: makes a range read as zeros; the blocks stay allocated. */
   zeroOut(fd: number, offset: number, length: number): void {
     sys.ioctl(fd, BLKZEROOUT, byteRange(offset, length));

@@ -1,5 +1,6 @@
 import { defineTarget } from "../ublk/index.ts";
 import { closeFiles, type FilesShared } from "./files/measure.ts";
+import { resizeFiles } from "./files/resize.ts";
 import { openBacking } from "./loop/backing.ts";
 import type { LoopOptions } from "./loop/options.ts";
 import { LoopRequests } from "./loop/requests.ts";
@@ -8,5 +9,6 @@ import { LoopRequests } from "./loop/requests.ts";
 export default defineTarget<LoopOptions, FilesShared>({
   open: openBacking,
   attach: (queue, shared) => new LoopRequests(queue, shared),
+  resize: (size, from, { files }) => resizeFiles("loop", files, size, from),
   close: closeFiles,
 });

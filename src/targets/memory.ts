@@ -1,5 +1,14 @@
 import { addressOf, copyMemory, MADV_DONTNEED, PAGE_SIZE, sys } from "../ffi/index.ts";
-import { defineTarget, Op, parseSize, type RequestTarget, type Size, type UblkQueue, type UblkRequest } from "../ublk/index.ts";
+import {
+  defineTarget,
+  Op,
+  parseSize,
+  type RequestTarget,
+  type Resized,
+  type Size,
+  type UblkQueue,
+  type UblkRequest,
+} from "../ublk/index.ts";
 import { checkKnown } from "../uring/options.ts";
 
 /** Options of the memory disk. */
@@ -8,6 +17,8 @@ export interface MemoryOptions {
   size: Size;
   /** Logical block; default 512. */
   blockSize?: Size;
+  /** What the disk may be resized to at most; default `size`. Only what is written takes memory. */
+  maxSize?: Size;
 }
 
 /** What the serving threads share. */
@@ -26,7 +37,7 @@ function allocate(size: number): SharedArrayBuffer[] {
     for (let left = size; left > 0; left -= CHUNK) chunks.push(new SharedArrayBuffer(Math.min(left, CHUNK)));
   } catch (cause) {
     throw new RangeError(
-      `memory: size is ${size} bytes, and this process cannot reserve more than ${chunks.length} GiB; choose a smaller disk`,
+      `memory: ${size} bytes are asked for, and this process cannot reserve more than ${chunks.length} GiB; choose a smaller disk`,
       { cause },
     );
   }
@@ -80,13 +91,23 @@ class MemoryRequests implements RequestTarget {
   }
 
   #clear(offset: number, length: number): void {
-    for (let done = 0; done < length; ) {
-      const chunk = Math.floor((offset + done) / CHUNK);
-      const at = offset + done - chunk * CHUNK;
-      const part = Math.min(length - done, CHUNK - at);
-      clearRange(this.#views[chunk]!, this.#addresses[chunk]!, at, part);
-      done += part;
-    }
+    clear(this.#views, this.#addresses, offset, length);
+  }
+}
+
+/** Zeroes a range of the disk. */
+function clear(
+  views: readonly Uint8Array<SharedArrayBuffer>[],
+  addresses: Float64Array<ArrayBuffer>,
+  offset: number,
+  length: number,
+): void {
+  for (let done = 0; done < length; ) {
+    const chunk = Math.floor((offset + done) / CHUNK);
+    const at = offset + done - chunk * CHUNK;
+    const part = Math.min(length - done, CHUNK - at);
+    clearRange(views[chunk]!, addresses[chunk]!, at, part);
+    done += part;
   }
 }
 
@@ -107,17 +128,36 @@ function clearRange(view: Uint8Array, address: number, at: number, length: numbe
   view.fill(0, last, end);
 }
 
+/** What is reserved is there whatever the disk's size; what lies behind the end of a smaller one is given back, and reads as zeros once it grows. */
+function resize(size: number, from: number, { chunks }: MemoryShared): Resized {
+  const most = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  if (size > most)
+    throw new RangeError(`memory: size is ${size} bytes, and the disk was made for at most ${most}; make it with a larger maxSize`);
+  if (size > from) return;
+  return () => {
+    const views = chunks.map((chunk) => new Uint8Array(chunk));
+    clear(
+      views,
+      Float64Array.from(chunks, (chunk) => addressOf(chunk)),
+      size,
+      from - size,
+    );
+  };
+}
+
 /** A disk in memory that all serving threads share. */
 export default defineTarget({
   open(options: MemoryOptions) {
-    checkKnown("memory", options ?? {}, ["size", "blockSize"]);
+    checkKnown("memory", options ?? {}, ["size", "blockSize", "maxSize"]);
     if (options?.size === undefined) throw new TypeError('memory: size is missing; give bytes or text such as "1 GiB"');
     const size = parseSize(options.size, "memory: size");
     const blockSize = options.blockSize === undefined ? 512 : parseSize(options.blockSize, "memory: blockSize");
     if (size === 0 || size % blockSize !== 0) {
       throw new RangeError(`memory: size is ${size} bytes; it must be a positive multiple of the block size (${blockSize})`);
     }
-    const shared: MemoryShared = { chunks: allocate(size) };
+    const maxSize = options.maxSize === undefined ? size : parseSize(options.maxSize, "memory: maxSize");
+    if (maxSize < size) throw new RangeError(`memory: maxSize is ${maxSize} bytes, less than the size (${size})`);
+    const shared: MemoryShared = { chunks: allocate(maxSize) };
     return {
       size,
       blockSize,
@@ -129,4 +169,5 @@ export default defineTarget({
     };
   },
   attach: (queue, shared) => new MemoryRequests(queue, shared),
+  resize,
 });

@@ -1,4 +1,5 @@
 import { defineTarget } from "../ublk/index.ts";
+import { resizeFiles } from "./files/resize.ts";
 import { closeMirror, type MirrorShared, openMirror } from "./mirror/open.ts";
 import type { MirrorOptions } from "./mirror/options.ts";
 import { MirrorRequests } from "./mirror/requests.ts";
@@ -7,5 +8,6 @@ import { MirrorRequests } from "./mirror/requests.ts";
 export default defineTarget<MirrorOptions, MirrorShared>({
   open: openMirror,
   attach: (queue, shared) => new MirrorRequests(queue, shared),
+  resize: (size, from, { files }) => resizeFiles("mirror", files, size, from),
   close: closeMirror,
 });

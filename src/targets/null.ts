@@ -19,6 +19,7 @@ export default defineTarget({
     const { size = "250 GiB", blockSize = 512 } = options;
     return { size, blockSize, zeroCopy: true, synchronous: true, members: 0 };
   },
+  resize: () => {},
   attach: () => ({
     ops: { flush: true, discard: true, writeZeroes: true },
     handle: (request) => request.complete(),

@@ -1,10 +1,11 @@
-import { UBLK_F_BATCH_IO } from "./abi.ts";
+import { UBLK_F_BATCH_IO, UBLK_F_NO_AUTO_PART_SCAN, UBLK_F_UPDATE_SIZE } from "./abi.ts";
 import type { UblkControl } from "./control.ts";
 import { type DataMode, flagsOf } from "./data-mode.ts";
 import { UblkError } from "./error.ts";
 import { featureNames } from "./features.ts";
 import type { CheckedGeometry } from "./geometry.ts";
 import type { DeviceInfo } from "./info.ts";
+import { checkFeature } from "./lacking.ts";
 import { SLOTS_MAX, slotsOf } from "./open-queue.ts";
 import { type CheckedOptions, checkQueues } from "./serve-options.ts";
 import { sharingFlag } from "./sharing.ts";
@@ -20,9 +21,17 @@ export function checkRoom(options: CheckedOptions, geometry: CheckedGeometry, mo
   );
 }
 
+/** Refuses `partitionScan: false` where the driver cannot leave it. */
+export function checkScan({ partitionScan }: CheckedOptions, features: number): void {
+  const remedy = ". Leave partitionScan out: the kernel looks for partitions then";
+  if (!partitionScan) checkFeature("partitionScan: false", UBLK_F_NO_AUTO_PART_SCAN, features, remedy);
+}
+
 /** The driver's flags of a device that is served as the options say. */
 export function wantedFlags(options: CheckedOptions, mode: DataMode, features: number): number {
-  return flagsOf(mode, features) | sharingFlag(options) | (options.batch ? UBLK_F_BATCH_IO : 0);
+  const resizable = features & UBLK_F_UPDATE_SIZE;
+  const quiet = options.partitionScan ? 0 : UBLK_F_NO_AUTO_PART_SCAN;
+  return flagsOf(mode, features) | sharingFlag(options) | resizable | quiet | (options.batch ? UBLK_F_BATCH_IO : 0);
 }
 
 /** ADD_DEV as the options say. */

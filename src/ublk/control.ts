@@ -1,14 +1,14 @@
 import { cpusOf, sys } from "../ffi/index.ts";
-import { Ring, UringError, uringCmd128 } from "../uring/index.ts";
+import { Ring } from "../uring/index.ts";
 import { checkChoice, checkInteger, checkKnown } from "../uring/options.ts";
 import * as abi from "./abi.ts";
-import { ANY_ID, behindPath, type Command, payloadOf } from "./command.ts";
-import type { AddDevice, CommandEncoding, CommandOptions, ControlOptions } from "./control-options.ts";
+import { ANY_ID, behindPath, type Command } from "./command.ts";
+import type { AddDevice, CommandOptions, ControlOptions } from "./control-options.ts";
 import { UblkError } from "./error.ts";
-import { givenUp } from "./given-up.ts";
 import { type DeviceInfo, decodeInfo, SERVER_FLAGS } from "./info.ts";
+import { type CommandRoad, issueCommand } from "./issue.ts";
 import { openControl } from "./open-control.ts";
-import { type DiskParams, decodeParams, encodeParams } from "./params.ts";
+import { type DiskParams, decodeParams, encodeParams, sectorsOf } from "./params.ts";
 import { checkIndex, encodeRegBuf, type RegBuf } from "./reg-buf.ts";
 import { ublk_params, ublksrv_ctrl_dev_info } from "./structs.ts";
 import { traceCommands } from "./trace.ts";
@@ -16,7 +16,6 @@ import { traceCommands } from "./trace.ts";
 export type { AddDevice, CommandEncoding, CommandOptions, ControlOptions } from "./control-options.ts";
 
 const CPU_MASK_BYTES = 1024;
-const ETIMEDOUT = -110;
 const STEP_NS = 50_000_000;
 /** Sleeping commands hold a kernel worker each; more than this many wait for their turn here. */
 const CONCURRENT = 24;
@@ -42,7 +41,7 @@ export class UblkControl implements AsyncDisposable {
   readonly #fd: number;
   readonly #ring: Ring;
   readonly #timeoutMs: number;
-  readonly #encoding: CommandEncoding;
+  readonly #road: CommandRoad;
   readonly #turns: (() => void)[] = [];
   #adding: DataView | undefined; // what an ADD_DEV under way fills
   #late: Promise<void> | undefined; // the end of an ADD_DEV that was given up
@@ -55,7 +54,7 @@ export class UblkControl implements AsyncDisposable {
     this.#ring = ring;
     this.features = features;
     this.#timeoutMs = options.timeoutMs ?? 30_000;
-    this.#encoding = options.encoding ?? "ioctl";
+    this.#road = { fd, ring, encoding: options.encoding ?? "ioctl", stuck: (one) => (this.#stuck += one) };
   }
 
   /**
@@ -197,9 +196,22 @@ export class UblkControl implements AsyncDisposable {
     await this.#command({ name: "STOP_DEV", op: abi.UBLK_U_CMD_STOP_DEV, device }, options);
   }
 
-  /** TRY_STOP_DEV (7.0): as STOP_DEV, but EBUSY while somebody has the device open. */
+  /**
+   * TRY_STOP_DEV (7.0): as STOP_DEV, but EBUSY while somebody has the device open; {@link holdersOf} says who. Root may still open it while the
+   * driver stops it. As with STOP_DEV, `UblkDevice.stop` uses a child.
+   */
   async tryStopDevice(device: number, options?: CommandOptions): Promise<void> {
     await this.#command({ name: "TRY_STOP_DEV", op: abi.UBLK_U_CMD_TRY_STOP_DEV, device }, options);
+  }
+
+  /**
+   * UPDATE_SIZE (6.16): the disk has this many bytes from now on. The driver checks nothing: no alignment, no client, not even whether the
+   * server can serve them. `UblkDevice.resize` does, and sends it from a child, for it waits for a STOP_DEV that is under way.
+   *
+   * @throws UblkError ENODEV: the device is not started.
+   */
+  async updateSize(device: number, bytes: number, options?: CommandOptions): Promise<void> {
+    await this.#command({ name: "UPDATE_SIZE", op: abi.UBLK_U_CMD_UPDATE_SIZE, device, data: sectorsOf(bytes) }, options);
   }
 
   /** DEL_DEV: stops if needed, removes the char device, and waits until nobody has either device open or mapped. */
@@ -207,7 +219,10 @@ export class UblkControl implements AsyncDisposable {
     await this.#command({ name: "DEL_DEV", op: abi.UBLK_U_CMD_DEL_DEV, device }, options);
   }
 
-  /** DEL_DEV_ASYNC (6.7): the same without the final wait; the id is free once the last opener is gone. */
+  /**
+   * DEL_DEV_ASYNC (6.9): the same without the final wait; the id is free once the last opener is gone. EINVAL: the device is an unprivileged
+   * one, which only DEL_DEV takes.
+   */
   async deleteDeviceAsync(device: number, options?: CommandOptions): Promise<void> {
     await this.#command({ name: "DEL_DEV_ASYNC", op: abi.UBLK_U_CMD_DEL_DEV_ASYNC, device }, options);
   }
@@ -266,46 +281,7 @@ export class UblkControl implements AsyncDisposable {
     this.#running++;
   }
 
-  async #issue(command: Command, { timeoutMs = this.#timeoutMs, signal }: CommandOptions): Promise<number> {
-    const { name, device, buffer } = command;
-    const limit = new AbortController();
-    const timer = setTimeout(() => limit.abort(), timeoutMs);
-    const either = signal === undefined ? limit.signal : AbortSignal.any([limit.signal, signal]);
-    const run = this.#ring.run(
-      uringCmd128({
-        fd: this.#fd,
-        cmdOp: this.#encode(command),
-        payload: payloadOf(command),
-        ...(buffer === undefined ? {} : { pins: [buffer] }),
-      }),
-      { signal: either },
-    );
-    if (command.ended !== undefined) run.then(command.ended, command.ended);
-    try {
-      return await Promise.race([run, givenUp(either, run, (one) => (this.#stuck += one))]);
-    } catch (error) {
-      if (limit.signal.aborted) {
-        throw new UblkError({
-          command: name,
-          ...named(device),
-          errno: ETIMEDOUT,
-          hint: `it took longer than ${timeoutMs} ms; a server that does not answer its requests blocks it`,
-        });
-      }
-      if (signal?.aborted) throw signal.reason;
-      if (!(error instanceof UringError)) throw error;
-      throw new UblkError({ command: name, ...named(device), errno: error.errno, cause: error });
-    } finally {
-      clearTimeout(timer);
-    }
+  #issue(command: Command, { timeoutMs = this.#timeoutMs, signal }: CommandOptions): Promise<number> {
+    return issueCommand(this.#road, command, timeoutMs, signal);
   }
-
-  #encode({ name, op }: Command): number {
-    // GET_FEATURES never had a plain number: it came after the encoding.
-    return this.#encoding === "ioctl" || name === "GET_FEATURES" ? op : op & 0xff;
-  }
-}
-
-function named(device: number | undefined): { device?: number } {
-  return device === undefined || device === ANY_ID ? {} : { device };
 }

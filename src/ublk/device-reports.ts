@@ -2,6 +2,7 @@ import type { EventEmitter } from "node:events";
 import type { DeviceEvents, DeviceStateName, SlowEvent } from "./device-types.ts";
 import { opName } from "./request.ts";
 import { RequestReporter } from "./request-reporter.ts";
+import type { ThreadEvents } from "./thread.ts";
 
 /** What a device has to say, to its listeners; where nobody listens, what must not be lost goes to stderr. */
 export class DeviceReports {
@@ -29,6 +30,17 @@ export class DeviceReports {
   slow(event: SlowEvent): void {
     if (this.#emitter.listenerCount("slow") > 0) this.#tell(() => this.#emitter.emit("slow", event));
     else process.stderr.write(`uring-ublk: ${this.#path}: ${inWords(event)}\n`);
+  }
+
+  /** What serving threads tell, but for their own ends. */
+  threads({ fatal, died }: Pick<ThreadEvents, "fatal" | "died">): ThreadEvents {
+    return {
+      requestError: (error, op, offset, length) => this.requestError(error, op, offset, length),
+      slow: ({ queue, thread }, { ms, requests, op, offset, length }) =>
+        this.slow({ queue, thread, ms, requests, request: { op: opName(op), offset, length } }),
+      fatal,
+      died,
+    };
   }
 
   /** A request failed by a throw of the target. */

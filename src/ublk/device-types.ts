@@ -41,11 +41,5 @@ export interface DeviceEvents {
   failure: [Error];
 }
 
-/** Options of {@link UblkDevice.stop}. */
-export interface StopOptions {
-  /** How long requests that a target holds may still be answered, in milliseconds; then they get EIO. Default 5000. */
-  grace?: number;
-}
-
 /** What can be served. */
 export type Target<Options = never> = InlineTarget | TargetDefinition<Options, never> | TargetDefinition<Options, unknown> | URL | string;

@@ -1,12 +1,9 @@
 import { EventEmitter } from "node:events";
 import { sys } from "../ffi/index.ts";
-import { checkInteger, checkKnown } from "../uring/options.ts";
-import { UBLK_F_UPDATE_SIZE, UBLK_F_USER_COPY } from "./abi.ts";
 import { explainMode, type ModeExplanation } from "./choose-mode.ts";
 import type { DataMode } from "./data-mode.ts";
 import { DeviceReports } from "./device-reports.ts";
-import type { DeviceEvents, DeviceStateName, StopOptions, Target } from "./device-types.ts";
-import { UblkError } from "./error.ts";
+import type { DeviceEvents, DeviceStateName, Target } from "./device-types.ts";
 import { paramsOf } from "./geometry.ts";
 import type { DeviceInfo } from "./info.ts";
 import { lifeline } from "./lifeline.ts";
@@ -15,24 +12,24 @@ import { type DeviceParts, makeDevice } from "./make-device.ts";
 import { blockNode, blockPath, charPath } from "./nodes.ts";
 import type { DiskParams } from "./params.ts";
 import { removeDevice, removeNow } from "./removal.ts";
-import { opName } from "./request.ts";
+import { Resizer } from "./resizer.ts";
 import { checkServeOptions, type ServeOptions } from "./serve-options.ts";
-import { type ServingPlan, ServingThreads } from "./serving-threads.ts";
+import { servingPlan } from "./serving-plan.ts";
+import { ServingThreads } from "./serving-threads.ts";
 import { SharedMemories } from "./shared-memories.ts";
 import type { SharedMemory } from "./shared-memory.ts";
 import type { ShareOptions } from "./shared-region.ts";
 import { noteState, removeState } from "./state-file.ts";
-import { stopServed } from "./stop-device.ts";
-import type { QueueThread, ThreadEvents } from "./thread.ts";
+import { stopServed, stuck } from "./stop-device.ts";
+import { checkStop, type StopOptions } from "./stop-options.ts";
+import { stopUnused } from "./stop-unused.ts";
+import type { Size } from "./target.ts";
+import type { QueueThread } from "./thread.ts";
 import { Watchdog } from "./watchdog.ts";
+import { writeBackFirst } from "./write-back-first.ts";
 
-const GRACE_MS = 5_000;
 const REFUSE_MS = 100;
 const ANSWER_MS = 2_000;
-const ETIMEDOUT = -110;
-/** How long a process that is exiting waits for the threads that serve: on a busy machine Workers take their time. */
-const CLOSE_MS = 5_000;
-const DRAIN_MS = 10_000;
 
 /**
  * One ublk device and everything that serves it, from ADD_DEV to DEL_DEV.
@@ -53,9 +50,9 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
   readonly #threads = new ServingThreads();
   readonly #shared: SharedMemories | undefined;
   readonly #reports: DeviceReports;
+  readonly #resizer: Resizer;
   readonly #starting = new AbortController();
-  readonly #finish: () => void;
-  readonly #reject: (error: Error) => void;
+  readonly #end = Promise.withResolvers<void>();
   #params: DiskParams | undefined;
   #state: DeviceStateName = "starting";
   #stopping: Promise<void> | undefined;
@@ -77,11 +74,9 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
     if (options.sharedMemory)
       this.#shared = new SharedMemories({ id: this.id, control, limitMs: options.timeoutMs, threads: () => this.#threads.all });
     this.#reports = new DeviceReports(this, this.path);
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.finished = promise;
-    this.#finish = resolve;
-    this.#reject = reject;
-    promise.catch(() => {}); // whoever cares awaits it; nobody is told twice
+    this.#resizer = new Resizer(parts, (size) => (this.#params = { ...this.#params!, size }));
+    this.finished = this.#end.promise;
+    this.finished.catch(() => {}); // whoever cares awaits it; nobody is told twice
   }
 
   /** Makes and starts a device: see {@link serve}. */
@@ -132,8 +127,20 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
    */
   async shareMemory(options: ShareOptions): Promise<SharedMemory> {
     if (this.#shared === undefined) throw new TypeError("shareMemory: the disk was not made for it; serve it with sharedMemory: true");
-    if (this.#state !== "live") throw new TypeError(`shareMemory: the disk is ${this.#state}`);
+    this.#mustLive("shareMemory");
     return await this.#shared.share(options);
+  }
+
+  /**
+   * Gives the disk another size while it is in use (UPDATE_SIZE, Linux 6.16). The target is asked first, and may refuse. The kernel looks at
+   * nothing: make a file system smaller before its disk, and larger after it. `docs/changing.md` tells more.
+   *
+   * @throws RangeError: no multiple of the block size; TypeError: the target has no `resize`, or the disk is not live; UblkError EOPNOTSUPP:
+   *   before Linux 6.16; what the target throws.
+   */
+  async resize(size: Size): Promise<void> {
+    this.#mustLive("resize");
+    await this.#resizer.resize(size);
   }
 
   /** Its serving threads. @internal */
@@ -143,12 +150,15 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
 
   /**
    * Stops the disk and removes the device: writes back what is dirty, answers what is open (EIO after `grace`), then deletes. Unmount
-   * before, or the mount is left without its disk. Twice is fine: the first call decides.
+   * before, or the mount is left without its disk. Twice is fine: the first call decides. With `ifUnused` a disk that somebody uses is left as
+   * it is.
+   *
+   * @throws UblkError with `ifUnused`, EBUSY: the message says who uses the disk; EOPNOTSUPP: before Linux 7.0.
    */
   stop(options: StopOptions = {}): Promise<void> {
-    checkKnown("stop", options, ["grace"]);
-    const grace = options.grace === undefined ? GRACE_MS : checkInteger("stop", "grace", options.grace, 0, TIMER_MAX, "milliseconds");
-    this.#stopping ??= this.#state === "starting" ? this.#cancelStart() : this.#stop(grace);
+    const { grace, ifUnused } = checkStop(options);
+    if (ifUnused && this.#state === "live" && this.#stopping === undefined) return this.#stopUnused(grace);
+    this.#stopping ??= this.#state === "starting" ? this.#cancelStart() : this.#stopLive(grace);
     return this.#stopping;
   }
 
@@ -163,11 +173,10 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
    */
   dropSync(): void {
     if (this.#state === "stopped") return;
-    // Before it starts there is no disk, and nothing arrives. Drivers since 6.16 answer what arrives while a ring is closed.
-    const { features } = this.#parts.control;
-    if (this.#fetched && (features & UBLK_F_UPDATE_SIZE) === 0) this.#threads.drainNow(this.id, DRAIN_MS);
+    // Before it starts there is no disk, and nothing arrives.
+    if (this.#fetched) this.#threads.drainNow(this.id, this.#parts.control.features);
     this.#setState("stopped");
-    const released = this.#threads.tearDownNow(CLOSE_MS);
+    const released = this.#threads.tearDownNow();
     this.#closeChar();
     removeNow(this.id, released);
   }
@@ -179,7 +188,8 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
     lifeline.add(this, options.signals);
     try {
       noteState(id, module, options.options);
-      await this.#threads.attach(this.#plan(), control, this.#threadEvents(), signal);
+      const events = this.#reports.threads({ fatal: (error) => this.#fail(error), died: (error) => this.#died(error) });
+      await this.#threads.attach(servingPlan(this.#parts, this.#shared), control, events, signal);
       this.#params = paramsOf(geometry, this.#threads.capabilities, options, this.info.maxIoBytes, this.mode);
       await control.setParams(id, this.#params, { signal });
       this.#fetched = true;
@@ -198,38 +208,34 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
     }
   }
 
-  #plan(): ServingPlan {
-    const { info, charFd, geometry, mode, options, module, target, opened } = this.#parts;
-    const spec = {
-      device: info.id,
-      charFd,
-      depth: info.depth,
-      threads: options.threads,
-      maxIoBytes: info.maxIoBytes,
-      blockSize: geometry.blockSize,
-      mode,
-      batch: options.batch,
-      userCopy: (info.flags & UBLK_F_USER_COPY) !== 0,
-      encoding: options.encoding,
-      members: geometry.members,
-      serving: module !== undefined,
-      synchronous: geometry.synchronous,
-      registration: options.registration ?? "staged",
-      serialize: options.serialize,
-      sharedMemory: this.#shared?.table.memory,
-      lockMemory: options.lockMemory,
-    };
-    return { spec, queues: info.queues, target, module, shared: opened.shared, limitMs: options.timeoutMs };
+  // Until the kernel has agreed, the disk is as live as before, and may come to any other end.
+  async #stopUnused(grace: number): Promise<void> {
+    try {
+      await stopUnused(this.#parts.control, this.id, this.#limit(grace));
+    } catch (error) {
+      if (this.#stopping === undefined) throw error;
+    }
+    await this.stop({ grace });
   }
 
-  #threadEvents(): ThreadEvents {
-    return {
-      requestError: (error, op, offset, length) => this.#reports.requestError(error, op, offset, length),
-      slow: ({ queue, thread }, { ms, requests, op, offset, length }) =>
-        this.#reports.slow({ queue, thread, ms, requests, request: { op: opName(op), offset, length } }),
-      fatal: (error) => this.#fail(error),
-      died: (error) => this.#died(error),
-    };
+  async #stopLive(grace: number): Promise<void> {
+    try {
+      await writeBackFirst(this.info, this.#limit(grace));
+    } catch (error) {
+      if (this.#failure === undefined) {
+        this.#stopping = undefined; // refused: it is served on
+        throw error;
+      }
+    }
+    await this.#stop(grace);
+  }
+
+  #mustLive(what: string): void {
+    if (this.#state !== "live") throw new TypeError(`${what}: the disk is ${this.#state}`);
+  }
+
+  #limit(grace: number): number {
+    return Math.min(grace + this.#parts.options.timeoutMs, TIMER_MAX);
   }
 
   // A start that is given up cleans up after itself; whoever stops it waits for that.
@@ -249,14 +255,8 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
       // Tags that were never fetched will never be given back: there is nothing to drain.
       if (!this.#fetched) throw this.#failure ?? new Error("the device was stopped before it had started");
       // A thread that is stuck will not answer its requests either, and STOP_DEV would only wait for them.
-      if (!(await this.#threads.answer(ANSWER_MS + grace)))
-        throw new UblkError({
-          command: "stop",
-          device: this.id,
-          errno: ETIMEDOUT,
-          hint: "a serving thread is stuck in a handler and takes no commands",
-        });
-      await stopServed(control, this.id, Math.min(grace + options.timeoutMs, TIMER_MAX));
+      if (!(await this.#threads.answer(ANSWER_MS + grace))) throw stuck(this.id);
+      await stopServed(control, this.id, this.#limit(grace));
       await withLimit(this.#threads.closed, options.timeoutMs, "the queues did not drain");
       this.#closeChar();
     } catch (error) {
@@ -295,8 +295,8 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
       } catch (error) {
         this.#failure ??= error as Error;
       }
-      if (this.#failure === undefined) this.#finish();
-      else this.#reject(this.#failure);
+      if (this.#failure === undefined) this.#end.resolve();
+      else this.#end.reject(this.#failure);
     }
   }
 

@@ -35,15 +35,20 @@ function power(option: string, value: Size | undefined, standard: number, least:
   throw new RangeError(`target: ${option} is ${bytes} bytes; it must be a power of two from ${least} to ${most}`);
 }
 
+/** Checks the size of a disk. */
+export function checkCapacity(wanted: Size, blockSize: number, what: string): number {
+  const size = parseSize(wanted, `${what}: size`);
+  if (size > 0 && size % blockSize === 0 && size <= LARGEST) return size;
+  throw new RangeError(`${what}: size is ${size} bytes; it must be a positive multiple of the block size (${blockSize})`);
+}
+
 /** Checks what a target says of its disk. */
 export function checkGeometry(geometry: Geometry): CheckedGeometry {
   if (typeof geometry !== "object" || geometry === null) throw new TypeError("target: open() must return an object with at least size");
   checkKnown("target", geometry, [...GEOMETRY, "shared"]);
   if (geometry.size === undefined) throw new TypeError('target: size is missing; give bytes or text such as "1 GiB"');
-  const size = parseSize(geometry.size, "target: size");
   const blockSize = power("blockSize", geometry.blockSize, SECTOR, SECTOR, PAGE);
-  if (size === 0 || size % blockSize !== 0 || size > LARGEST)
-    throw new RangeError(`target: size is ${size} bytes; it must be a positive multiple of the block size (${blockSize})`);
+  const size = checkCapacity(geometry.size, blockSize, "target");
   const physicalBlockSize = power("physicalBlockSize", geometry.physicalBlockSize, PAGE, blockSize, 2 ** 28);
   const limit = (option: "maxDiscard" | "maxWriteZeroes"): number => {
     const bytes = geometry[option] === undefined ? 2 ** 30 : parseSize(geometry[option], `target: ${option}`);

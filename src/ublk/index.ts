@@ -8,9 +8,10 @@ export type { ModeExplanation } from "./choose-mode.ts";
 export { type AddDevice, type CommandEncoding, type CommandOptions, type ControlOptions, UblkControl } from "./control.ts";
 export { type DataMode, MODES, type ModeInfo } from "./data-mode.ts";
 export { UblkDevice } from "./device.ts";
-export type { DeviceEvents, DeviceStateName, RequestErrorEvent, SlowEvent, StopOptions, Target } from "./device-types.ts";
+export type { DeviceEvents, DeviceStateName, RequestErrorEvent, SlowEvent, Target } from "./device-types.ts";
 export { UblkError } from "./error.ts";
 export { FEATURES, type Feature, featureNames } from "./features.ts";
+export { type Holder, holdersInWords, holdersOf } from "./holders.ts";
 export { type DeviceInfo, isOurs, type KernelState } from "./info.ts";
 export { type LentMessage, type LentTransfer, RequestSink, RequestSource } from "./lent-data.ts";
 export type { Capabilities } from "./methods.ts";
@@ -28,6 +29,7 @@ export { SharedMemory } from "./shared-memory.ts";
 export type { ShareOptions } from "./shared-region.ts";
 export { parseSize } from "./size.ts";
 export { type DeviceState, readState, removeState, stateDirectory, writeState } from "./state-file.ts";
+export type { StopOptions } from "./stop-options.ts";
 export {
   type Attachment,
   defineTarget,
@@ -38,6 +40,7 @@ export {
   type Methods,
   type Opened,
   type RequestTarget,
+  type Resized,
   type Size,
   type TargetDefinition,
 } from "./target.ts";

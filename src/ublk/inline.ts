@@ -39,9 +39,9 @@ export function asDefinition(target: unknown, what = "serve"): TargetDefinition 
       `${what}: the target is ${show(target)}; give an object with size and read(buffer, offset), a defineTarget(...), or the URL of a module whose default export is one`,
     );
   }
-  checkKnown(what, target, [...GEOMETRY, ...METHODS, ...REQUEST]);
+  checkKnown(what, target, [...GEOMETRY, ...METHODS, ...REQUEST, "resize"]);
   const inline = target as InlineTarget & Methods & Partial<RequestTarget>;
-  for (const name of [...METHODS, "handle", "completed", "detach"] as const) {
+  for (const name of [...METHODS, "handle", "completed", "detach", "resize"] as const) {
     const value = (inline as unknown as Record<string, unknown>)[name];
     if (value !== undefined && typeof value !== "function")
       throw new TypeError(`${what}: ${name} is ${show(value)}; it must be a function`);
@@ -54,7 +54,12 @@ export function asDefinition(target: unknown, what = "serve"): TargetDefinition 
   const geometry = Object.fromEntries(
     GEOMETRY.filter((name) => inline[name] !== undefined).map((name) => [name, inline[name]]),
   ) as unknown as Geometry;
-  return { open: () => geometry, attach: () => inline as unknown as Attachment };
+  const { resize } = inline;
+  return {
+    open: () => geometry,
+    attach: () => inline as unknown as Attachment,
+    ...(resize === undefined ? {} : { resize: (size, from) => resize.call(inline, size, from) }),
+  };
 }
 
 /** The target that a module exports; every error names the module. */
@@ -84,7 +89,7 @@ export function checkAttachment(attachment: Attachment, what = "serve"): Attachm
     );
   // An object of a class may have fields of its own.
   if (Object.getPrototypeOf(attachment) === Object.prototype)
-    checkKnown(`${what}: attach`, attachment, [...GEOMETRY, ...METHODS, ...REQUEST]);
+    checkKnown(`${what}: attach`, attachment, [...GEOMETRY, ...METHODS, ...REQUEST, "resize"]);
   const { handle, read } = attachment as Methods & Partial<RequestTarget>;
   if (typeof handle !== "function" && typeof read !== "function")
     throw new TypeError(`${what}: attach returned neither read(buffer, offset) nor handle(request)`);

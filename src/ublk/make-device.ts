@@ -1,4 +1,4 @@
-import { checkRoom } from "./add.ts";
+import { checkRoom, checkScan } from "./add.ts";
 import { checkBatch, chooseMode } from "./choose-mode.ts";
 import { UblkControl } from "./control.ts";
 import type { DataMode } from "./data-mode.ts";
@@ -44,6 +44,7 @@ export async function makeDevice<Device>(target: Target, options: CheckedOptions
     const geometry = checkGeometry(opened);
     checkSharing(options, control.features);
     checkBatch(options, control.features);
+    checkScan(options, control.features);
     const mode = chooseMode(options, geometry, control.features);
     checkRegistration(options.registration, mode);
     checkRoom(options, geometry, mode);

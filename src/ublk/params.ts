@@ -12,6 +12,12 @@ import { ublk_params } from "./structs.ts";
 /** Bytes in the unit of all sector counts, whatever the block size. */
 export const SECTOR = 512;
 
+/** A size in the unit of the driver; what is not whole sectors is refused. */
+export function sectorsOf(bytes: number): number {
+  if (Number.isSafeInteger(bytes) && bytes >= 0 && bytes % SECTOR === 0) return bytes / SECTOR;
+  throw new RangeError(`size is ${bytes} bytes; it must be a multiple of ${SECTOR}`);
+}
+
 /** A device's parameters, in bytes. */
 export interface DiskParams {
   /** Capacity; a multiple of the block size. */

@@ -1,6 +1,6 @@
+import { askOutside } from "./ask-outside.ts";
 import type { UblkControl } from "./control.ts";
-import { UblkError } from "./error.ts";
-import { fromOutside, hasOutside } from "./outside.ts";
+import { hasOutside } from "./outside.ts";
 import type { SharedRegion } from "./shared-region.ts";
 
 const LONG_MS = 2 ** 31 - 1;
@@ -15,22 +15,11 @@ const LONG_MS = 2 ** 31 - 1;
 export async function registerOutside(control: UblkControl, id: number, { arena, fd, readOnly }: SharedRegion): Promise<number> {
   const { address: addr, length: len } = arena;
   if (!hasOutside) return await control.regBuf(id, { addr, len, readOnly }, { timeoutMs: LONG_MS });
-  return await answerOf("REG_BUF", id, ["register", String(len), String(readOnly)], [fd]);
+  return await askOutside("REG_BUF", id, { args: ["register", String(len), String(readOnly)], fds: [fd] });
 }
 
 /** UNREG_BUF, in the same way. */
 export async function unregisterOutside(control: UblkControl, id: number, index: number): Promise<void> {
   if (!hasOutside) await control.unregBuf(id, index, { timeoutMs: LONG_MS });
-  else await answerOf("UNREG_BUF", id, ["unregister", String(index)], []);
-}
-
-async function answerOf(command: string, id: number, args: readonly string[], fds: readonly number[]): Promise<number> {
-  const child = fromOutside(id, args, fds);
-  const said = async (stream: ReadableStream | undefined): Promise<string> => (stream == null ? "" : await new Response(stream).text());
-  const [answer, complaint, status] = await Promise.all([said(child.stdout), said(child.stderr), child.exited]);
-  const result = Number.parseInt(answer, 10);
-  if (Number.isNaN(result))
-    throw new Error(`${command} of device ${id} could not be sent by a child process (status ${status}): ${complaint.trim()}`);
-  if (result < 0) throw new UblkError({ command, device: id, errno: result });
-  return result;
+  else await askOutside("UNREG_BUF", id, { args: ["unregister", String(index)] });
 }

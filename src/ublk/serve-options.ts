@@ -53,6 +53,11 @@ export interface ServeOptions<Options = unknown> {
    * lends the kernel's pages there is no such memory. The memory of the program itself, and of the target, is not locked. Default false.
    */
   lockMemory?: boolean;
+  /**
+   * The kernel looks for partitions when the disk starts. `false` spares those reads and the partitions' nodes (`UBLK_F_NO_AUTO_PART_SCAN`, 7.0);
+   * `partprobe` and `blockdev --rereadpt` still find them. Default true.
+   */
+  partitionScan?: boolean;
   /** SIGINT, SIGTERM, SIGHUP and uncaught exceptions stop the disk before the process ends. Default true; your own listeners win. */
   signals?: boolean;
   /** Passed to the target's `open`. */
@@ -84,6 +89,7 @@ export interface CheckedOptions {
   serialize: boolean;
   sharedMemory: boolean;
   lockMemory: boolean;
+  partitionScan: boolean;
   signals: boolean;
   options: unknown;
   timeoutMs: number;
@@ -105,6 +111,7 @@ const KNOWN: readonly (keyof ServeOptions)[] = [
   "serialize",
   "sharedMemory",
   "lockMemory",
+  "partitionScan",
   "signals",
   "options",
   "timeoutMs",
@@ -128,7 +135,7 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
   const integer = (option: keyof ServeOptions, value: number | undefined, standard: number, least: number, most: number): number =>
     value === undefined ? standard : checkInteger(what, option, value, least, most);
   const boolean = (
-    option: "batch" | "readOnly" | "rotational" | "serialize" | "sharedMemory" | "lockMemory" | "signals",
+    option: "batch" | "readOnly" | "rotational" | "serialize" | "sharedMemory" | "lockMemory" | "partitionScan" | "signals",
   ): boolean | undefined => (options[option] === undefined ? undefined : checkBoolean(what, option, options[option]));
   const queues = integer("queues", options.queues, 1, 1, 4096);
   checkQueues(queues, possibleCpus());
@@ -175,6 +182,7 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
     serialize,
     sharedMemory: boolean("sharedMemory") ?? false,
     lockMemory: boolean("lockMemory") ?? false,
+    partitionScan: boolean("partitionScan") ?? true,
     signals: boolean("signals") ?? true,
     options: options.options,
     timeoutMs: integer("timeoutMs", options.timeoutMs, 30_000, 100, 2 ** 31 - 1),

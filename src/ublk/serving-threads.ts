@@ -1,3 +1,4 @@
+import { UBLK_F_UPDATE_SIZE } from "./abi.ts";
 import type { UblkControl } from "./control.ts";
 import { drainNow } from "./drain-now.ts";
 import { StepLimit, withLimit } from "./limits.ts";
@@ -11,6 +12,9 @@ import { servedBy } from "./threads.ts";
 import { WorkerThread } from "./worker-thread.ts";
 
 const ABORT_MS = 2_000;
+/** How long a process that is exiting waits for the threads that serve: on a busy machine Workers take their time. */
+const CLOSE_MS = 5_000;
+const DRAIN_MS = 10_000;
 
 /** What the queues of a device have in common, and what serves them. */
 export interface ServingPlan {
@@ -94,21 +98,22 @@ export class ServingThreads {
 
   /**
    * Stops the disk in order while this thread waits, in a process that is exiting, as far as this thread serves it. Linux 6.12 can lose a
-   * request that arrives while a ring is closed beside a living thread, and its client with it.
+   * request that arrives while a ring is closed beside a living thread, and its client with it; drivers since 6.16 answer it.
    */
-  drainNow(device: number, limitMs: number): void {
+  drainNow(device: number, features: number): void {
+    if ((features & UBLK_F_UPDATE_SIZE) !== 0) return;
     const own = this.#threads.filter((thread) => thread instanceof LocalThread && !thread.isClosed) as LocalThread[];
     if (own.length > 0 && stopFromOutside(device))
       drainNow(
         own.map(({ served }) => served),
-        limitMs,
+        DRAIN_MS,
       );
   }
 
   /** Makes them let go while this thread waits, in a process that is exiting. Answers whether all have. */
-  tearDownNow(limitMs: number): boolean {
+  tearDownNow(): boolean {
     for (const thread of this.#threads) thread.abort();
-    const until = performance.now() + limitMs;
+    const until = performance.now() + CLOSE_MS;
     while (!this.#closedNow() && performance.now() < until) Bun.sleepSync(1);
     for (const { resources } of this.#threads) release(resources);
     return this.#closedNow();

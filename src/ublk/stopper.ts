@@ -1,12 +1,15 @@
 /**
- * The program of the child process that sends what its server must not: STOP_DEV, or DEL_DEV with `delete` (see stop-device.ts); REG_BUF with
- * `register` for the file at descriptor 3, and UNREG_BUF with `unregister` (see register-memory.ts), which print what comes of them.
+ * The program of the child process that sends what its server must not (see outside.ts): STOP_DEV; or with a word, TRY_STOP_DEV (`try`),
+ * DEL_DEV (`delete`), UPDATE_SIZE (`resize BYTES`), REG_BUF for the file at descriptor 3 (`register LENGTH READONLY`), UNREG_BUF (`unregister
+ * INDEX`); or `sync`, which is no command: it writes back what is dirty. It prints `sending`, and on the next line what came of it.
  *
  * @module
  */
-import { Arena, PROT_READ, PROT_WRITE } from "../ffi/index.ts";
+import { Arena, PROT_READ, PROT_WRITE, SystemError } from "../ffi/index.ts";
 import { UblkControl } from "./control.ts";
 import { UblkError } from "./error.ts";
+import { tryStop } from "./try-stop.ts";
+import { writeBack } from "./write-back.ts";
 
 const LONG_MS = 2 ** 31 - 1;
 const SHARED_FD = 3;
@@ -16,33 +19,44 @@ async function register(control: UblkControl, id: number, length: number, readOn
   return await control.regBuf(id, { addr: arena.address, len: length, readOnly });
 }
 
-/** Prints what a command answered, or the errno that it failed with. */
-async function tell(command: Promise<number | void>): Promise<void> {
-  const result = await command.catch((error: unknown) => {
-    if (error instanceof UblkError) return error.errno;
-    throw error;
+/** The end of a device that may have come to its end already: somebody else was quicker. */
+async function ending(command: Promise<void>): Promise<void> {
+  await command.catch((error: unknown) => {
+    if (!(error instanceof UblkError) || error.code !== "ENODEV") throw error;
   });
-  process.stdout.write(`${result ?? 0}\n`);
 }
 
-async function run(control: UblkControl, [device, command, ...args]: readonly string[]): Promise<void> {
+async function run(control: UblkControl, [device, command, ...args]: readonly string[]): Promise<number | void> {
   const id = Number(device);
-  if (command === "delete") await control.deleteDevice(id);
-  else if (command === "register") await tell(register(control, id, Number(args[0]), args[1] === "true"));
-  else if (command === "unregister") await tell(control.unregBuf(id, Number(args[0])));
-  else {
-    process.stdout.write("sending\n"); // the limit of whoever waits counts from here
-    await control.stopDevice(id);
+  switch (command) {
+    case undefined:
+      return await ending(control.stopDevice(id));
+    case "try":
+      return await ending(tryStop(control, id));
+    case "delete":
+      return await ending(control.deleteDevice(id));
+    case "resize":
+      return await control.updateSize(id, Number(args[0]));
+    case "register":
+      return await register(control, id, Number(args[0]), args[1] === "true");
+    case "unregister":
+      return await control.unregBuf(id, Number(args[0]));
+    case "sync":
+      return writeBack(id);
+    default:
+      throw new TypeError(`there is no command '${command}'`);
   }
 }
 
 try {
   await using control = await UblkControl.open({ timeoutMs: LONG_MS });
-  await run(control, process.argv.slice(2));
+  process.stdout.write("sending\n"); // the limit of whoever waits counts from here
+  const result = await run(control, process.argv.slice(2)).catch((error: unknown) => {
+    if (error instanceof SystemError) return error.errno;
+    throw error;
+  });
+  process.stdout.write(`${result ?? 0}\n`);
 } catch (error) {
-  // Somebody else may have been quicker.
-  if (!(error instanceof UblkError) || error.code !== "ENODEV") {
-    process.stderr.write(error instanceof Error ? error.message : String(error));
-    process.exitCode = 1;
-  }
+  process.stderr.write(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
 }

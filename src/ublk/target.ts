@@ -93,18 +93,31 @@ export interface Opened<Shared> extends Geometry {
   shared?: Shared;
 }
 
+/** What a target's `resize` may answer: what is to be done once the disk has its new size. */
+export type Resized = void | (() => void | Promise<void>);
+
 /** A target in three parts: the same for closures, for Workers and for the command line. */
 export interface TargetDefinition<Options = unknown, Shared = unknown> {
   /** Once, on the thread that calls `serve`. */
   open(options: Options): Opened<Shared> | Promise<Opened<Shared>>;
   /** Once per serving thread. */
   attach(queue: UblkQueue, shared: Shared): Attachment | Promise<Attachment>;
+  /**
+   * Before the disk gets another size ({@link UblkDevice.resize}), on the thread that called `serve`: makes room behind it for a larger one, or
+   * throws to refuse. What it returns is called once the disk has its new size: what lies behind a smaller one can be given up there.
+   * Without it a disk keeps its size.
+   */
+  resize?(size: number, from: number, shared: Shared): Resized | Promise<Resized>;
   /** Once, after the device is gone, on the thread that called `serve`. */
   close?(shared: Shared): void | Promise<void>;
 }
 
 /** A target as one object: geometry and methods together, for the calling thread. */
-export type InlineTarget = Geometry & (Methods | RequestTarget);
+export type InlineTarget = Geometry &
+  (Methods | RequestTarget) & {
+    /** As {@link TargetDefinition.resize}. */
+    resize?(size: number, from: number): Resized | Promise<Resized>;
+  };
 
 const DEFINED = Symbol.for("uring-ublk.target");
 
@@ -124,7 +137,7 @@ export function defineTarget<Options, Shared>(definition: TargetDefinition<Optio
   for (const part of ["open", "attach"] as const) {
     if (typeof definition?.[part] !== "function")
       throw new TypeError(
-        `defineTarget: ${part} is missing; a target has open(options), attach(queue, shared) and, if it likes, close(shared)`,
+        `defineTarget: ${part} is missing; a target has open(options), attach(queue, shared) and, if it likes, resize(size, from, shared) and close(shared)`,
       );
   }
   return Object.freeze(Object.assign({}, definition, { [DEFINED]: true }));

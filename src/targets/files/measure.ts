@@ -10,6 +10,7 @@ const EINVAL = -22;
 
 /** A file as the serving threads know it. */
 export interface ServedFile {
+  readonly path: string;
   readonly fd: number;
   /** It is read and written past the page cache. */
   readonly direct: boolean;
@@ -50,7 +51,7 @@ export function measureFiles(files: readonly LockedFile[], manner: Manner, scatt
     choices,
     geometry: geometryOf(files, choices, blockSize, readOnly),
     shared: {
-      files: files.map(({ fd, device }, i) => ({ fd, device, direct: choices[i]!.direct })),
+      files: files.map(({ path, fd, device }, i) => ({ path, fd, device, direct: choices[i]!.direct })),
       blockSize,
       discard: !readOnly && files.every(({ fd, device, stats }, i) => canDiscard(fd, device ? stats : undefined, bytes[i]!)),
     },

@@ -1,6 +1,5 @@
 import { defineTarget } from "../ublk/index.ts";
 import { closeFiles, type FilesShared } from "./files/measure.ts";
-import { resizeFiles } from "./files/resize.ts";
 import { openBacking } from "./loop/backing.ts";
 import type { LoopOptions } from "./loop/options.ts";
 import { LoopRequests } from "./loop/requests.ts";
@@ -9,6 +8,5 @@ import { LoopRequests } from "./loop/requests.ts";
 export default defineTarget<LoopOptions, FilesShared>({
   open: openBacking,
   attach: (queue, shared) => new LoopRequests(queue, shared),
-  resize: (size, from, { files }) => resizeFiles("loop", files, size, from),
   close: closeFiles,
 });

@@ -129,7 +129,7 @@ function clearRange(view: Uint8Array, address: number, at: number, length: numbe
 }
 
 /** What is reserved is there whatever the disk's size; what lies behind the end of a smaller one is given back, and reads as zeros once it grows. */
-function resize(size: number, from: number, { chunks }: MemoryShared): Resized {
+function resize(chunks: readonly SharedArrayBuffer[], size: number, from: number): Resized {
   const most = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
   if (size > most)
     throw new RangeError(`memory: size is ${size} bytes, and the disk was made for at most ${most}; make it with a larger maxSize`);
@@ -157,7 +157,8 @@ export default defineTarget({
     }
     const maxSize = options.maxSize === undefined ? size : parseSize(options.maxSize, "memory: maxSize");
     if (maxSize < size) throw new RangeError(`memory: maxSize is ${maxSize} bytes, less than the size (${size})`);
-    const shared: MemoryShared = { chunks: allocate(maxSize) };
+    const chunks = allocate(maxSize);
+    const shared: MemoryShared = { chunks };
     return {
       size,
       blockSize,
@@ -165,9 +166,9 @@ export default defineTarget({
       members: 0,
       maxDiscard: MAX_DISCARD,
       maxWriteZeroes: MAX_DISCARD,
+      resize: (to, from) => resize(chunks, to, from),
       shared,
     };
   },
   attach: (queue, shared) => new MemoryRequests(queue, shared),
-  resize,
 });

@@ -1,5 +1,4 @@
 import { defineTarget } from "../ublk/index.ts";
-import { resizeFiles } from "./files/resize.ts";
 import { closeMirror, type MirrorShared, openMirror } from "./mirror/open.ts";
 import type { MirrorOptions } from "./mirror/options.ts";
 import { MirrorRequests } from "./mirror/requests.ts";
@@ -8,6 +7,5 @@ import { MirrorRequests } from "./mirror/requests.ts";
 export default defineTarget<MirrorOptions, MirrorShared>({
   open: openMirror,
   attach: (queue, shared) => new MirrorRequests(queue, shared),
-  resize: (size, from, { files }) => resizeFiles("mirror", files, size, from),
   close: closeMirror,
 });

@@ -17,9 +17,8 @@ export default defineTarget({
   open: (options: NullOptions = {}) => {
     checkKnown("null", options, ["size", "blockSize"]);
     const { size = "250 GiB", blockSize = 512 } = options;
-    return { size, blockSize, zeroCopy: true, synchronous: true, members: 0 };
+    return { size, blockSize, zeroCopy: true, synchronous: true, members: 0, resize: () => {} };
   },
-  resize: () => {},
   attach: () => ({
     ops: { flush: true, discard: true, writeZeroes: true },
     handle: (request) => request.complete(),

@@ -1,4 +1,4 @@
-import { checkBoolean, checkInteger, checkKnown } from "../uring/options.ts";
+import { checkBoolean, checkInteger, checkKnown, show } from "../uring/options.ts";
 import { type DataMode, lendsPages } from "./data-mode.ts";
 import { GEOMETRY } from "./inline.ts";
 import type { Capabilities } from "./methods.ts";
@@ -56,6 +56,8 @@ export function checkGeometry(geometry: Geometry): CheckedGeometry {
       throw new RangeError(`target: ${option} is ${bytes} bytes; it must be a multiple of the block size up to 1 TiB`);
     return bytes;
   };
+  if (geometry.resize !== undefined && typeof geometry.resize !== "function")
+    throw new TypeError(`target: resize is ${show(geometry.resize)}; it must be a function`);
   for (const option of ["readOnly", "rotational", "fua", "zeroCopy", "synchronous"] as const)
     if (geometry[option] !== undefined) checkBoolean("target", option, geometry[option]);
   return {

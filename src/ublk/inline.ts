@@ -27,6 +27,7 @@ export const GEOMETRY: readonly (keyof Geometry)[] = [
   "members",
   "dmaAlignment",
   "synchronous",
+  "resize",
 ];
 const METHODS: readonly (keyof Methods)[] = ["read", "write", "flush", "discard", "writeZeroes"];
 const REQUEST: readonly (keyof RequestTarget)[] = ["handle", "completed", "ops", "detach"];
@@ -39,7 +40,7 @@ export function asDefinition(target: unknown, what = "serve"): TargetDefinition 
       `${what}: the target is ${show(target)}; give an object with size and read(buffer, offset), a defineTarget(...), or the URL of a module whose default export is one`,
     );
   }
-  checkKnown(what, target, [...GEOMETRY, ...METHODS, ...REQUEST, "resize"]);
+  checkKnown(what, target, [...GEOMETRY, ...METHODS, ...REQUEST]);
   const inline = target as InlineTarget & Methods & Partial<RequestTarget>;
   for (const name of [...METHODS, "handle", "completed", "detach", "resize"] as const) {
     const value = (inline as unknown as Record<string, unknown>)[name];
@@ -54,12 +55,8 @@ export function asDefinition(target: unknown, what = "serve"): TargetDefinition 
   const geometry = Object.fromEntries(
     GEOMETRY.filter((name) => inline[name] !== undefined).map((name) => [name, inline[name]]),
   ) as unknown as Geometry;
-  const { resize } = inline;
-  return {
-    open: () => geometry,
-    attach: () => inline as unknown as Attachment,
-    ...(resize === undefined ? {} : { resize: (size, from) => resize.call(inline, size, from) }),
-  };
+  if (inline.resize !== undefined) geometry.resize = (size, from) => inline.resize!(size, from);
+  return { open: () => geometry, attach: () => inline as unknown as Attachment };
 }
 
 /** The target that a module exports; every error names the module. */
@@ -89,7 +86,7 @@ export function checkAttachment(attachment: Attachment, what = "serve"): Attachm
     );
   // An object of a class may have fields of its own.
   if (Object.getPrototypeOf(attachment) === Object.prototype)
-    checkKnown(`${what}: attach`, attachment, [...GEOMETRY, ...METHODS, ...REQUEST, "resize"]);
+    checkKnown(`${what}: attach`, attachment, [...GEOMETRY, ...METHODS, ...REQUEST]);
   const { handle, read } = attachment as Methods & Partial<RequestTarget>;
   if (typeof handle !== "function" && typeof read !== "function")
     throw new TypeError(`${what}: attach returned neither read(buffer, offset) nor handle(request)`);

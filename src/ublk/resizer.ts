@@ -26,9 +26,9 @@ export class Resizer {
 
   /** Checks what can be checked at once, and takes its turn. */
   async resize(wanted: Size): Promise<void> {
-    const { control, info, geometry, target } = this.#parts;
+    const { control, info, geometry, opened } = this.#parts;
     const size = checkCapacity(wanted, geometry.blockSize, "resize");
-    if (target.resize === undefined)
+    if (opened.resize === undefined)
       throw new TypeError(
         "resize: the target has no resize(size, from), so its disk keeps its size; docs/changing.md says how to write one",
       );
@@ -58,9 +58,9 @@ export class Resizer {
   }
 
   async #ask(size: number, from: number): Promise<Resized> {
-    const { target, opened, options } = this.#parts;
+    const { opened, options } = this.#parts;
     using limit = new StepLimit(options.timeoutMs, "resize()");
-    return await unlessAborted(target.resize!(size, from, opened.shared as never), limit.signal);
+    return await unlessAborted(opened.resize!(size, from), limit.signal);
   }
 
   async #takeBack(size: number, from: number): Promise<void> {

@@ -5,6 +5,9 @@ import type { RequestContext, UblkRequest } from "./request.ts";
 /** A size: bytes, or text such as `"512 MiB"`, `"1 GiB"`, `"4k"` (binary units). */
 export type Size = number | string;
 
+/** What {@link Geometry.resize} may answer: what is to be done once the disk has its new size. */
+export type Resized = void | (() => void | Promise<void>);
+
 /** What a disk is, whatever serves it. */
 export interface Geometry {
   /** Capacity; a multiple of the block size. */
@@ -37,6 +40,12 @@ export interface Geometry {
   dmaAlignment?: number;
   /** Nothing in the target ever awaits: a serving thread takes no turns of its event loop. */
   synchronous?: boolean;
+  /**
+   * Asked before the disk gets another size ({@link UblkDevice.resize}), on the thread that called `serve`: makes room for a larger one, or throws
+   * to refuse. What it returns is called once the disk has its new size: there, what lies behind a smaller one can be given up. Without it a disk
+   * keeps its size.
+   */
+  resize?(size: number, from: number): Resized | Promise<Resized>;
 }
 
 /** What a method may answer: nothing (done), or a promise of it. */
@@ -93,31 +102,18 @@ export interface Opened<Shared> extends Geometry {
   shared?: Shared;
 }
 
-/** What a target's `resize` may answer: what is to be done once the disk has its new size. */
-export type Resized = void | (() => void | Promise<void>);
-
 /** A target in three parts: the same for closures, for Workers and for the command line. */
 export interface TargetDefinition<Options = unknown, Shared = unknown> {
   /** Once, on the thread that calls `serve`. */
   open(options: Options): Opened<Shared> | Promise<Opened<Shared>>;
   /** Once per serving thread. */
   attach(queue: UblkQueue, shared: Shared): Attachment | Promise<Attachment>;
-  /**
-   * Before the disk gets another size ({@link UblkDevice.resize}), on the thread that called `serve`: makes room behind it for a larger one, or
-   * throws to refuse. What it returns is called once the disk has its new size: what lies behind a smaller one can be given up there.
-   * Without it a disk keeps its size.
-   */
-  resize?(size: number, from: number, shared: Shared): Resized | Promise<Resized>;
   /** Once, after the device is gone, on the thread that called `serve`. */
   close?(shared: Shared): void | Promise<void>;
 }
 
 /** A target as one object: geometry and methods together, for the calling thread. */
-export type InlineTarget = Geometry &
-  (Methods | RequestTarget) & {
-    /** As {@link TargetDefinition.resize}. */
-    resize?(size: number, from: number): Resized | Promise<Resized>;
-  };
+export type InlineTarget = Geometry & (Methods | RequestTarget);
 
 const DEFINED = Symbol.for("uring-ublk.target");
 
@@ -137,7 +133,7 @@ export function defineTarget<Options, Shared>(definition: TargetDefinition<Optio
   for (const part of ["open", "attach"] as const) {
     if (typeof definition?.[part] !== "function")
       throw new TypeError(
-        `defineTarget: ${part} is missing; a target has open(options), attach(queue, shared) and, if it likes, resize(size, from, shared) and close(shared)`,
+        `defineTarget: ${part} is missing; a target has open(options), attach(queue, shared) and, if it likes, close(shared)`,
       );
   }
   return Object.freeze(Object.assign({}, definition, { [DEFINED]: true }));

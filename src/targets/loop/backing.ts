@@ -3,6 +3,7 @@ import type { LockedFile } from "../files/locked-file.ts";
 import { type FilesShared, leastWhole, measureFiles } from "../files/measure.ts";
 import { openFiles } from "../files/open-files.ts";
 import type { FileWish } from "../files/options.ts";
+import { resizeFiles } from "../files/resize.ts";
 import { checkLoop, type LoopOptions } from "./options.ts";
 
 /** What a loop disk stands on. */
@@ -39,5 +40,5 @@ function describe(file: LockedFile, wish: FileWish, opened: LoopOptions["opened"
     remedy: 'give a larger file, or create: "1 GiB" with the name of a new one',
   });
   opened?.({ path, kind: device ? "block device" : "file", size, blockSize, readOnly, direct, buffered });
-  return { ...geometry, size, members: 1, shared };
+  return { ...geometry, size, members: 1, resize: (to, from) => resizeFiles(wish.target, shared.files, to, from), shared };
 }

@@ -1,7 +1,8 @@
-import type { Opened } from "../../ublk/index.ts";
+import type { Geometry, Opened } from "../../ublk/index.ts";
 import type { LockedFile } from "../files/locked-file.ts";
 import { closeFiles, type FilesShared, leastWhole, measureFiles } from "../files/measure.ts";
 import { openFiles, wishesFor } from "../files/open-files.ts";
+import { resizeFiles } from "../files/resize.ts";
 import { Health } from "./health.ts";
 import { type CheckedMirror, checkMirror, type MirrorOptions } from "./options.ts";
 
@@ -29,7 +30,8 @@ function describe(files: readonly LockedFile[], { paths, manner, degraded }: Che
   });
   const health = Health.allocate(files.length);
   if (degraded !== undefined) void new Health(health, paths).watch(degraded);
-  return { ...geometry, size, members: files.length, shared: { ...shared, paths, health, watched: degraded !== undefined } };
+  const resize: Geometry["resize"] = (to, from) => resizeFiles(manner.target, shared.files, to, from);
+  return { ...geometry, size, members: files.length, resize, shared: { ...shared, paths, health, watched: degraded !== undefined } };
 }
 
 /** Gives the legs back. */

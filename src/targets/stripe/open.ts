@@ -3,6 +3,7 @@ import type { LockedFile } from "../files/locked-file.ts";
 import { type FilesShared, leastWhole, measureFiles } from "../files/measure.ts";
 import { openFiles, wishesFor } from "../files/open-files.ts";
 import { type CheckedStripe, checkStripe, type StripeOptions } from "./options.ts";
+import { resizeStripe } from "./resize.ts";
 
 /** The largest `ioOpt` of a disk. */
 const MOST_IO = 2 ** 28;
@@ -33,6 +34,7 @@ function describe(files: readonly LockedFile[], { paths, chunk, manner }: Checke
     // File systems lay out their structures by these.
     ioMin: chunk,
     ioOpt: Number.isInteger(Math.log2(row)) && row <= MOST_IO ? row : chunk,
+    resize: (to, from) => resizeStripe(shared.files, chunk, to, from),
     shared: { ...shared, chunk },
   };
 }

@@ -1,9 +1,9 @@
 import type { Resized } from "../../ublk/index.ts";
+import type { ServedFile } from "../files/measure.ts";
 import { resizeFiles } from "../files/resize.ts";
-import type { StripeShared } from "./open.ts";
 
 /** A striped disk has whole rows: a chunk of every file. */
-export function resizeStripe(size: number, from: number, { files, chunk }: StripeShared): Resized {
+export function resizeStripe(files: readonly ServedFile[], chunk: number, size: number, from: number): Resized {
   const row = files.length * chunk;
   if (size % row !== 0)
     throw new RangeError(

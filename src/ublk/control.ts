@@ -9,6 +9,7 @@ import { type DeviceInfo, decodeInfo, SERVER_FLAGS } from "./info.ts";
 import { type CommandRoad, issueCommand } from "./issue.ts";
 import { openControl } from "./open-control.ts";
 import { type DiskParams, decodeParams, encodeParams, sectorsOf } from "./params.ts";
+import { checkParams } from "./params-rules.ts";
 import { checkIndex, encodeRegBuf, type RegBuf } from "./reg-buf.ts";
 import { ublk_params, ublksrv_ctrl_dev_info } from "./structs.ts";
 import { traceCommands } from "./trace.ts";
@@ -137,8 +138,14 @@ export class UblkControl implements AsyncDisposable {
     return pid === NOBODY ? id : undefined;
   }
 
-  /** SET_PARAMS: before START_DEV only. A refusal also wipes what was set before. */
+  /**
+   * SET_PARAMS: before START_DEV only. What the kernel would refuse is refused here, by name ({@link checkParams}): its own refusal names nothing and
+   * wipes what was set before.
+   *
+   * @throws RangeError: the field, its value and the rule; UblkError EACCES: the device is started.
+   */
   async setParams(device: number, params: DiskParams, options?: CommandOptions): Promise<void> {
+    checkParams(params, await this.getDeviceInfo(device, options));
     await this.#command({ name: "SET_PARAMS", op: abi.UBLK_U_CMD_SET_PARAMS, device, buffer: encodeParams(params) }, options);
   }
 

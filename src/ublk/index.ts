@@ -18,6 +18,8 @@ export type { Capabilities } from "./methods.ts";
 export { blockPath, charPath, deviceIds } from "./nodes.ts";
 export { CONTROL_PATH } from "./open-control.ts";
 export { type DiskParams, decodeParams, encodeParams, SECTOR } from "./params.ts";
+export type { IntegrityParams, MoreParams, SegmentParams, ZonedParams } from "./params-more.ts";
+export { checkParams, PARAMS_RULES, type ParamsRule, type RuledDevice } from "./params-rules.ts";
 export { UblkQueue } from "./queue.ts";
 export type { QueueEvents, QueueResources, QueueSpec, RequestHandler } from "./queue-spec.ts";
 export type { RegBuf } from "./reg-buf.ts";

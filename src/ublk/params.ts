@@ -7,10 +7,10 @@ import {
   UBLK_PARAM_TYPE_DISCARD,
   UBLK_PARAM_TYPE_DMA_ALIGN,
 } from "./abi.ts";
+import { decodeMore, encodeMore, type MoreParams, type ParamsView, SECTOR } from "./params-more.ts";
 import { ublk_params } from "./structs.ts";
 
-/** Bytes in the unit of all sector counts, whatever the block size. */
-export const SECTOR = 512;
+export { SECTOR };
 
 /** A size in the unit of the driver; what is not whole sectors is refused. */
 export function sectorsOf(bytes: number): number {
@@ -18,8 +18,11 @@ export function sectorsOf(bytes: number): number {
   throw new RangeError(`size is ${bytes} bytes; it must be a multiple of ${SECTOR}`);
 }
 
-/** A device's parameters, in bytes. */
-export interface DiskParams {
+/**
+ * A device's parameters, in bytes: all seven kinds that the driver knows. BASIC is what every disk has; DISCARD, DMA_ALIGN, ZONED, SEGMENT and INTEGRITY
+ * are sent where they say something; DEVT is the kernel's own word, and only asked for ({@link UblkControl.getParams}).
+ */
+export interface DiskParams extends MoreParams {
   /** Capacity; a multiple of the block size. */
   size: number;
   /** Logical block: 512 to 4096, a power of two. */
@@ -52,7 +55,7 @@ export interface DiskParams {
 
 const shift = (bytes: number): number => Math.log2(bytes);
 
-/** Encodes `struct ublk_params` (basic, discard, dma). */
+/** Encodes `struct ublk_params`, as it is: {@link checkParams} knows what the kernel makes of it. */
 export function encodeParams(params: DiskParams): DataView<ArrayBuffer> {
   const discards = params.maxDiscardBytes > 0 || params.maxWriteZeroesBytes > 0;
   const attrs =
@@ -60,9 +63,15 @@ export function encodeParams(params: DiskParams): DataView<ArrayBuffer> {
     (params.rotational ? UBLK_ATTR_ROTATIONAL : 0) |
     (params.volatileCache ? UBLK_ATTR_VOLATILE_CACHE : 0) |
     (params.fua && params.volatileCache ? UBLK_ATTR_FUA : 0);
+  const more = encodeMore(params);
   return ublk_params.build({
     len: ublk_params.size,
-    types: UBLK_PARAM_TYPE_BASIC | (discards ? UBLK_PARAM_TYPE_DISCARD : 0) | (params.dmaAlignmentMask > 0 ? UBLK_PARAM_TYPE_DMA_ALIGN : 0),
+    ...more,
+    types:
+      more.types |
+      UBLK_PARAM_TYPE_BASIC |
+      (discards ? UBLK_PARAM_TYPE_DISCARD : 0) |
+      (params.dmaAlignmentMask > 0 ? UBLK_PARAM_TYPE_DMA_ALIGN : 0),
     "basic.attrs": attrs,
     "basic.logical_bs_shift": shift(params.blockSize),
     "basic.physical_bs_shift": shift(params.physicalBlockSize),
@@ -80,7 +89,7 @@ export function encodeParams(params: DiskParams): DataView<ArrayBuffer> {
 
 /** Reads `struct ublk_params` back. */
 export function decodeParams(view: DataView): DiskParams {
-  const get = (name: Parameters<typeof ublk_params.get>[1]): number => ublk_params.get(view, name);
+  const get: ParamsView = (name) => ublk_params.get(view, name);
   const attrs = get("basic.attrs");
   return {
     size: get("basic.dev_sectors") * SECTOR,
@@ -97,5 +106,6 @@ export function decodeParams(view: DataView): DiskParams {
     discardGranularity: get("discard.discard_granularity"),
     maxWriteZeroesBytes: get("discard.max_write_zeroes_sectors") * SECTOR,
     dmaAlignmentMask: get("dma.alignment"),
+    ...decodeMore(get),
   };
 }

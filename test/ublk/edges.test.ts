@@ -6,16 +6,16 @@
  */
 import { afterEach, describe, expect, setDefaultTimeout } from "bun:test";
 import { closeSync, openSync, unlinkSync, writeFileSync } from "node:fs";
-import { cancelFd, Ring, uringCmd128 } from "uring-ublk";
-import { Arena, addressOf, high32, O_RDWR, type SystemError, sys } from "uring-ublk/ffi";
+import { cancelFd } from "uring-ublk";
+import { Arena, addressOf, high32, type SystemError, sys } from "uring-ublk/ffi";
 import { abi, encodeParams, Op } from "uring-ublk/ublk";
 import { abi as io } from "uring-ublk/uring";
-import { payloadOf as payloadOfCommand } from "../../src/ublk/command.ts";
 import { ublk_params } from "../../src/ublk/structs.ts";
 import { sh } from "../support/disk-tools.ts";
 import { haveUblk, kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
 import { devices, stuckProcesses, until } from "./support/machine.ts";
-import { PARAMS, payloadOf, RawDevice, type RawRequest, resultOf } from "./support/raw-device.ts";
+import { controlCommand } from "./support/raw-control.ts";
+import { PARAMS, payloadOf, RawDevice, type RawRequest } from "./support/raw-device.ts";
 
 setDefaultTimeout(180_000); // an emulated machine, and neighbours
 const test = ublkTest(true);
@@ -438,16 +438,6 @@ function linked(device: RawDevice, file: number, flag: number): Promise<number[]
   return promise;
 }
 
-/** A control command that is encoded by hand. */
-async function controlCommand(cmdOp: number, device: number, buffer: DataView<ArrayBuffer>): Promise<number> {
-  await using ring = await Ring.open({ entries: 8, sqe: 128 });
-  const fd = sys.open("/dev/ublk-control", O_RDWR);
-  const payload = payloadOfCommand({ name: "by hand", op: cmdOp, device, buffer });
-  const result = await resultOf(ring.run(uringCmd128({ fd, cmdOp, payload, pins: [buffer] })));
-  sys.close(fd);
-  return result;
-}
-
 describe("parameters", () => {
   const segments = haveUblk() && !kernelAtLeast("6.16") ? requires(false, "Linux 6.12 knows no limits of segments") : long;
   segments("of segments: all ones is no boundary mask", async () => {
@@ -471,7 +461,7 @@ describe("parameters", () => {
     await using device = await RawDevice.make();
     const { control, info } = device;
     expect((await control.getParams(info.id)).size).toBe(PARAMS.size);
-    await expect(control.setParams(info.id, { ...PARAMS, physicalBlockSize: 256 })).rejects.toThrow(/SET_PARAMS.*EINVAL/);
+    expect(await controlCommand(abi.UBLK_U_CMD_SET_PARAMS, info.id, encodeParams({ ...PARAMS, physicalBlockSize: 256 }))).toBe(EINVAL);
     device.serve();
     await expect(control.startDevice(info.id)).rejects.toThrow(/START_DEV.*EINVAL/);
     await control.setParams(info.id, PARAMS);

@@ -29,13 +29,13 @@ function objection({ id, pid, alive, ours }: Device): string | undefined {
 async function remove(control: UblkControl, device: Device, seconds: number): Promise<void> {
   const { id } = device;
   if (device.state !== "dead") await stopInChild(id, seconds);
+  removeState(id); // while the id is taken: once it is free, the next device's file has this name
   // The server may delete it itself once it is stopped.
   try {
     await control.deleteDevice(id, { timeoutMs: DELETE_MS });
   } catch (error) {
     if (!(error instanceof UblkError) || error.code !== "ENODEV") throw error;
   }
-  removeState(id);
 }
 
 /** What a time limit means here, and what helps. */

@@ -282,11 +282,11 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
 
   async #removeOnce(): Promise<void> {
     const { control, target, opened } = this.#parts;
+    removeState(this.id); // while the id is ours
     try {
       await removeDevice(control, this.id, () => this.#failure);
     } finally {
       this.#shared?.end(); // registrations end with the device, not with its server
-      removeState(this.id);
       lifeline.remove(this);
       await control.close();
       this.#setState("stopped");

@@ -36,8 +36,9 @@ export async function removeUnused(control: UblkControl, id: number): Promise<vo
 export function removeNow(id: number, released: boolean): void {
   // A thread that does not let go keeps the char device open, and only the end of the process closes it: waiting would be for ever.
   // A process that outlives this one deletes it then.
-  if ((released && deleteNow(id, DELETE_NOW_MS)) || deleteFromOutside(id)) removeState(id);
-  else process.stderr.write(`uring-ublk: ${charPath(id)} may stay behind, dead: \`uring-ublk del ${id}\` removes it\n`);
+  removeState(id); // while the id is ours
+  if ((released && deleteNow(id, DELETE_NOW_MS)) || deleteFromOutside(id)) return;
+  process.stderr.write(`uring-ublk: ${charPath(id)} may stay behind, dead: \`uring-ublk del ${id}\` removes it\n`);
 }
 
 // The kernel takes a device back when its char device is let go. Asked with the command that takes no lock.
@@ -57,8 +58,8 @@ function lastResort(id: number, cause = new Error("its server does not answer"))
     `uring-ublk: device ${id} is not released ${DEAD_MS} ms after its server failed (${cause.message}).\n` +
       "uring-ublk: ending this process, so that the kernel fails the requests that clients wait for.\n",
   );
-  deleteFromOutside(id);
   removeState(id);
+  deleteFromOutside(id);
   process.kill(process.pid, "SIGKILL");
   throw cause;
 }

@@ -4,7 +4,7 @@
 import { afterEach, describe, expect, setDefaultTimeout } from "bun:test";
 import { existsSync } from "node:fs";
 import { type Holder, holdersInWords, holdersOf, serve, type UblkDevice } from "uring-ublk";
-import { abi, FEATURES, UblkControl } from "uring-ublk/ublk";
+import { abi, UblkControl } from "uring-ublk/ublk";
 import { writeBackFirst } from "../../src/ublk/write-back-first.ts";
 import { sh } from "../support/disk-tools.ts";
 import { haveUblk, requires, ublkTest } from "../support/requires.ts";
@@ -260,8 +260,4 @@ describe("before a device is stopped whose dirty pages STOP_DEV would drop", () 
     for (const other of [0, abi.UBLK_F_USER_RECOVERY | abi.UBLK_F_USER_RECOVERY_FAIL_IO])
       await writeBackFirst({ id: 999, flags: other }, 1); // which would find no such device
   });
-});
-
-test("every flag that the names here come from is one that the table has", () => {
-  expect(FEATURES.find(({ name }) => name === "SAFE_STOP_DEV")?.since).toBe("7.0");
 });

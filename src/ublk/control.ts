@@ -20,8 +20,8 @@ const CPU_MASK_BYTES = 1024;
 const STEP_NS = 50_000_000;
 /** Sleeping commands hold a kernel worker each; more than this many wait for their turn here. */
 const CONCURRENT = 24;
-/** The server of a device that has just been made: only the driver's answer says so. */
-const NOBODY = -1;
+/** The driver gives this flag to every device that it makes: left out of what is asked for, it tells that the answer is the driver's. */
+const MADE = abi.UBLK_F_CMD_IOCTL_ENCODE;
 const WORKERS = 64;
 
 /**
@@ -104,7 +104,7 @@ export class UblkControl implements AsyncDisposable {
       queue_depth: add.depth,
       max_io_buf_bytes: add.maxIoBytes,
       dev_id: id,
-      flags: add.flags,
+      flags: add.flags & ~MADE,
       ublksrv_flags: SERVER_FLAGS,
     });
     this.#adding = buffer;
@@ -122,8 +122,8 @@ export class UblkControl implements AsyncDisposable {
 
   async #takeBack(added: DataView): Promise<void> {
     this.#adding = undefined;
-    const { id, pid } = decodeInfo(added);
-    if (pid === NOBODY) await this.#issue({ name: "DEL_DEV", op: abi.UBLK_U_CMD_DEL_DEV, device: id }, {}).catch(() => {});
+    const { id, flags } = decodeInfo(added);
+    if ((flags & MADE) !== 0) await this.#issue({ name: "DEL_DEV", op: abi.UBLK_U_CMD_DEL_DEV, device: id }, {}).catch(() => {});
   }
 
   /**
@@ -134,8 +134,8 @@ export class UblkControl implements AsyncDisposable {
     if (this.#adding === undefined) return undefined;
     for (const until = performance.now() + limitMs; this.#ring.inFlight > 0 && performance.now() < until; this.#ring.raw.reap())
       this.#ring.raw.enter(1, STEP_NS);
-    const { id, pid } = decodeInfo(this.#adding);
-    return pid === NOBODY ? id : undefined;
+    const { id, flags } = decodeInfo(this.#adding);
+    return (flags & MADE) === 0 ? undefined : id;
   }
 
   /**

@@ -60,16 +60,19 @@ describe("a device whose server does not answer", () => {
       stdio: ["ignore", "ignore", "ignore"],
     });
     await until(() => held, "asked", 60_000);
-    const { STOP_DEV, ...others } = WAITING;
-    await expectGivesUp("STOP_DEV", STOP_DEV!, control, info.id);
-    const newer = Object.entries(NEWER).filter(([, [flag]]) => (control.features & flag) !== 0);
-    for (const [name, command] of [...Object.entries(others), ...newer.map(([name, [, command]]) => [name, command] as const)])
-      await expectGivesUp(name, command, control, info.id);
-    expect((await control.getDeviceInfo1(info.id)).id).toBe(info.id);
-    expect((await control.getDeviceInfo2(info.id)).id).toBe(info.id);
-    expect((await control.getQueueAffinity(info.id, 0)).length).toBeGreaterThan(0);
-    answer();
-    await reading.exited;
+    try {
+      const { STOP_DEV, ...others } = WAITING;
+      await expectGivesUp("STOP_DEV", STOP_DEV!, control, info.id);
+      const newer = Object.entries(NEWER).filter(([, [flag]]) => (control.features & flag) !== 0);
+      for (const [name, command] of [...Object.entries(others), ...newer.map(([name, [, command]]) => [name, command] as const)])
+        await expectGivesUp(name, command, control, info.id);
+      expect((await control.getDeviceInfo1(info.id)).id).toBe(info.id);
+      expect((await control.getDeviceInfo2(info.id)).id).toBe(info.id);
+      expect((await control.getQueueAffinity(info.id, 0)).length).toBeGreaterThan(0);
+    } finally {
+      answer();
+      await reading.exited;
+    }
     await until(() => !devices().includes(`ublkb${info.id}`), "stopped, as it was told", 60_000);
   });
 });

@@ -69,6 +69,9 @@ test("a chosen id is used, and a taken one is refused with the remedy", async ()
   await using disk = await serve(ram(), { id: 7 });
   expect(disk.path).toBe("/dev/ublkb7");
   await expect(serve(ram(), { id: 7 })).rejects.toThrow(/ADD_DEV.*EEXIST.*id is taken/);
+  await Bun.sleep(500); // whatever comes after the refusal
+  expect(disk.state).toBe("live");
+  expect(await client(disk.path, [{ do: "size" }])).toEqual([{ bytes: 16 * 2 ** 20 }]); // and the one that has it keeps it
 });
 
 test("more queues than CPUs are refused before anything is made", async () => {

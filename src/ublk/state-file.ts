@@ -26,8 +26,13 @@ const fileOf = (id: number): string => join(stateDirectory(), `${id}.json`);
 export function writeState(state: DeviceState): void {
   mkdirSync(stateDirectory(), { recursive: true, mode: 0o755 });
   const temporary = `${fileOf(state.id)}.${process.pid}`;
-  writeFileSync(temporary, `${JSON.stringify(state)}\n`);
-  renameSync(temporary, fileOf(state.id));
+  try {
+    writeFileSync(temporary, `${JSON.stringify(state)}\n`);
+    renameSync(temporary, fileOf(state.id));
+  } catch (error) {
+    removeFile(temporary); // the directory is full: a half of it would take the last of the room
+    throw error;
+  }
 }
 
 /** Writes a device's state file as far as possible: a device is served without one too, and tools know less of it. */
@@ -51,9 +56,17 @@ export function readState(id: number): DeviceState | undefined {
   }
 }
 
-/** Removes a device's state file, if there is one. */
+/** Removes a device's state file, if there is one, and if it can be removed: the end of a device does not depend on it. */
 export function removeState(id: number): void {
-  rmSync(fileOf(id), { force: true });
+  removeFile(fileOf(id));
+}
+
+function removeFile(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Something else stands in the directory's place, or it cannot be written to any more.
+  }
 }
 
 function isPlain(value: unknown): boolean {

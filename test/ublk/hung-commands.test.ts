@@ -17,11 +17,13 @@ afterEach(() => {
 
 type Command = (control: UblkControl, id: number, options: { timeoutMs?: number; signal?: AbortSignal }) => Promise<unknown>;
 
-/** Commands that wait for a device that something else has. */
+/**
+ * Commands that wait for a device that something else has. START_DEV does too, and is left out: once it waits there it is carried out after the stop,
+ * and makes a disk that nobody serves and nothing ends but the end of the server.
+ */
 const WAITING: Readonly<Record<string, Command>> = {
   GET_PARAMS: (control, id, options) => control.getParams(id, options),
   SET_PARAMS: (control, id, options) => control.setParams(id, PARAMS, options),
-  START_DEV: (control, id, options) => control.startDevice(id, process.pid, options),
   STOP_DEV: (control, id, options) => control.stopDevice(id, options),
 };
 const NEWER: Readonly<Record<string, readonly [number, Command]>> = {

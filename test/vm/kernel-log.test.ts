@@ -41,6 +41,7 @@ test("a cut mark is followed by the complaint, however that looks", () => {
 test("errors that a device under test reports are no complaint, a hang of its clients is", () => {
   const found = warnings(
     "<3>[    9.0] Buffer I/O error on dev ublkb0, logical block 0, async page read",
+    "<3>[    9.0] Buffer I/O error on dev dm-0, logical block 1024, async page read",
     "<3>[    9.1] INFO: task dd:9 blocked for more than 61 seconds on ublkb0.",
   );
   expect(found).toEqual(["INFO: task dd:9 blocked for more than 61 seconds on ublkb0."]);

@@ -25,7 +25,7 @@ const DETAIL =
 const SERIOUS = /blocked for more than|BUG|WARNING|Oops|lockup|stall|panic/;
 
 /** What a device that reports errors on purpose makes the kernel say, in a test of such a device. */
-const DEVICE_ERROR = /\bublkb\d+/;
+const DEVICE_ERROR = /\bublkb\d+|\bdev dm-\d+/;
 
 /** What says nothing of the kernel: messages that were left out, and how slow an emulated machine is. */
 const HARMLESS = /callbacks suppressed$|^hrtimer: interrupt took/;

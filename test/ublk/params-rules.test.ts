@@ -177,7 +177,9 @@ async function withDevices(body: (control: UblkControl, devices: Partial<Record<
 }
 
 /** A kind of parameters that a kernel does not know is not looked at there. */
-function isKnown({ segments, dmaAlignmentMask, integrity: metadata }: DiskParams): boolean {
+function isKnown({ segments, dmaAlignmentMask, integrity: metadata, ...params }: DiskParams): boolean {
+  // Linux 6.12 takes any of these; where that ended has not been looked for.
+  if (!kernelAtLeast("7.2") && Math.max(params.physicalBlockSize, params.ioMin, params.ioOpt) > 2 ** 28) return false;
   if (!kernelAtLeast("6.16") && (segments !== undefined || dmaAlignmentMask > 0)) return false;
   return metadata === undefined || kernelAtLeast("7.0");
 }

@@ -7,6 +7,7 @@ import type { CheckedGeometry } from "./geometry.ts";
 import type { DeviceInfo } from "./info.ts";
 import { checkFeature } from "./lacking.ts";
 import { SLOTS_MAX, slotsOf } from "./open-queue.ts";
+import { recoveryFlags } from "./recovery.ts";
 import { type CheckedOptions, checkQueues } from "./serve-options.ts";
 import { sharingFlag } from "./sharing.ts";
 
@@ -31,7 +32,8 @@ export function checkScan({ partitionScan }: CheckedOptions, features: number): 
 export function wantedFlags(options: CheckedOptions, mode: DataMode, features: number): number {
   const resizable = features & UBLK_F_UPDATE_SIZE;
   const quiet = options.partitionScan ? 0 : UBLK_F_NO_AUTO_PART_SCAN;
-  return flagsOf(mode, features) | sharingFlag(options) | resizable | quiet | (options.batch ? UBLK_F_BATCH_IO : 0);
+  const others = resizable | quiet | recoveryFlags(options.recovery, features);
+  return flagsOf(mode, features) | sharingFlag(options) | others | (options.batch ? UBLK_F_BATCH_IO : 0);
 }
 
 /** ADD_DEV as the options say. */

@@ -53,14 +53,13 @@ export class BatchCommands implements QueueCommands {
     traceBatches(raw.trace, parts.iod, this.#elements, this.#fetch);
   }
 
-  /** PREP_IO_CMDS of all tags, and the fetch. */
+  /** PREP_IO_CMDS of all tags, and then the fetch: a device that is taken over from another server refuses one before. */
   fetchAll(): void {
     const { raw, spec } = this.#parts;
     const { bytes, flags } = this.#elements;
     const address = this.#elements.address(0);
     raw.uringCmd(this.#prep, CHAR_FILE, UBLK_U_IO_PREP_IO_CMDS, address, spec.queue | (flags << 16), spec.depth | (bytes << 16), 0, 0);
     raw.setFlags(uring.IOSQE_FIXED_FILE);
-    this.#fetch.start();
   }
 
   /** Commits a request, together with all that are committed until the ring enters the kernel. */
@@ -94,8 +93,13 @@ export class BatchCommands implements QueueCommands {
   }
 
   #prepared(result: number): void {
-    const { events, spec } = this.#parts;
-    if (result >= 0) return;
+    const { driver, events, raw, spec } = this.#parts;
+    if (raw.closed) return;
+    if (result >= 0) {
+      this.#fetch.start();
+      driver.kick();
+      return;
+    }
     const subject = `queue ${spec.queue}`;
     events.failed(new UblkError({ command: "PREP_IO_CMDS", device: spec.device, errno: result, subject }));
   }

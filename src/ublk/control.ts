@@ -13,6 +13,7 @@ import { checkParams } from "./params-rules.ts";
 import { checkIndex, encodeRegBuf, type RegBuf } from "./reg-buf.ts";
 import { ublk_params, ublksrv_ctrl_dev_info } from "./structs.ts";
 import { traceCommands } from "./trace.ts";
+import { Turns } from "./turns.ts";
 
 export type { AddDevice, CommandEncoding, CommandOptions, ControlOptions } from "./control-options.ts";
 
@@ -43,10 +44,9 @@ export class UblkControl implements AsyncDisposable {
   readonly #ring: Ring;
   readonly #timeoutMs: number;
   readonly #road: CommandRoad;
-  readonly #turns: (() => void)[] = [];
+  readonly #turns = new Turns(CONCURRENT);
   #adding: DataView | undefined; // what an ADD_DEV under way fills
   #late: Promise<void> | undefined; // the end of an ADD_DEV that was given up
-  #running = 0;
   #stuck = 0;
   #closed = false;
 
@@ -235,6 +235,27 @@ export class UblkControl implements AsyncDisposable {
   }
 
   /**
+   * START_USER_RECOVERY (6.1): whether another server may take the device over. EBUSY as long as somebody has the char device open or mapped,
+   * or a ring of theirs has it; EINVAL: it was made without `UBLK_F_USER_RECOVERY`.
+   */
+  async startUserRecovery(device: number, options?: CommandOptions): Promise<void> {
+    await this.#command({ name: "START_USER_RECOVERY", op: abi.UBLK_U_CMD_START_USER_RECOVERY, device }, options);
+  }
+
+  /** END_USER_RECOVERY (6.1): waits until every tag is fetched again, then sends what has waited. `pid` opened the char device. */
+  async endUserRecovery(device: number, pid = process.pid, options?: CommandOptions): Promise<void> {
+    await this.#command({ name: "END_USER_RECOVERY", op: abi.UBLK_U_CMD_END_USER_RECOVERY, device, data: pid }, options);
+  }
+
+  /**
+   * QUIESCE_DEV (6.16): no request reaches the server any more, and fetches without one end. It does not wait for those that are open, and
+   * nothing takes it back: the server has to let go. `UblkDevice.handOver` does all of it.
+   */
+  async quiesceDevice(device: number, options?: CommandOptions): Promise<void> {
+    await this.#command({ name: "QUIESCE_DEV", op: abi.UBLK_U_CMD_QUIESCE_DEV, device }, options);
+  }
+
+  /**
    * REG_BUF (7.1): memory of this process whose pages the driver is to recognise in requests of the device (`UBLK_F_SHMEM_ZC`). Answers the
    * index that such requests carry. Waits for the requests in flight, and holds new ones up meanwhile: a process that serves the device
    * should leave it to `UblkDevice.shareMemory`, which sends it from a child; killed meanwhile, it could never end.
@@ -274,18 +295,7 @@ export class UblkControl implements AsyncDisposable {
 
   async #command(command: Command, options: CommandOptions = {}): Promise<number> {
     if (this.#closed) throw new TypeError("the control is closed");
-    await this.#turn();
-    try {
-      return await this.#issue(command, options);
-    } finally {
-      this.#running--;
-      this.#turns.shift()?.();
-    }
-  }
-
-  async #turn(): Promise<void> {
-    if (this.#running >= CONCURRENT) await new Promise<void>((resolve) => this.#turns.push(resolve));
-    this.#running++;
+    return await this.#turns.run(() => this.#issue(command, options));
   }
 
   #issue(command: Command, { timeoutMs = this.#timeoutMs, signal }: CommandOptions): Promise<number> {

@@ -1,7 +1,7 @@
 import type { InlineTarget, TargetDefinition } from "./target.ts";
 
-/** A device's place in its life. */
-export type DeviceStateName = "starting" | "live" | "stopping" | "stopped";
+/** A device's place in its life. `"left"`: this process serves it no more, and it waits for another server. */
+export type DeviceStateName = "starting" | "live" | "stopping" | "stopped" | "left";
 
 /** A request that failed by a throw of the target. */
 export interface RequestErrorEvent {

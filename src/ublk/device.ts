@@ -1,35 +1,22 @@
 import { EventEmitter } from "node:events";
-import { sys } from "../ffi/index.ts";
 import { explainMode, type ModeExplanation } from "./choose-mode.ts";
 import type { DataMode } from "./data-mode.ts";
+import { DeviceLife } from "./device-life.ts";
 import { DeviceReports } from "./device-reports.ts";
 import type { DeviceEvents, DeviceStateName, Target } from "./device-types.ts";
-import { paramsOf } from "./geometry.ts";
 import type { DeviceInfo } from "./info.ts";
-import { lifeline } from "./lifeline.ts";
-import { TIMER_MAX, withLimit } from "./limits.ts";
 import { type DeviceParts, makeDevice } from "./make-device.ts";
-import { blockNode, blockPath, charPath } from "./nodes.ts";
+import { blockPath, charPath } from "./nodes.ts";
 import type { DiskParams } from "./params.ts";
-import { removeDevice, removeNow } from "./removal.ts";
+import type { RecoverOptions } from "./recover-options.ts";
 import { Resizer } from "./resizer.ts";
 import { checkServeOptions, type ServeOptions } from "./serve-options.ts";
-import { servingPlan } from "./serving-plan.ts";
-import { ServingThreads } from "./serving-threads.ts";
-import { SharedMemories } from "./shared-memories.ts";
 import type { SharedMemory } from "./shared-memory.ts";
 import type { ShareOptions } from "./shared-region.ts";
-import { noteState, removeState } from "./state-file.ts";
-import { stopServed, stuck } from "./stop-device.ts";
 import { checkStop, type StopOptions } from "./stop-options.ts";
-import { stopUnused } from "./stop-unused.ts";
+import { takeOver } from "./take-over.ts";
 import type { Size } from "./target.ts";
 import type { QueueThread } from "./thread.ts";
-import { Watchdog } from "./watchdog.ts";
-import { writeBackFirst } from "./write-back-first.ts";
-
-const REFUSE_MS = 100;
-const ANSWER_MS = 2_000;
 
 /**
  * One ublk device and everything that serves it, from ADD_DEV to DEL_DEV.
@@ -47,22 +34,8 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
   /** Resolves when the device is gone, whoever stopped it; rejects when it failed. */
   readonly finished: Promise<void>;
   readonly #parts: DeviceParts;
-  readonly #threads = new ServingThreads();
-  readonly #shared: SharedMemories | undefined;
-  readonly #reports: DeviceReports;
+  readonly #life: DeviceLife;
   readonly #resizer: Resizer;
-  readonly #starting = new AbortController();
-  readonly #end = Promise.withResolvers<void>();
-  #params: DiskParams | undefined;
-  #state: DeviceStateName = "starting";
-  #stopping: Promise<void> | undefined;
-  #failure: Error | undefined;
-  #charOpen = true;
-  #fetched = false;
-  #torn: Promise<void> | undefined;
-  #removed: Promise<void> | undefined;
-  #started: Promise<void> | undefined;
-  #watchdog: Watchdog | undefined;
 
   private constructor(parts: DeviceParts) {
     super();
@@ -70,24 +43,32 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
     this.info = parts.info;
     this.mode = parts.mode;
     this.#parts = parts;
-    const { control, options } = parts;
-    if (options.sharedMemory)
-      this.#shared = new SharedMemories({ id: this.id, control, limitMs: options.timeoutMs, threads: () => this.#threads.all });
-    this.#reports = new DeviceReports(this, this.path);
-    this.#resizer = new Resizer(parts, (size) => (this.#params = { ...this.#params!, size }));
-    this.finished = this.#end.promise;
-    this.finished.catch(() => {}); // whoever cares awaits it; nobody is told twice
+    const life = new DeviceLife(parts, new DeviceReports(this, this.path));
+    this.#life = life;
+    this.#resizer = new Resizer(parts, (size) => {
+      life.params = { ...life.params!, size };
+    });
+    this.finished = life.finished;
   }
 
   /** Makes and starts a device: see {@link serve}. */
-  static async create<Options = never>(target: Target<Options>, options: ServeOptions<Options> = {}): Promise<UblkDevice> {
-    const checked = checkServeOptions(options as ServeOptions<never>);
-    const device = await makeDevice(target as Target, checked, (parts) => {
+  static create<Options = never>(target: Target<Options>, options: ServeOptions<Options> = {}): Promise<UblkDevice> {
+    return UblkDevice.#begin((begin) => makeDevice(target as Target, checkServeOptions(options as ServeOptions<never>), begin));
+  }
+
+  /** Serves a device again: see {@link recover}. */
+  static recover<Options = never>(id: number, target: Target<Options>, options: RecoverOptions<Options> = {}): Promise<UblkDevice> {
+    return UblkDevice.#begin((begin) => takeOver(id, target as Target, options as RecoverOptions<never>, begin));
+  }
+
+  static async #begin(make: (begin: (parts: DeviceParts) => UblkDevice) => Promise<UblkDevice>): Promise<UblkDevice> {
+    let started: Promise<void> | undefined;
+    const device = await make((parts) => {
       const made = new UblkDevice(parts);
-      made.#started = made.#start();
+      started = made.#life.start();
       return made;
     });
-    await device.#started;
+    await started;
     return device;
   }
 
@@ -103,18 +84,18 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
 
   /** Its place in its life. */
   get state(): DeviceStateName {
-    return this.#state;
+    return this.#life.state;
   }
 
   /** The parameters in force, once live. */
   get params(): Readonly<DiskParams> | undefined {
-    return this.#params;
+    return this.#life.params;
   }
 
   /** Which data mode is in force and why, what became of others, whether requests come in batches. */
   explain(): ModeExplanation {
     const { control, options, geometry } = this.#parts;
-    return explainMode(this.mode, options, geometry, control.features, this.#shared?.count);
+    return explainMode(this.mode, options, geometry, control.features, this.#life.shared?.count);
   }
 
   /**
@@ -126,9 +107,10 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
    *   than `timeoutMs`.
    */
   async shareMemory(options: ShareOptions): Promise<SharedMemory> {
-    if (this.#shared === undefined) throw new TypeError("shareMemory: the disk was not made for it; serve it with sharedMemory: true");
-    this.#mustLive("shareMemory");
-    return await this.#shared.share(options);
+    const { shared } = this.#life;
+    if (shared === undefined) throw new TypeError("shareMemory: the disk was not made for it; serve it with sharedMemory: true");
+    this.#life.mustLive("shareMemory");
+    return await shared.share(options);
   }
 
   /**
@@ -139,13 +121,18 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
    *   before Linux 6.16; what the target throws.
    */
   async resize(size: Size): Promise<void> {
-    this.#mustLive("resize");
+    this.#life.mustLive("resize");
     await this.#resizer.resize(size);
+  }
+
+  /** Whether it stays when this process ends, and waits for another (`recovery`). */
+  get outlives(): boolean {
+    return this.#life.outlives;
   }
 
   /** Its serving threads. @internal */
   get threads(): readonly QueueThread[] {
-    return this.#threads.all;
+    return this.#life.threads.all;
   }
 
   /**
@@ -156,202 +143,11 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
    * @throws UblkError with `ifUnused`, EBUSY: the message says who uses the disk; EOPNOTSUPP: before Linux 7.0.
    */
   stop(options: StopOptions = {}): Promise<void> {
-    const { grace, ifUnused } = checkStop(options);
-    if (ifUnused && this.#state === "live" && this.#stopping === undefined) return this.#stopUnused(grace);
-    this.#stopping ??= this.#state === "starting" ? this.#cancelStart() : this.#stopLive(grace);
-    return this.#stopping;
+    return this.#life.stop(checkStop(options));
   }
 
   /** {@link UblkDevice.stop}, at the end of an `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
-  }
-
-  /**
-   * Takes the device down at once, synchronously, for a process that is exiting: whatever is open fails, nothing is written back.
-   * @internal
-   */
-  dropSync(): void {
-    if (this.#state === "stopped") return;
-    // Before it starts there is no disk, and nothing arrives.
-    if (this.#fetched) this.#threads.drainNow(this.id, this.#parts.control.features);
-    this.#setState("stopped");
-    const released = this.#threads.tearDownNow();
-    this.#closeChar();
-    removeNow(this.id, released);
-  }
-
-  async #start(): Promise<void> {
-    const { id } = this;
-    const { control, options, geometry, module } = this.#parts;
-    const { signal } = this.#starting;
-    lifeline.add(this, options.signals);
-    try {
-      noteState(id, module, options.options);
-      const events = this.#reports.threads({ fatal: (error) => this.#fail(error), died: (error) => this.#died(error) });
-      await this.#threads.attach(servingPlan(this.#parts, this.#shared), control, events, signal);
-      this.#params = paramsOf(geometry, this.#threads.capabilities, options, this.info.maxIoBytes, this.mode);
-      await control.setParams(id, this.#params, { signal });
-      this.#fetched = true;
-      this.#threads.start();
-      await control.startDevice(id, process.pid, { signal });
-      await blockNode(id, options.timeoutMs, signal);
-      this.#setState("live");
-      const { watchdogMs } = options;
-      if (watchdogMs > 0 && this.state === "live")
-        this.#watchdog = new Watchdog(this.#threads.all, watchdogMs, (event) => this.#reports.slow(event));
-      void this.#threads.closed.then(() => this.#drained());
-    } catch (error) {
-      this.#failure ??= error instanceof Error ? error : new Error(String(error));
-      await this.#stop(0).catch(() => {});
-      throw this.#failure;
-    }
-  }
-
-  // Until the kernel has agreed, the disk is as live as before, and may come to any other end.
-  async #stopUnused(grace: number): Promise<void> {
-    try {
-      await stopUnused(this.#parts.control, this.id, this.#limit(grace));
-    } catch (error) {
-      if (this.#stopping === undefined) throw error;
-    }
-    await this.stop({ grace });
-  }
-
-  async #stopLive(grace: number): Promise<void> {
-    try {
-      await writeBackFirst(this.info, this.#limit(grace));
-    } catch (error) {
-      if (this.#failure === undefined) {
-        this.#stopping = undefined; // refused: it is served on
-        throw error;
-      }
-    }
-    await this.#stop(grace);
-  }
-
-  #mustLive(what: string): void {
-    if (this.#state !== "live") throw new TypeError(`${what}: the disk is ${this.#state}`);
-  }
-
-  #limit(grace: number): number {
-    return Math.min(grace + this.#parts.options.timeoutMs, TIMER_MAX);
-  }
-
-  // A start that is given up cleans up after itself; whoever stops it waits for that.
-  async #cancelStart(): Promise<void> {
-    this.#starting.abort(new Error("the device was stopped while it started"));
-    await this.#started?.catch(() => {});
-    if (this.#removed === undefined) await this.#stop(0); // it had just become live
-    await this.#removed;
-  }
-
-  async #stop(grace: number): Promise<void> {
-    const { control, options } = this.#parts;
-    this.#setState("stopping");
-    // Each request has its own grace: what is written back during the stop has just arrived.
-    const refuse = setInterval(() => this.#threads.refuse(grace), REFUSE_MS);
-    try {
-      // Tags that were never fetched will never be given back: there is nothing to drain.
-      if (!this.#fetched) throw this.#failure ?? new Error("the device was stopped before it had started");
-      // A thread that is stuck will not answer its requests either, and STOP_DEV would only wait for them.
-      if (!(await this.#threads.answer(ANSWER_MS + grace))) throw stuck(this.id);
-      await stopServed(control, this.id, this.#limit(grace));
-      await withLimit(this.#threads.closed, options.timeoutMs, "the queues did not drain");
-      this.#closeChar();
-    } catch (error) {
-      this.#failure ??= error as Error;
-      await this.#tearDown();
-    } finally {
-      clearInterval(refuse);
-    }
-    await this.#remove();
-  }
-
-  // Never STOP_DEV here: it would wait for requests that nobody answers any more. Giving everything up makes the kernel answer them.
-  #tearDown(): Promise<void> {
-    this.#torn ??= this.#threads.tearDown().then(() => this.#closeChar());
-    return this.#torn;
-  }
-
-  // The device's last steps are the same however it came to its end.
-  #remove(): Promise<void> {
-    this.#removed ??= this.#removeOnce();
-    return this.#removed;
-  }
-
-  async #removeOnce(): Promise<void> {
-    const { control, target, opened } = this.#parts;
-    removeState(this.id); // while the id is ours
-    try {
-      await removeDevice(control, this.id, () => this.#failure);
-    } finally {
-      this.#shared?.end(); // registrations end with the device, not with its server
-      lifeline.remove(this);
-      await control.close();
-      this.#setState("stopped");
-      try {
-        await target.close?.(opened.shared as never);
-      } catch (error) {
-        this.#failure ??= error as Error;
-      }
-      if (this.#failure === undefined) this.#end.resolve();
-      else this.#end.reject(this.#failure);
-    }
-  }
-
-  #died(error: Error): void {
-    if (this.#state === "stopped") return;
-    this.#announce(error);
-    const starting = this.#state === "starting";
-    const ended = this.#tearDown();
-    // A start or a stop that is under way goes on from here: its commands return when the kernel has taken the device back.
-    if (starting || this.#stopping !== undefined) return;
-    this.#stopping = (async () => {
-      this.#setState("stopping");
-      await ended;
-      await this.#remove();
-    })();
-    this.#stopping.catch(() => {});
-  }
-
-  // Every queue has drained though nobody here asked for it: another program stopped the disk (`uring-ublk del --force`), and may
-  // wait for the char device to be closed.
-  #drained(): void {
-    if (this.#state !== "live") return;
-    this.#stopping = (async () => {
-      this.#setState("stopping");
-      this.#closeChar();
-      await this.#remove();
-    })();
-    this.#stopping.catch(() => {});
-  }
-
-  #fail(error: Error): void {
-    if (this.#state === "stopped") return;
-    this.#announce(error);
-    // While it starts, the start itself notices and cleans up.
-    if (this.#state === "live") this.stop({ grace: 0 }).catch(() => {});
-  }
-
-  #announce(error: Error): void {
-    const first = this.#failure === undefined;
-    this.#failure ??= error;
-    if (!first) return;
-    this.#starting.abort(error);
-    if (this.#state !== "starting") this.#reports.failure(error); // serve() itself rejects with it otherwise
-  }
-
-  #closeChar(): void {
-    if (!this.#charOpen) return;
-    this.#charOpen = false;
-    sys.close(this.#parts.charFd);
-  }
-
-  #setState(state: DeviceStateName): void {
-    if (this.#state === state) return;
-    this.#state = state;
-    if (state !== "live") this.#watchdog?.stop();
-    this.#reports.state(state);
   }
 }

@@ -11,6 +11,10 @@ const HINTS: Readonly<Record<string, string>> = {
   "START_DEV EINVAL": "no valid parameters are set, or this is not the process that opened the char device",
   "START_DEV EEXIST": "the device is live already, or its previous disk is not released yet",
   "START_DEV EINTR": "it was cancelled while it waited for every queue to fetch",
+  "START_USER_RECOVERY EINVAL": "the device was made without recovery: serve with recovery: 'queue', 'reissue' or 'fail-io'",
+  "START_USER_RECOVERY EBUSY": "its server is still there, or something else holds the char device",
+  "END_USER_RECOVERY EINTR": "it was cancelled while it waited for every queue to fetch",
+  "QUIESCE_DEV EOPNOTSUPP": "the device was made without UBLK_F_QUIESCE, or the kernel is older than Linux 6.16",
   "REG_BUF EEXIST": "some of these pages are registered with the device already",
   "REG_BUF EFAULT":
     "the memory is not mapped, only for reading (then it needs readOnly), or of a file on a disk: a memfd, tmpfs or hugetlbfs can be shared",

@@ -22,6 +22,9 @@ export type { IntegrityParams, MoreParams, SegmentParams, ZonedParams } from "./
 export { checkParams, PARAMS_RULES, type ParamsRule, type RuledDevice } from "./params-rules.ts";
 export { UblkQueue } from "./queue.ts";
 export type { QueueEvents, QueueResources, QueueSpec, RequestHandler } from "./queue-spec.ts";
+export { recover } from "./recover.ts";
+export type { RecoverOptions } from "./recover-options.ts";
+export type { Recovery } from "./recovery.ts";
 export type { RegBuf } from "./reg-buf.ts";
 export type { Registration } from "./registration.ts";
 export { DeferredRequest, Op, opName, type RequestBuffer, type RequestContext, UblkRequest } from "./request.ts";

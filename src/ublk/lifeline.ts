@@ -6,6 +6,8 @@
 
 /** What the lifeline needs of a device, or of one that is being made. */
 interface Stoppable {
+  /** It stays when its process ends, and waits for another: after a crash it is not stopped. */
+  readonly outlives?: boolean;
   stop(options?: { grace?: number }): Promise<void>;
   dropSync(): void;
 }
@@ -35,12 +37,12 @@ class Lifeline {
     this.#listen("uncaughtException", (error: Error) => {
       if (process.listenerCount("uncaughtException") > 1) return;
       process.stderr.write(`${error?.stack ?? String(error)}\n`);
-      void this.#end(1);
+      void this.#end(1, true);
     });
     this.#listen("unhandledRejection", (error: unknown) => {
       if (process.listenerCount("unhandledRejection") > 1) return;
       process.stderr.write(`Unhandled rejection: ${error instanceof Error ? error.stack : String(error)}\n`);
-      void this.#end(1);
+      void this.#end(1, true);
     });
   }
 
@@ -58,10 +60,12 @@ class Lifeline {
     process.on(event as "exit", listener as () => void);
   }
 
-  async #end(code: number): Promise<void> {
+  async #end(code: number, crash = false): Promise<void> {
     if (this.#ending) process.exit(code); // told twice: the disks are dropped, not stopped
     this.#ending = true;
-    const stops = [...this.#devices].filter(([, signals]) => signals).map(([device]) => device.stop());
+    const stops = [...this.#devices]
+      .filter(([device, signals]) => signals && !(crash && device.outlives === true))
+      .map(([device]) => device.stop());
     const results = await Promise.allSettled(stops);
     for (const result of results) if (result.status === "rejected") process.stderr.write(`uring-ublk: ${String(result.reason)}\n`);
     process.exit(code);

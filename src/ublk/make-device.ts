@@ -8,9 +8,11 @@ import type { DeviceInfo } from "./info.ts";
 import { asDefinition, importTarget, moduleOf } from "./inline.ts";
 import { StepLimit, unlessAborted } from "./limits.ts";
 import { Making } from "./making.ts";
+import { checkRecovery } from "./recovery.ts";
 import { checkRegistration } from "./registration.ts";
 import type { CheckedOptions } from "./serve-options.ts";
 import { checkSharing } from "./sharing.ts";
+import { FirstStart, type Starting } from "./starting.ts";
 import type { Opened, TargetDefinition } from "./target.ts";
 import { checkThreads } from "./threads.ts";
 
@@ -26,6 +28,7 @@ export interface DeviceParts {
   readonly geometry: CheckedGeometry;
   /** The target's module, where Workers import it. */
   readonly module: string | undefined;
+  readonly starting: Starting;
 }
 
 /**
@@ -45,12 +48,14 @@ export async function makeDevice<Device>(target: Target, options: CheckedOptions
     checkSharing(options, control.features);
     checkBatch(options, control.features);
     checkScan(options, control.features);
+    checkRecovery(options, control.features);
     const mode = chooseMode(options, geometry, control.features);
     checkRegistration(options.registration, mode);
     checkRoom(options, geometry, mode);
     if (module !== undefined) checkCloneable(opened.shared);
     const { info, charFd } = await making.make(mode);
-    return begin({ control, options, info, mode, charFd, target: definition, opened, geometry, module });
+    const parts = { control, options, info, mode, charFd, target: definition, opened, geometry, module };
+    return begin({ ...parts, starting: new FirstStart(parts) });
   } catch (error) {
     await making.undo();
     try {
@@ -64,20 +69,26 @@ export async function makeDevice<Device>(target: Target, options: CheckedOptions
   }
 }
 
-async function importWithin(module: string, limitMs: number): Promise<TargetDefinition> {
+/** The target that a module exports. */
+export async function importWithin(module: string, limitMs: number): Promise<TargetDefinition> {
   using limit = new StepLimit(limitMs, `the import of ${module}`);
   return await unlessAborted(importTarget(module), limit.signal);
 }
 
-async function openWithin(definition: TargetDefinition, module: string | undefined, options: CheckedOptions): Promise<Opened<unknown>> {
+/** What the target opens. */
+export async function openWithin(
+  definition: TargetDefinition,
+  module: string | undefined,
+  options: CheckedOptions,
+): Promise<Opened<unknown>> {
   using limit = new StepLimit(options.timeoutMs, module === undefined ? "open()" : `open() of ${module}`);
   // What is opened too late is nobody's: it is closed at once.
   const late = (opened: Opened<unknown>): unknown => definition.close?.(opened.shared as never);
   return await unlessAborted(definition.open(options.options as never), limit.signal, late);
 }
 
-// What every Worker is handed is cloned: said before anything is made, and in words.
-function checkCloneable(shared: unknown): void {
+/** What every Worker is handed is cloned: said before anything is made, and in words. */
+export function checkCloneable(shared: unknown): void {
   try {
     structuredClone(shared);
   } catch (error) {

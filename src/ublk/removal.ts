@@ -1,7 +1,9 @@
 import type { UblkControl } from "./control.ts";
 import { deleteNow } from "./delete-now.ts";
 import { UblkError } from "./error.ts";
+import type { DeviceInfo, KernelState } from "./info.ts";
 import { charPath } from "./nodes.ts";
+import { outlives } from "./recovery.ts";
 import { removeState } from "./state-file.ts";
 import { deleteFromOutside } from "./stop-device.ts";
 
@@ -12,19 +14,23 @@ const DEAD_MS = 5_000;
 const POLL_MS = 5;
 
 /**
- * Deletes a device that its server has let go.
+ * Deletes a device that its server has let go, unless it waits for another one. Answers whether it is gone.
  *
  * DEL_DEV waits for the device's requests, beyond the reach of signals: whoever cannot have them answered must not send it. A device
  * that the kernel does not take back therefore ends this process, with the `cause` in its last words.
  */
-export async function removeDevice(control: UblkControl, id: number, cause: () => Error | undefined): Promise<void> {
-  if (!(await isDead(control, id))) lastResort(id, cause());
+export async function removeDevice(control: UblkControl, { id, flags }: DeviceInfo, cause: () => Error | undefined): Promise<boolean> {
+  const state = await released(control, id);
+  if (state === "live") lastResort(id, outlives(flags), cause());
+  if (state !== "dead") return false;
+  removeState(id); // while the id is ours
   try {
     await control.deleteDevice(id, { timeoutMs: DELETE_MS });
   } catch (error) {
     // Somebody still has the block device open: the device is deleted, and its id is free when they let go.
     if (!(error instanceof UblkError) || (error.code !== "ETIMEDOUT" && error.code !== "ENODEV")) throw error;
   }
+  return true;
 }
 
 /** Deletes a device that never had a disk; what cannot be deleted is left, for there is an error to tell of already. */
@@ -42,24 +48,27 @@ export function removeNow(id: number, released: boolean): void {
 }
 
 // The kernel takes a device back when its char device is let go. Asked with the command that takes no lock.
-async function isDead(control: UblkControl, id: number): Promise<boolean> {
+async function released(control: UblkControl, id: number): Promise<KernelState> {
   for (const until = performance.now() + DEAD_MS; performance.now() < until; await Bun.sleep(POLL_MS)) {
     try {
-      if ((await control.getDeviceInfo1(id, { timeoutMs: DEAD_MS })).state === "dead") return true;
+      const { state } = await control.getDeviceInfo1(id, { timeoutMs: DEAD_MS });
+      if (state !== "live") return state;
     } catch (error) {
-      return error instanceof UblkError && error.code === "ENODEV";
+      return error instanceof UblkError && error.code === "ENODEV" ? "dead" : "live";
     }
   }
-  return false;
+  return "live";
 }
 
-function lastResort(id: number, cause = new Error("its server does not answer")): never {
+function lastResort(id: number, stays: boolean, cause = new Error("its server does not answer")): never {
   process.stderr.write(
     `uring-ublk: device ${id} is not released ${DEAD_MS} ms after its server failed (${cause.message}).\n` +
-      "uring-ublk: ending this process, so that the kernel fails the requests that clients wait for.\n",
+      `uring-ublk: ending this process, so that the kernel ${stays ? "can give it to another server" : "fails the requests that clients wait for"}.\n`,
   );
-  removeState(id);
-  deleteFromOutside(id);
+  if (!stays) {
+    removeState(id);
+    deleteFromOutside(id);
+  }
   process.kill(process.pid, "SIGKILL");
   throw cause;
 }

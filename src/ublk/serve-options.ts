@@ -2,6 +2,7 @@ import { checkBoolean, checkChoice, checkInteger, checkKnown } from "../uring/op
 import type { CommandEncoding } from "./control.ts";
 import { possibleCpus } from "./cpus.ts";
 import { type DataMode, MODES } from "./data-mode.ts";
+import { RECOVERIES, type Recovery } from "./recovery.ts";
 import { REGISTRATIONS, type Registration } from "./registration.ts";
 import { parseSize } from "./size.ts";
 import type { Size } from "./target.ts";
@@ -36,6 +37,11 @@ export interface ServeOptions<Options = unknown> {
   batch?: boolean;
   /** The device's id; default the first free one. */
   id?: number;
+  /**
+   * What becomes of the disk when this process ends without having stopped it: `"none"`, or `"queue"`, `"reissue"` or `"fail-io"`, where it
+   * stays and waits for {@link recover}; see {@link Recovery}. Default `"none"`.
+   */
+  recovery?: Recovery;
   /** Clients may only read, whatever the target can do. */
   readOnly?: boolean;
   /** Clients schedule as for a spinning disk. */
@@ -84,6 +90,7 @@ export interface CheckedOptions {
   registration: Registration | undefined;
   batch: boolean;
   id: number | undefined;
+  recovery: Recovery;
   readOnly: boolean | undefined;
   rotational: boolean | undefined;
   serialize: boolean;
@@ -97,7 +104,8 @@ export interface CheckedOptions {
   encoding: CommandEncoding;
 }
 
-const KNOWN: readonly (keyof ServeOptions)[] = [
+/** The names of serve's options. */
+export const SERVE_OPTIONS: readonly (keyof ServeOptions)[] = [
   "queues",
   "threads",
   "depth",
@@ -106,6 +114,7 @@ const KNOWN: readonly (keyof ServeOptions)[] = [
   "registration",
   "batch",
   "id",
+  "recovery",
   "readOnly",
   "rotational",
   "serialize",
@@ -128,10 +137,9 @@ export function checkQueues(queues: number, cpus: number | undefined): void {
     throw new RangeError(`serve: queues is ${queues}, but this machine has ${cpus} CPUs; use at most that many`);
 }
 
-/** Checks serve's options before anything is made. */
-export function checkServeOptions(options: ServeOptions<never>): CheckedOptions {
-  const what = "serve";
-  checkKnown(what, options, KNOWN);
+/** Checks serve's options before anything is made. Errors begin with `what`. */
+export function checkServeOptions(options: ServeOptions<never>, what: "serve" | "recover" = "serve"): CheckedOptions {
+  checkKnown(what, options, SERVE_OPTIONS);
   const integer = (option: keyof ServeOptions, value: number | undefined, standard: number, least: number, most: number): number =>
     value === undefined ? standard : checkInteger(what, option, value, least, most);
   const boolean = (
@@ -141,7 +149,7 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
   checkQueues(queues, possibleCpus());
   const depth = integer("depth", options.depth, 128, 1, 4096);
   const threads = integer("threads", options.threads, 1, 1, 4096);
-  if (threads > depth) throw new RangeError(`serve: threads is ${threads}, and depth is ${depth}: each thread needs a tag of its own`);
+  if (threads > depth) throw new RangeError(`${what}: threads is ${threads}, and depth is ${depth}: each thread needs a tag of its own`);
   const maxIoBytes = options.maxIo === undefined ? 512 * 1024 : parseSize(options.maxIo, `${what}: maxIo`);
   if (maxIoBytes < PAGE || maxIoBytes > MAX_IO || maxIoBytes % PAGE !== 0) {
     throw new RangeError(`serve: maxIo is ${maxIoBytes} bytes; it must be a multiple of 4096 from 4096 to 33554432 (32 MiB)`);
@@ -149,11 +157,11 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
   if (depth * maxIoBytes > BUFFER_LIMIT)
     throw new RangeError(`serve: depth ${depth} times maxIo ${maxIoBytes} is more than 4 GiB of buffers; lower one of them`);
   const serialize = boolean("serialize") ?? false;
-  if (serialize && queues > 1) throw new RangeError(`serve: serialize needs queues: 1, and queues is ${queues}`);
-  if (serialize && threads > 1) throw new RangeError(`serve: serialize needs threads: 1, and threads is ${threads}`);
+  if (serialize && queues > 1) throw new RangeError(`${what}: serialize needs queues: 1, and queues is ${queues}`);
+  if (serialize && threads > 1) throw new RangeError(`${what}: serialize needs threads: 1, and threads is ${threads}`);
   const batch = boolean("batch") ?? false;
   if (batch && threads > 1)
-    throw new TypeError(`serve: batch is true and threads is ${threads}; a batched queue has one thread here: leave one of them out`);
+    throw new TypeError(`${what}: batch is true and threads is ${threads}; a batched queue has one thread here: leave one of them out`);
   if (batch && options.mode === "need-get-data")
     throw new TypeError(
       "serve: batch is true and mode is 'need-get-data', and the driver cannot do both; leave one of them out, or use mode: 'copy'",
@@ -177,6 +185,7 @@ export function checkServeOptions(options: ServeOptions<never>): CheckedOptions 
       options.registration === undefined ? undefined : checkChoice<Registration>(what, "registration", options.registration, REGISTRATIONS),
     batch,
     id: options.id === undefined ? undefined : checkInteger(what, "id", options.id, 0, 2 ** 20 - 1),
+    recovery: options.recovery === undefined ? "none" : checkChoice<Recovery>(what, "recovery", options.recovery, RECOVERIES),
     readOnly: boolean("readOnly"),
     rotational: boolean("rotational"),
     serialize,

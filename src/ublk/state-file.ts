@@ -1,5 +1,8 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { RecoverOptions } from "./recover-options.ts";
+import type { Recovery } from "./recovery.ts";
+import type { CheckedOptions } from "./serve-options.ts";
 
 /** What a device's state file says: enough to recognise its server, and to start it again. */
 export interface DeviceState {
@@ -11,6 +14,12 @@ export interface DeviceState {
   readonly module?: string | undefined;
   /** What its `open` was given, if that is plain data. */
   readonly options?: unknown;
+  /** It was given something that is not: whoever serves it again must know what. */
+  readonly optionsUnsaid?: boolean | undefined;
+  /** What becomes of the disk when its server ends. */
+  readonly recovery?: Recovery | undefined;
+  /** How it is served, as {@link recover} takes it. */
+  readonly serving?: RecoverOptions | undefined;
   /** ISO time. */
   readonly started: string;
 }
@@ -36,10 +45,17 @@ export function writeState(state: DeviceState): void {
 }
 
 /** Writes a device's state file as far as possible: a device is served without one too, and tools know less of it. */
-export function noteState(id: number, module: string | undefined, options: unknown): void {
+export function noteState(
+  id: number,
+  { module, options }: { readonly module: string | undefined; readonly options: CheckedOptions },
+): void {
   const started = new Date().toISOString();
+  const { recovery, threads, registration, serialize, lockMemory, signals, timeoutMs, watchdogMs, encoding } = options;
+  const serving = { threads, registration, serialize, lockMemory, signals, timeoutMs, watchdogMs, encoding };
+  const plain = isPlain(options.options);
+  const told = plain ? { options: options.options } : { optionsUnsaid: true };
   try {
-    writeState({ id, pid: process.pid, module, options: isPlain(options) ? options : undefined, started });
+    writeState({ id, pid: process.pid, module, ...told, recovery, serving, started });
   } catch (error) {
     process.stderr.write(
       `uring-ublk: the state file of device ${id} could not be written, so tools know less of it: ${(error as Error).message}\n`,
@@ -69,9 +85,11 @@ function removeFile(path: string): void {
   }
 }
 
+// Whether it is the same when it is read again.
 function isPlain(value: unknown): boolean {
+  if (value === undefined) return true;
   try {
-    return JSON.stringify(value) !== undefined;
+    return Bun.deepEquals(JSON.parse(JSON.stringify(value)), value);
   } catch {
     return false;
   }

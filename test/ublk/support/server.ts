@@ -3,7 +3,7 @@ import { stacksOf } from "./stacks.ts";
 
 const HERE = import.meta.dir;
 /** How long a program may take until its disk is there: an emulated machine with neighbours takes seconds to start Bun. */
-const START_MS = 60_000;
+const START_MS = 240_000;
 
 /** How a server program ended. */
 export interface Ending {

@@ -1,0 +1,22 @@
+/** Serves the disk of recovery-target.ts, or takes one over, as its argument says, which is JSON; SIGUSR2 has it hand over. */
+import { recover, type ServeOptions, serve } from "uring-ublk";
+import type { RecoveryOptions } from "./recovery-target.ts";
+
+/** What the program is told. */
+export interface RecoveryTask {
+  /** The device to take over. */
+  readonly recover?: number;
+  /** A module instead of recovery-target.ts. */
+  readonly module?: string;
+  readonly target: RecoveryOptions | Record<string, unknown>;
+  readonly serve?: ServeOptions<never>;
+}
+
+const task = JSON.parse(process.argv[2]!) as RecoveryTask;
+const module = task.module ?? new URL("./recovery-target.ts", import.meta.url).href;
+const options = { ...task.serve, options: task.target as never };
+const disk = task.recover === undefined ? await serve(module, options) : await recover(task.recover, module, options);
+disk.on("state", (state) => console.log(`state ${state}`));
+console.log(`disk ${disk.path}`);
+await disk.finished;
+console.log("finished");

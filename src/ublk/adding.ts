@@ -1,7 +1,8 @@
+import { UBLK_F_CMD_IOCTL_ENCODE } from "./abi.ts";
 import { type DeviceInfo, decodeInfo } from "./info.ts";
 
-/** The server of a device that has just been made: only the driver's answer says so. */
-const NOBODY = -1;
+/** The driver gives this flag to every device that it makes: left out of what is asked for, it tells that the answer is the driver's. */
+export const MADE = UBLK_F_CMD_IOCTL_ENCODE;
 
 /** An ADD_DEV, and what becomes of the device where nobody waits for it any more. */
 export class Adding {
@@ -43,7 +44,7 @@ export class Adding {
   /** The device that it has made by now. */
   made(): number | undefined {
     if (this.#filled === undefined) return undefined;
-    const { id, pid } = decodeInfo(this.#filled);
-    return pid === NOBODY ? id : undefined;
+    const { id, flags } = decodeInfo(this.#filled);
+    return (flags & MADE) === 0 ? undefined : id;
   }
 }

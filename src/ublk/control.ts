@@ -2,6 +2,7 @@ import { cpusOf, sys } from "../ffi/index.ts";
 import { Ring } from "../uring/index.ts";
 import { checkChoice, checkInteger, checkKnown } from "../uring/options.ts";
 import * as abi from "./abi.ts";
+import { Adding, MADE } from "./adding.ts";
 import { ANY_ID, behindPath, type Command } from "./command.ts";
 import type { AddDevice, CommandOptions, ControlOptions } from "./control-options.ts";
 import { UblkError } from "./error.ts";
@@ -21,8 +22,6 @@ const CPU_MASK_BYTES = 1024;
 const STEP_NS = 50_000_000;
 /** Sleeping commands hold a kernel worker each; more than this many wait for their turn here. */
 const CONCURRENT = 24;
-/** The driver gives this flag to every device that it makes: left out of what is asked for, it tells that the answer is the driver's. */
-const MADE = abi.UBLK_F_CMD_IOCTL_ENCODE;
 const WORKERS = 64;
 
 /**
@@ -45,8 +44,7 @@ export class UblkControl implements AsyncDisposable {
   readonly #timeoutMs: number;
   readonly #road: CommandRoad;
   readonly #turns = new Turns(CONCURRENT);
-  #adding: DataView | undefined; // what an ADD_DEV under way fills
-  #late: Promise<void> | undefined; // the end of an ADD_DEV that was given up
+  readonly #adding = new Adding();
   #stuck = 0;
   #closed = false;
 
@@ -107,23 +105,11 @@ export class UblkControl implements AsyncDisposable {
       flags: add.flags & ~MADE,
       ublksrv_flags: SERVER_FLAGS,
     });
-    this.#adding = buffer;
-    const { promise, resolve: ended } = Promise.withResolvers<void>();
-    try {
-      await this.#command({ name: "ADD_DEV", op: abi.UBLK_U_CMD_ADD_DEV, device: id, buffer, ended }, options);
-    } catch (error) {
-      // What sleeps where no cancel reaches it goes on: the device that it makes late is nobody's.
-      this.#late = promise.then(() => this.#takeBack(buffer));
-      throw error;
-    }
-    this.#adding = undefined;
-    return decodeInfo(buffer);
-  }
-
-  async #takeBack(added: DataView): Promise<void> {
-    this.#adding = undefined;
-    const { id, flags } = decodeInfo(added);
-    if ((flags & MADE) !== 0) await this.#issue({ name: "DEL_DEV", op: abi.UBLK_U_CMD_DEL_DEV, device: id }, {}).catch(() => {});
+    return await this.#adding.run(
+      buffer,
+      (ended) => this.#command({ name: "ADD_DEV", op: abi.UBLK_U_CMD_ADD_DEV, device: id, buffer, ended }, options),
+      (late) => this.#issue({ name: "DEL_DEV", op: abi.UBLK_U_CMD_DEL_DEV, device: late }, {}),
+    );
   }
 
   /**
@@ -131,11 +117,10 @@ export class UblkControl implements AsyncDisposable {
    * the device that it made. @internal
    */
   finishAddNow(limitMs: number): number | undefined {
-    if (this.#adding === undefined) return undefined;
+    if (!this.#adding.underWay) return undefined;
     for (const until = performance.now() + limitMs; this.#ring.inFlight > 0 && performance.now() < until; this.#ring.raw.reap())
       this.#ring.raw.enter(1, STEP_NS);
-    const { id, flags } = decodeInfo(this.#adding);
-    return (flags & MADE) === 0 ? undefined : id;
+    return this.#adding.made();
   }
 
   /**
@@ -278,8 +263,9 @@ export class UblkControl implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#adding === undefined || this.#late === undefined) await this.#end();
-    else void this.#late.then(() => this.#end());
+    const { late } = this.#adding;
+    if (late === undefined) await this.#end();
+    else void late.then(() => this.#end());
   }
 
   async #end(): Promise<void> {

@@ -13,6 +13,7 @@ import { ServingThreads } from "./serving-threads.ts";
 import { SharedMemories } from "./shared-memories.ts";
 import { removeState } from "./state-file.ts";
 import { stopServed, stuck } from "./stop-device.ts";
+import { GRACE_MS, type StopOptions } from "./stop-options.ts";
 import { stopUnused } from "./stop-unused.ts";
 import { Watchdog } from "./watchdog.ts";
 import { writeBackFirst } from "./write-back-first.ts";
@@ -80,7 +81,7 @@ export class DeviceLife {
   }
 
   /** Stops the disk and removes the device. The first call decides. */
-  stop({ grace = 0, ifUnused = false }: { grace?: number; ifUnused?: boolean } = {}): Promise<void> {
+  stop({ grace = GRACE_MS, ifUnused = false }: StopOptions = {}): Promise<void> {
     if (ifUnused && this.#state === "live" && this.#stopping === undefined) return this.#stopUnused(grace);
     this.#stopping ??= this.#state === "starting" ? this.#cancelStart() : this.#stopLive(grace);
     return this.#stopping;

@@ -12,7 +12,8 @@ export interface StopOptions {
   ifUnused?: boolean;
 }
 
-const GRACE_MS = 5_000;
+/** How long requests that a target holds may still be answered. */
+export const GRACE_MS = 5_000;
 
 /** Checks the options of a stop. */
 export function checkStop(options: StopOptions): Required<StopOptions> {

@@ -12,6 +12,7 @@ export {
   DeferredRequest,
   defineTarget,
   type Geometry,
+  type HandOverOptions,
   type Holder,
   holdersInWords,
   holdersOf,

@@ -14,13 +14,14 @@ export interface Arguments {
   readonly seconds: number;
 }
 
-export type Command = "features" | "list" | "del";
+export type Command = "features" | "list" | "del" | "recover";
 
 /** The options of each command. */
 const OPTIONS: Readonly<Record<Command, readonly string[]>> = {
   features: ["--json"],
   list: ["--json"],
   del: ["--all", "--force", "--timeout"],
+  recover: [],
 };
 const COMMANDS = Object.keys(OPTIONS) as Command[];
 const ANYWHERE: Readonly<Record<string, "help" | "version">> = {
@@ -41,6 +42,7 @@ Usage:
   uring-ublk list [--json]       every ublk device, whoever made it
   uring-ublk del ID...           deletes devices whose server is gone
   uring-ublk del --all           deletes every such device that uring-ublk made
+  uring-ublk recover ID          serves a device again whose server is gone, until it is told to end
 
 Options:
   --json      machine-readable output
@@ -100,11 +102,12 @@ export function parseArguments(words: readonly string[]): Arguments {
         throw unknown(`option of ${command}`, word, [...OPTIONS[command], "--help"]);
       }
       parsed[word.slice(2) as "json" | "all" | "force"] = true;
-    } else if (command === "del") parsed.ids.push(idOf(word));
+    } else if (command === "del" || command === "recover") parsed.ids.push(idOf(word));
     else throw new UsageError(`${command} takes no argument, but got '${word}'`);
   }
   if (command === "del" && parsed.all === parsed.ids.length > 0) {
     throw new UsageError(parsed.all ? "del takes either devices or --all, not both" : "del needs a device's number, or --all");
   }
+  if (command === "recover" && parsed.ids.length !== 1) throw new UsageError("recover needs the number of one device");
   return { command, ...parsed, ids: [...new Set(parsed.ids)] };
 }

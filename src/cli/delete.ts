@@ -15,10 +15,12 @@ export interface Deletion {
 const DELETE_MS = 5_000;
 
 /** Why a device is better left alone; undefined when nothing speaks against deleting it. */
-function objection({ id, pid, alive, ours }: Device): string | undefined {
+function objection({ id, pid, alive, ours, state }: Device): string | undefined {
   if (!ours) return `device ${id} was not made by uring-ublk; --force deletes it all the same`;
   if (alive)
     return `device ${id} has a live server, process ${pid}: end that process (kill ${pid}) and it removes its device, or use --force`;
+  if (state === "quiesced" || state === "fail-io")
+    return `device ${id} waits for another server: uring-ublk recover ${id} serves it again; --force deletes it, and what is not written back is lost`;
   return undefined;
 }
 

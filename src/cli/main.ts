@@ -1,6 +1,7 @@
 #!/usr/bin/env bun
 /**
- * The `uring-ublk` command: what the driver can do, which devices there are, and deleting those that lost their server.
+ * The `uring-ublk` command: what the driver can do, which devices there are, and deleting or serving again those that lost
+ * their server.
  *
  * @module
  */
@@ -11,6 +12,7 @@ import { del } from "./delete.ts";
 import { features } from "./features.ts";
 import { list } from "./list.ts";
 import { type Output, standard } from "./output.ts";
+import { recover } from "./recover.ts";
 import { STOP_WORD, stop } from "./stop.ts";
 
 /** This package's version: its manifest is one folder up in the built package, two in the sources. */
@@ -50,6 +52,8 @@ async function run(words: readonly string[], output: Output): Promise<number> {
       return list(output, parsed.json);
     case "del":
       return del(output, parsed);
+    case "recover":
+      return recover(output, parsed.ids[0]!);
   }
 }
 

@@ -1,6 +1,8 @@
 import { sys } from "../ffi/index.ts";
 import type { DeviceReports } from "./device-reports.ts";
 import type { DeviceStateName } from "./device-types.ts";
+import { freeze, leftOpen } from "./hand-over.ts";
+import { HotReload } from "./hot-reload.ts";
 import { lifeline } from "./lifeline.ts";
 import { TIMER_MAX, withLimit } from "./limits.ts";
 import type { DeviceParts } from "./make-device.ts";
@@ -11,7 +13,7 @@ import { removeDevice, removeNow } from "./removal.ts";
 import { servingPlan } from "./serving-plan.ts";
 import { ServingThreads } from "./serving-threads.ts";
 import { SharedMemories } from "./shared-memories.ts";
-import { removeState } from "./state-file.ts";
+import { noteFrozen, removeState } from "./state-file.ts";
 import { stopServed, stuck } from "./stop-device.ts";
 import { GRACE_MS, type StopOptions } from "./stop-options.ts";
 import { stopUnused } from "./stop-unused.ts";
@@ -50,6 +52,8 @@ export class DeviceLife {
   #removed: Promise<void> | undefined;
   #started: Promise<void> | undefined;
   #watchdog: Watchdog | undefined;
+  /** The exchange of its target's code. */
+  readonly reloads: HotReload;
 
   constructor(parts: DeviceParts, reports: DeviceReports) {
     const { control, info, options, starting } = parts;
@@ -60,6 +64,12 @@ export class DeviceLife {
     this.#stays = starting.again;
     if (options.sharedMemory)
       this.shared = new SharedMemories({ id: info.id, control, limitMs: options.timeoutMs, threads: () => this.threads.all });
+    this.reloads = new HotReload({
+      module: parts.module,
+      threads: () => this.threads.all,
+      capabilities: () => this.threads.capabilities,
+      limitMs: options.timeoutMs,
+    });
     this.finished = this.#end.promise;
     this.finished.catch(() => {}); // whoever cares awaits it; nobody is told twice
   }
@@ -85,6 +95,33 @@ export class DeviceLife {
     if (ifUnused && this.#state === "live" && this.#stopping === undefined) return this.#stopUnused(grace);
     this.#stopping ??= this.#state === "starting" ? this.#cancelStart() : this.#stopLive(grace);
     return this.#stopping;
+  }
+
+  /** Lets go of the disk for another server, once what has arrived is answered. */
+  async handOver(grace: number): Promise<void> {
+    this.mustLive("handOver");
+    if (this.#stopping === undefined && !(await this.threads.answer(ANSWER_MS))) throw stuck(this.#id, "handOver");
+    if (this.#stopping !== undefined) throw new TypeError("handOver: the disk is being stopped");
+    this.#stopping = this.#handOver(grace);
+    await this.#stopping;
+  }
+
+  async #handOver(grace: number): Promise<void> {
+    const { control, options } = this.#parts;
+    this.#setState("stopping");
+    noteFrozen(this.#id);
+    let open: Error | undefined;
+    try {
+      if (!(await freeze(control, this.#id, this.threads, grace))) open = leftOpen(this.#id, grace);
+    } catch (error) {
+      open = error as Error;
+    }
+    // What is open goes to the next server as it is.
+    if (open === undefined) this.#closeChar();
+    else await this.#tearDown();
+    if (options.recovery !== "reissue") this.#failure ??= open;
+    await this.#remove();
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** Takes the device down at once, synchronously, for a process that is exiting: whatever is open fails, nothing is written back. */
@@ -118,6 +155,7 @@ export class DeviceLife {
       const { watchdogMs } = options;
       if (watchdogMs > 0 && this.state === "live")
         this.#watchdog = new Watchdog(this.threads.all, watchdogMs, (event) => this.#reports.slow(event));
+      if (options.hotReload && this.state === "live") this.reloads.watch((error) => this.#reports.reload(error));
       void this.threads.closed.then(() => this.#drained());
     } catch (error) {
       this.#failure ??= error instanceof Error ? error : new Error(String(error));
@@ -257,7 +295,8 @@ export class DeviceLife {
     this.#failure ??= error;
     if (!first) return;
     this.#starting.abort(error);
-    if (this.#state !== "starting") this.#reports.failure(error); // serve() itself rejects with it otherwise
+    if (this.#state === "starting") return; // serve() itself rejects with it
+    this.#reports.failure(error, this.outlives ? `waits for another server (uring-ublk recover ${this.#id})` : "is being stopped");
   }
 
   get #over(): boolean {
@@ -273,7 +312,10 @@ export class DeviceLife {
   #setState(state: DeviceStateName): void {
     if (this.#state === state) return;
     this.#state = state;
-    if (state !== "live") this.#watchdog?.stop();
+    if (state !== "live") {
+      this.#watchdog?.stop();
+      this.reloads.stop();
+    }
     this.#reports.state(state);
   }
 }

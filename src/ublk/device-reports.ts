@@ -20,10 +20,17 @@ export class DeviceReports {
     this.#tell(() => this.#emitter.emit("state", state));
   }
 
-  /** The device fails as a whole. */
-  failure(error: Error): void {
+  /** The device fails as a whole; what becomes of it, in words. */
+  failure(error: Error, becomes: string): void {
     if (this.#emitter.listenerCount("failure") > 0) this.#tell(() => this.#emitter.emit("failure", error));
-    else process.stderr.write(`uring-ublk: ${this.#path} failed and is being stopped: ${error.stack ?? error.message}\n`);
+    else process.stderr.write(`uring-ublk: ${this.#path} failed and ${becomes}: ${error.stack ?? error.message}\n`);
+  }
+
+  /** The target's module was loaded anew, or could not be. */
+  reload(error: Error | undefined): void {
+    if (this.#emitter.listenerCount("reload") > 0) this.#tell(() => this.#emitter.emit("reload", error));
+    else if (error !== undefined)
+      process.stderr.write(`uring-ublk: ${this.#path} is served by the old code: ${error.stack ?? error.message}\n`);
   }
 
   /** Something takes too long. */

@@ -35,6 +35,8 @@ export interface DeviceEvents {
   requesterror: [RequestErrorEvent];
   /** With `watchdogMs`: something takes too long. Unheard, it goes to stderr. */
   slow: [SlowEvent];
+  /** With `hotReload`: the module was loaded anew. With an error it was not, and the old code serves on. Unheard, errors go to stderr. */
+  reload: [Error | undefined];
   /** The device came to another place in its life. */
   state: [DeviceStateName];
   /** The device fails as a whole and is being stopped; {@link UblkDevice.finished} rejects with the error. */

@@ -4,6 +4,7 @@ import type { DataMode } from "./data-mode.ts";
 import { DeviceLife } from "./device-life.ts";
 import { DeviceReports } from "./device-reports.ts";
 import type { DeviceEvents, DeviceStateName, Target } from "./device-types.ts";
+import { checkHandOver, type HandOverOptions } from "./hand-over.ts";
 import type { DeviceInfo } from "./info.ts";
 import { type DeviceParts, makeDevice } from "./make-device.ts";
 import { blockPath, charPath } from "./nodes.ts";
@@ -130,6 +131,11 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
     return this.#life.outlives;
   }
 
+  /** For how long the disk waited that its server before had handed over ({@link UblkDevice.handOver}), in milliseconds. */
+  get pauseMs(): number | undefined {
+    return this.#parts.starting.pauseMs;
+  }
+
   /** Its serving threads. @internal */
   get threads(): readonly QueueThread[] {
     return this.#life.threads.all;
@@ -144,6 +150,35 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
    */
   stop(options: StopOptions = {}): Promise<void> {
     return this.#life.stop(checkStop(options));
+  }
+
+  /**
+   * Serves the disk with its module's new code, in the same threads, for development: each loads the module and what lies in its folder anew and
+   * calls `attach` with what the old `open` has shared; when all could, requests that arrive wait until those that are open are answered, and go
+   * to the new code. If the new code throws, or lacks a method that the kernel was told of, the old one serves on.
+   *
+   * `serve(url, { hotReload: true })` does it whenever a file in the folder changes.
+   *
+   * @throws TypeError: the target is no module, or the disk is not live; what the new code throws; an Error where requests stay open for longer
+   *   than `timeoutMs`.
+   */
+  async reload(): Promise<void> {
+    this.#life.mustLive("reload");
+    await this.#life.reloads.reload();
+  }
+
+  /**
+   * Lets go of a disk that was served with `recovery`, for another process to {@link recover} it (QUIESCE_DEV, Linux 6.16): new requests wait,
+   * those that have arrived are answered, and the queues are closed. No client sees an error, but with `"fail-io"`, where new ones fail.
+   * Then the state is `"left"`, and {@link UblkDevice.finished} resolves. `docs/recovery.md` tells more.
+   *
+   * Requests that stay open for longer than `grace` are sent again to the next server with `"reissue"`; otherwise they fail.
+   *
+   * @throws TypeError: the disk is not live, or was not made for it; UblkError EOPNOTSUPP: before Linux 6.16; ETIMEDOUT: a serving thread is
+   *   stuck, and the disk is served on; or requests stayed open, and the disk is handed over all the same.
+   */
+  async handOver(options: HandOverOptions = {}): Promise<void> {
+    await this.#life.handOver(checkHandOver(options, this.info));
   }
 
   /** {@link UblkDevice.stop}, at the end of an `await using`. */

@@ -1,13 +1,16 @@
 import type { UblkQueue } from "./queue.ts";
+import type { UblkRequest } from "./request.ts";
 
 const STEP_NS = 20_000_000;
+const EIO = -5;
+const REFUSES = { handle: (request: UblkRequest): void => request.fail(EIO) };
 
 /**
  * Fails whatever is open and whatever arrives on queues of the calling thread until every tag is gone, synchronously: in a process that
  * is exiting no event loop runs any more. Somebody else must have sent STOP_DEV. Answers whether all are gone within the limit.
  */
 export function drainNow(queues: readonly UblkQueue[], limitMs: number): boolean {
-  for (const queue of queues) queue.refuseAll();
+  for (const queue of queues) queue.divert(REFUSES);
   const until = performance.now() + limitMs;
   while (queues.some(({ live }) => live > 0)) {
     if (performance.now() > until || !queues.every(turn)) return false;

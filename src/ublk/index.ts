@@ -11,6 +11,7 @@ export { UblkDevice } from "./device.ts";
 export type { DeviceEvents, DeviceStateName, RequestErrorEvent, SlowEvent, Target } from "./device-types.ts";
 export { UblkError } from "./error.ts";
 export { FEATURES, type Feature, featureNames } from "./features.ts";
+export type { HandOverOptions } from "./hand-over.ts";
 export { type Holder, holdersInWords, holdersOf } from "./holders.ts";
 export { type DeviceInfo, isOurs, type KernelState } from "./info.ts";
 export { type LentMessage, type LentTransfer, RequestSink, RequestSource } from "./lent-data.ts";

@@ -4,6 +4,7 @@ import { UblkControl } from "./control.ts";
 import type { DataMode } from "./data-mode.ts";
 import type { Target } from "./device-types.ts";
 import { type CheckedGeometry, checkGeometry } from "./geometry.ts";
+import { checkReload } from "./hot-reload.ts";
 import type { DeviceInfo } from "./info.ts";
 import { asDefinition, importTarget, moduleOf } from "./inline.ts";
 import { StepLimit, unlessAborted } from "./limits.ts";
@@ -43,6 +44,7 @@ export async function makeDevice<Device>(target: Target, options: CheckedOptions
   let opened: Opened<unknown> | undefined;
   try {
     checkThreads(options, module, control.features);
+    checkReload(options, module);
     opened = await openWithin(definition, module, options);
     const geometry = checkGeometry(opened);
     checkSharing(options, control.features);

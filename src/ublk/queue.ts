@@ -31,7 +31,7 @@ const EIO = -5;
 export class UblkQueue {
   /** Where and how it is served. */
   readonly spec: QueueSpec;
-  // Fields that are declared are written once, where nothing was before: those the JIT may take for constants.
+  // Fields that are declared are written once: those the JIT may take for constants.
 
   /** The queue's ring, raw layer: for operations with slots from {@link UblkRequest.member}. */
   declare readonly raw: RawRing;
@@ -154,9 +154,7 @@ export class UblkQueue {
 
   /** Fetches the tags (FETCH_REQ, FETCH_IO_CMDS) and starts to serve. */
   start(handler: RequestHandler): void {
-    this.handler = handler;
-    this.target = handler.target;
-    this.failures.completed = handler.completed;
+    this.take(handler, []);
     this.commands.fetchAll();
     const { memory } = this.#buffers;
     if (memory !== undefined && !this.spec.lockMemory) new IdleMemory(this.raw, this.driver, memory, this.states).start();
@@ -174,9 +172,17 @@ export class UblkQueue {
     this.driver.kick();
   }
 
-  /** From now on requests fail with EIO. */
-  refuseAll(): void {
-    this.target = { handle: (request) => request.fail(EIO) };
+  /** From now on requests go there. @internal */
+  divert(target: RequestHandler["target"]): void {
+    this.target = target;
+  }
+
+  /** From now on requests are this handler's; those on the tags have waited. @internal */
+  take(handler: RequestHandler, tags: readonly number[]): void {
+    this.handler = handler;
+    this.target = handler.target;
+    this.failures.completed = handler.completed;
+    for (const tag of tags) this.#serveSoon(tag);
   }
 
   /** Whether it was closed while operations of its requests were in flight: memory they use must not be given back. */

@@ -21,6 +21,7 @@ const RECOVER_OPTIONS = [
   "options",
   "timeoutMs",
   "watchdogMs",
+  "hotReload",
   "encoding",
 ] as const satisfies readonly (keyof ServeOptions)[];
 

@@ -76,6 +76,11 @@ export interface ServeOptions<Options = unknown> {
    * Default 0: nobody looks.
    */
   watchdogMs?: number;
+  /**
+   * For development: the target, which must be a module, is loaded anew when a file in its folder changes, and served by the same threads; see
+   * {@link UblkDevice.reload}. Default false.
+   */
+  hotReload?: boolean;
   /** How driver commands are numbered; `"legacy"` is for tests. */
   encoding?: CommandEncoding;
 }
@@ -101,6 +106,7 @@ export interface CheckedOptions {
   options: unknown;
   timeoutMs: number;
   watchdogMs: number;
+  hotReload: boolean;
   encoding: CommandEncoding;
 }
 
@@ -125,6 +131,7 @@ export const SERVE_OPTIONS: readonly (keyof ServeOptions)[] = [
   "options",
   "timeoutMs",
   "watchdogMs",
+  "hotReload",
   "encoding",
 ];
 const PAGE = 4096;
@@ -143,7 +150,7 @@ export function checkServeOptions(options: ServeOptions<never>, what: "serve" | 
   const integer = (option: keyof ServeOptions, value: number | undefined, standard: number, least: number, most: number): number =>
     value === undefined ? standard : checkInteger(what, option, value, least, most);
   const boolean = (
-    option: "batch" | "readOnly" | "rotational" | "serialize" | "sharedMemory" | "lockMemory" | "partitionScan" | "signals",
+    option: "batch" | "readOnly" | "rotational" | "serialize" | "sharedMemory" | "lockMemory" | "partitionScan" | "hotReload" | "signals",
   ): boolean | undefined => (options[option] === undefined ? undefined : checkBoolean(what, option, options[option]));
   const queues = integer("queues", options.queues, 1, 1, 4096);
   checkQueues(queues, possibleCpus());
@@ -196,6 +203,7 @@ export function checkServeOptions(options: ServeOptions<never>, what: "serve" | 
     options: options.options,
     timeoutMs: integer("timeoutMs", options.timeoutMs, 30_000, 100, 2 ** 31 - 1),
     watchdogMs: options.watchdogMs === 0 ? 0 : integer("watchdogMs", options.watchdogMs, 0, 40, 2 ** 31 - 1),
+    hotReload: boolean("hotReload") ?? false,
     encoding:
       options.encoding === undefined ? "ioctl" : checkChoice<CommandEncoding>(what, "encoding", options.encoding, ["ioctl", "legacy"]),
   };

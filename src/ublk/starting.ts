@@ -8,6 +8,8 @@ import { noteState } from "./state-file.ts";
 export interface Starting {
   /** It has a disk already, and had a server before: whatever fails leaves it to the next. */
   readonly again: boolean;
+  /** For how long the disk waited that the server before had handed over, in milliseconds. */
+  readonly pauseMs?: number | undefined;
   /** The device's parameters. Nothing is fetched yet. */
   params(can: Capabilities, signal: AbortSignal): Promise<DiskParams>;
   /** Waits until every tag is fetched, and makes the disk. */

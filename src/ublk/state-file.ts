@@ -20,6 +20,8 @@ export interface DeviceState {
   readonly recovery?: Recovery | undefined;
   /** How it is served, as {@link recover} takes it. */
   readonly serving?: RecoverOptions | undefined;
+  /** Since when the disk waits for the server that it is handed over to, in milliseconds since 1970. */
+  readonly frozen?: number | undefined;
   /** ISO time. */
   readonly started: string;
 }
@@ -50,8 +52,8 @@ export function noteState(
   { module, options }: { readonly module: string | undefined; readonly options: CheckedOptions },
 ): void {
   const started = new Date().toISOString();
-  const { recovery, threads, registration, serialize, lockMemory, signals, timeoutMs, watchdogMs, encoding } = options;
-  const serving = { threads, registration, serialize, lockMemory, signals, timeoutMs, watchdogMs, encoding };
+  const { recovery, threads, registration, serialize, lockMemory, signals, timeoutMs, watchdogMs, hotReload, encoding } = options;
+  const serving = { threads, registration, serialize, lockMemory, signals, timeoutMs, watchdogMs, hotReload, encoding };
   const plain = isPlain(options.options);
   const told = plain ? { options: options.options } : { optionsUnsaid: true };
   try {
@@ -60,6 +62,16 @@ export function noteState(
     process.stderr.write(
       `uring-ublk: the state file of device ${id} could not be written, so tools know less of it: ${(error as Error).message}\n`,
     );
+  }
+}
+
+/** Notes that a disk waits from now on. */
+export function noteFrozen(id: number): void {
+  const state = readState(id);
+  try {
+    if (state !== undefined) writeState({ ...state, frozen: Date.now() });
+  } catch {
+    // Only the length of the pause is lost.
   }
 }
 

@@ -17,9 +17,9 @@ export async function stopServed(control: UblkControl, id: number, limitMs: numb
 }
 
 /** Why a device is not stopped in order whose thread would not answer its requests either. */
-export function stuck(id: number): UblkError {
+export function stuck(id: number, command = "stop"): UblkError {
   return new UblkError({
-    command: "stop",
+    command,
     device: id,
     errno: ETIMEDOUT,
     hint: "a serving thread is stuck in a handler and takes no commands",

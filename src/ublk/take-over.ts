@@ -6,6 +6,7 @@ import type { Target } from "./device-types.ts";
 import { UblkError } from "./error.ts";
 import { checkGeometryFits, checkMethodsFit } from "./fits.ts";
 import { checkGeometry } from "./geometry.ts";
+import { checkReload } from "./hot-reload.ts";
 import { type DeviceInfo, isOurs } from "./info.ts";
 import { asDefinition, moduleOf } from "./inline.ts";
 import { checkCloneable, type DeviceParts, importWithin, openWithin } from "./make-device.ts";
@@ -16,7 +17,7 @@ import { checkRecoverOptions, modeOf, optionsFor, type RecoverOptions } from "./
 import { outlives } from "./recovery.ts";
 import { checkRegistration } from "./registration.ts";
 import type { Starting } from "./starting.ts";
-import { noteState } from "./state-file.ts";
+import { noteState, readState } from "./state-file.ts";
 import type { Opened } from "./target.ts";
 import { checkThreads } from "./threads.ts";
 
@@ -48,6 +49,7 @@ export async function takeOver<Device>(
     const options = optionsFor(info, asked);
     const mode = modeOf(info.flags);
     checkThreads(options, module, control.features);
+    checkReload(options, module);
     checkRegistration(options.registration, mode);
     const until = performance.now() + options.timeoutMs;
     await released(control, id, until);
@@ -122,6 +124,7 @@ type RestartParts = Pick<DeviceParts, "control" | "info" | "geometry" | "module"
 /** The start of a device that has a disk, and had a server. */
 class Restart implements Starting {
   readonly again = true;
+  pauseMs: number | undefined;
   readonly #parts: RestartParts;
   readonly #has: DiskParams;
 
@@ -138,7 +141,9 @@ class Restart implements Starting {
 
   async live(signal: AbortSignal): Promise<void> {
     const { control, info } = this.#parts;
+    const frozen = readState(info.id)?.frozen;
     await control.endUserRecovery(info.id, process.pid, { signal });
+    if (frozen !== undefined) this.pauseMs = Math.max(0, Date.now() - frozen);
     noteState(info.id, this.#parts);
   }
 }

@@ -15,7 +15,15 @@ export interface AttachMessage {
   readonly commands: SharedArrayBuffer;
 }
 
-export type ToWorker = AttachMessage | { readonly type: "start" };
+export type ToWorker =
+  | AttachMessage
+  | { readonly type: "start" }
+  /** Loads the module anew, and attaches it. */
+  | { readonly type: "prepare" }
+  /** What was prepared serves from now on, once what is open is answered. */
+  | { readonly type: "exchange"; readonly limitMs: number }
+  /** What was prepared is not used. */
+  | { readonly type: "discard" };
 
 export type FromWorker =
   /** The module is imported and the queue is open; the target attaches now. */
@@ -24,6 +32,9 @@ export type FromWorker =
   | { readonly type: "failed"; readonly error: Error }
   | { readonly type: "requesterror"; readonly error: unknown; readonly op: number; readonly offset: number; readonly length: number }
   | { readonly type: "slow"; readonly report: SlowReport }
+  | { readonly type: "prepared"; readonly capabilities: Capabilities }
+  | { readonly type: "unprepared"; readonly error: Error }
+  | { readonly type: "exchanged"; readonly done: boolean }
   | { readonly type: "fatal"; readonly error: Error }
   | { readonly type: "broken"; readonly error: Error }
   | { readonly type: "closed" };
@@ -63,3 +74,5 @@ export const PING = 4;
 export const LOOK = 8;
 /** Shared memory is about to be unmapped: answered in its table. */
 export const FORGET = 16;
+/** A message is on its way: the event loop brings it. */
+export const LISTEN = 32;

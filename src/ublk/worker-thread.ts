@@ -14,6 +14,7 @@ import {
   type FromWorker,
   HEARD,
   LEFT,
+  LISTEN,
   LOOK,
   LOOK_MS,
   NEVER,
@@ -50,6 +51,8 @@ export class WorkerThread implements QueueThread {
   readonly #ended = Promise.withResolvers<void>();
   #attached: { resolve(): void; reject(error: Error): void } | undefined;
   #opened: (() => void) | undefined;
+  #prepared: PromiseWithResolvers<Capabilities> | undefined;
+  #exchanged: PromiseWithResolvers<boolean> | undefined;
   #resources = NOTHING;
   #tid = 0;
   #asked = 0; // when it was asked what it has not answered
@@ -124,6 +127,25 @@ export class WorkerThread implements QueueThread {
     this.#post({ type: "start" });
   }
 
+  /** Has it load the module anew and attach it, beside what serves. Answers what that can do. */
+  prepare(): Promise<Capabilities> {
+    this.#prepared = Promise.withResolvers<Capabilities>();
+    this.#tell({ type: "prepare" });
+    return this.#prepared.promise;
+  }
+
+  /** What was prepared serves from now on, once what is open is answered, which may take `limitMs`. Answers whether it does. */
+  exchange(limitMs: number): Promise<boolean> {
+    this.#exchanged = Promise.withResolvers<boolean>();
+    this.#tell({ type: "exchange", limitMs });
+    return this.#exchanged.promise;
+  }
+
+  /** What was prepared is not used. */
+  discard(): void {
+    this.#tell({ type: "discard" });
+  }
+
   forgetShared(): boolean {
     if (this.isClosed || this.#over) return false;
     this.#command(FORGET);
@@ -172,6 +194,21 @@ export class WorkerThread implements QueueThread {
     this.#worker.postMessage(message);
   }
 
+  // A thread that serves may be in the kernel, and hears the bell only.
+  #tell(message: ToWorker): void {
+    if (this.#over) {
+      this.#giveUpReload();
+      return;
+    }
+    this.#post(message);
+    this.#command(LISTEN);
+  }
+
+  #giveUpReload(): void {
+    this.#prepared?.reject(new Error("the device was given up"));
+    this.#exchanged?.resolve(false);
+  }
+
   #command(bit: number): void {
     if (this.#over) return;
     Atomics.or(this.#words, COMMAND, bit);
@@ -192,6 +229,15 @@ export class WorkerThread implements QueueThread {
         break;
       case "failed":
         this.#failed(message.error);
+        break;
+      case "prepared":
+        this.#prepared?.resolve(message.capabilities);
+        break;
+      case "unprepared":
+        this.#prepared?.reject(message.error);
+        break;
+      case "exchanged":
+        this.#exchanged?.resolve(message.done);
         break;
       case "requesterror":
         this.#events.requestError(message.error, message.op, message.offset, message.length);
@@ -234,6 +280,7 @@ export class WorkerThread implements QueueThread {
   #finish(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#giveUpReload();
     this.#worker.terminate();
     this.#doorbell.close();
     this.#close();
@@ -243,6 +290,7 @@ export class WorkerThread implements QueueThread {
     this.#ended.resolve();
     if (this.#over) return;
     this.#over = true;
+    this.#giveUpReload();
     this.#doorbell.close();
     const asked = Atomics.load(this.#words, QUEUE_STATE) === LEFT;
     const error = new Error(asked ? "the device was given up" : `the Worker that served ${servedBy(this.#spec)} ended`);

@@ -8,12 +8,11 @@
 import { sys } from "../ffi/index.ts";
 import { checkAttachment, importTarget } from "./inline.ts";
 import { becomeIoFlusher } from "./io-flusher.ts";
-import { capabilitiesOf, handlerOf } from "./methods.ts";
 import { UblkQueue } from "./queue.ts";
+import { Attached } from "./reload-thread.ts";
 import { forgetSharedBuffer, forgetSharedBuffers } from "./shared-buffers.ts";
 import { SharedTable } from "./shared-table.ts";
 import { SlowRequests } from "./slow-requests.ts";
-import type { Attachment } from "./target.ts";
 import {
   ABORT,
   ALIVE,
@@ -39,7 +38,7 @@ import {
 declare const self: { postMessage(message: FromWorker): void; onmessage: ((event: { data: ToWorker }) => void) | null };
 
 let queue: UblkQueue | undefined;
-let attachment: Attachment | undefined;
+let attached: Attached | undefined;
 let words: Int32Array | undefined;
 let started = false;
 
@@ -61,7 +60,7 @@ function post(message: FromWorker): void {
 
 function detach(): void {
   try {
-    attachment?.detach?.();
+    attached?.detach();
   } catch (error) {
     post({ type: "fatal", error: asError(error) });
   }
@@ -144,20 +143,49 @@ async function attach(message: AttachMessage): Promise<void> {
     if ((command & ABORT) !== 0) setImmediate(() => (started ? leave() : close()));
   });
   post({ type: "opened", resources: queue.resources, tid: sys.gettid() });
-  attachment = checkAttachment(await target.attach(queue, message.shared), message.module);
-  post({ type: "attached", capabilities: capabilitiesOf(attachment) });
+  const attachment = checkAttachment(await target.attach(queue, message.shared), message.module);
+  attached = new Attached(queue, message.module, message.shared, attachment);
+  post({ type: "attached", capabilities: attached.capabilities });
 }
 
-self.onmessage = ({ data }) => {
-  if (data.type === "start") {
-    started = true;
-    queue!.start(handlerOf(attachment!));
-    return;
-  }
+function begin(message: AttachMessage): void {
   stayAlive();
-  attach(data).catch((error: unknown) => {
+  attach(message).catch((error: unknown) => {
     queue?.close();
     if (words !== undefined) Atomics.store(words, QUEUE_STATE, SHUT);
     post({ type: "failed", error: asError(error) });
   });
+}
+
+function prepare(): void {
+  attached!.prepare().then(
+    (capabilities) => post({ type: "prepared", capabilities }),
+    (error: unknown) => post({ type: "unprepared", error: asError(error) }),
+  );
+}
+
+function exchange(limitMs: number): void {
+  attached!.exchange(limitMs).then(
+    (done) => post({ type: "exchanged", done }),
+    (error: unknown) => {
+      post({ type: "exchanged", done: true }); // it is in force: the old code's detach has thrown
+      post({ type: "fatal", error: asError(error) });
+    },
+  );
+}
+
+self.onmessage = ({ data }) => {
+  switch (data.type) {
+    case "attach":
+      return begin(data);
+    case "start":
+      started = true;
+      return queue!.start(attached!.handler);
+    case "prepare":
+      return prepare();
+    case "exchange":
+      return exchange(data.limitMs);
+    case "discard":
+      return attached!.discard();
+  }
 };

@@ -35,14 +35,17 @@ describe("the command line", () => {
   });
 
   test.each([
-    [[], "a command is missing; there are features, list, del"],
+    [[], "a command is missing; there are features, list, del, recover"],
     [["lst"], "unknown command 'lst'; did you mean 'list'?"],
-    [["frobnicate"], "unknown command 'frobnicate'; there are features, list, del"],
+    [["frobnicate"], "unknown command 'frobnicate'; there are features, list, del, recover"],
     [["--versoin"], "unknown option '--versoin'; did you mean '--version'?"],
     [["list", "--jsno"], "unknown option of list '--jsno'; did you mean '--json'?"],
     [["list", "--force"], "unknown option of list '--force'; there are --json, --help"],
     [["list", "3"], "list takes no argument, but got '3'"],
     [["del"], "del needs a device's number, or --all"],
+    [["recover"], "recover needs the number of one device"],
+    [["recover", "0", "1"], "recover needs the number of one device"],
+    [["recover", "0", "--force"], "unknown option of recover '--force'; there are --help"],
     [["del", "--al"], "unknown option of del '--al'; did you mean '--all'?"],
     [["del", "3", "--all"], "del takes either devices or --all, not both"],
     [["del", "3", "--timeout"], "--timeout takes seconds from 1 to 86400, such as --timeout 15"],

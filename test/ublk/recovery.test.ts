@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { Recovery } from "uring-ublk";
 import { deviceIds, type KernelState, readState, removeState, UblkControl } from "uring-ublk/ublk";
+import { sh } from "../support/disk-tools.ts";
 import { kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
 import { stuckProcesses } from "./support/machine.ts";
 import type { RecoveryTask } from "./support/recovery-server.ts";
@@ -49,11 +50,15 @@ async function ended(server: Server): Promise<void> {
   expect(readState(idOf(server))).toBeUndefined();
 }
 
+// udev looks at disks that were written to, and would wait with the others, at places of its own.
 beforeAll(async () => {
-  if (existsSync("/dev/ublk-control")) control = await UblkControl.open();
+  if (!existsSync("/dev/ublk-control")) return;
+  await sh("udevadm settle; udevadm control --stop-exec-queue");
+  control = await UblkControl.open();
 });
 afterAll(async () => {
   await control?.close();
+  if (control !== undefined) await sh("udevadm control --start-exec-queue");
 });
 afterEach(async () => {
   // What a failed test leaves would hang whoever looks at it.

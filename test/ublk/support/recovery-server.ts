@@ -14,9 +14,17 @@ export interface RecoveryTask {
 
 const task = JSON.parse(process.argv[2]!) as RecoveryTask;
 const module = task.module ?? new URL("./recovery-target.ts", import.meta.url).href;
-const options = { ...task.serve, options: task.target as never };
+const options = { timeoutMs: 120_000, ...task.serve, options: task.target as never };
 const disk = task.recover === undefined ? await serve(module, options) : await recover(task.recover, module, options);
 disk.on("state", (state) => console.log(`state ${state}`));
+process.on("SIGUSR2", () => {
+  const asked = performance.now();
+  disk.handOver().then(
+    () => console.log(`handed over in ${Math.round(performance.now() - asked)} ms`),
+    (error: Error) => console.log(`not handed over: ${error.message}`),
+  );
+});
 console.log(`disk ${disk.path}`);
+if (disk.pauseMs !== undefined) console.log(`pause ${disk.pauseMs} ms`);
 await disk.finished;
 console.log("finished");

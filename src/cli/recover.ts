@@ -1,0 +1,43 @@
+import { type DeviceState, readState, recover as serveAgain, type UblkDevice } from "../ublk/index.ts";
+import type { Output } from "./output.ts";
+import { look, openControl } from "./survey.ts";
+
+/** Why the command cannot know what to serve; undefined where it can. */
+function unknown(id: number, state: DeviceState | undefined): string | undefined {
+  const program = `start the program that served it, and let that call recover(${id}, target)`;
+  if (state === undefined) return `the state file of device ${id} is gone, and with it what was served; ${program}`;
+  if (state.module === undefined) return `device ${id} was served by functions of a program, not by a module; ${program}`;
+  if (state.optionsUnsaid) return `the options of ${state.module} were not plain data, so they are not in the state file; ${program}`;
+  return undefined;
+}
+
+async function refused(id: number): Promise<string | undefined> {
+  await using control = await openControl();
+  const device = await look(control, id);
+  if (device === undefined) return `there is no device ${id}; uring-ublk list shows what there is`;
+  return device.ours ? unknown(id, readState(id)) : `device ${id} was not made by uring-ublk; recover it with the program that made it`;
+}
+
+/** `uring-ublk recover`: serves a device again, with the module and the options of the server before, until it is stopped. */
+export async function recover(output: Output, id: number): Promise<number> {
+  const problem = await refused(id);
+  if (problem !== undefined) {
+    output.message(problem);
+    return 1;
+  }
+  const { module, options, serving } = readState(id)!;
+  const disk = await serveAgain(id, module!, { ...serving, options: options as never });
+  const pause = disk.pauseMs === undefined ? "" : `; it was handed over, and waited for ${disk.pauseMs} ms`;
+  output.message(`${disk.path} is served again by process ${process.pid}, with ${module}${pause}`);
+  onUpgrade(output, disk);
+  await disk.finished;
+  output.message(disk.state === "left" ? `${disk.path} waits for another server` : `${disk.path} is stopped`);
+  return 0;
+}
+
+/** SIGUSR2 asks for the disk: another process is about to serve it. */
+function onUpgrade(output: Output, disk: UblkDevice): void {
+  process.on("SIGUSR2", () => {
+    disk.handOver().catch((error: Error) => output.message(error.message));
+  });
+}

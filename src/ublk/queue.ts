@@ -31,7 +31,7 @@ const EIO = -5;
 export class UblkQueue {
   /** Where and how it is served. */
   readonly spec: QueueSpec;
-  // Fields that are declared are written once: those the JIT may take for constants.
+  // Fields that are declared are written once: the JIT may take them for constants.
 
   /** The queue's ring, raw layer: for operations with slots from {@link UblkRequest.member}. */
   declare readonly raw: RawRing;
@@ -172,7 +172,7 @@ export class UblkQueue {
     this.driver.kick();
   }
 
-  /** From now on requests go there. @internal */
+  /** Requests go there now. @internal */
   divert(target: RequestHandler["target"]): void {
     this.target = target;
   }

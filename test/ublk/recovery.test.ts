@@ -1,33 +1,19 @@
 // file timeout: 600 s
 // usual kernels: the newest
-import { afterAll, afterEach, beforeAll, describe, expect } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
-import type { Recovery } from "uring-ublk";
-import { deviceIds, type KernelState, readState, removeState, UblkControl } from "uring-ublk/ublk";
-import { sh } from "../support/disk-tools.ts";
+import { describe, expect } from "bun:test";
+import { readFileSync } from "node:fs";
+import { type Recovery, recover } from "uring-ublk";
+import { type KernelState, readState } from "uring-ublk/ublk";
 import { kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
-import { stuckProcesses } from "./support/machine.ts";
-import type { RecoveryTask } from "./support/recovery-server.ts";
+import { aroundRecovery, ended, idOf, killed, path, start, stateOf } from "./support/recoverable.ts";
+import { SIZE } from "./support/recovery-target.ts";
 import { Server } from "./support/server.ts";
 
 const HELD = 8192;
 const OTHER = 65536;
-const path = `${process.cwd()}/.recovery-${process.pid}.img`;
-let control: UblkControl;
+const TARGET = new URL("./support/recovery-target.ts", import.meta.url);
 
-/** Starts a server in a process of its own. */
-const start = (task: RecoveryTask): Promise<Server> => Server.start("recovery-server.ts", [JSON.stringify(task)]);
-
-const idOf = (server: Server): number => Number(/\d+$/.exec(server.path)![0]);
-
-const stateOf = async (id: number): Promise<KernelState> => (await control.getDeviceInfo(id)).state;
-
-async function killed(server: Server): Promise<void> {
-  server.child.kill("SIGKILL");
-  await server.child.exited;
-  while ((await stateOf(idOf(server))) === "live") await Bun.sleep(5);
-}
+aroundRecovery();
 
 /** A client in a process of its own, that does one direct I/O. */
 function dd(...args: string[]): Bun.Subprocess {
@@ -41,35 +27,6 @@ const read = (disk: string, offset: number): Bun.Subprocess => dd(`if=${disk}`, 
 async function waits(client: Bun.Subprocess): Promise<boolean> {
   return (await Promise.race([client.exited, Bun.sleep(500).then(() => "waits")])) === "waits";
 }
-
-/** Has the server remove its disk. */
-async function ended(server: Server): Promise<void> {
-  server.child.kill("SIGTERM");
-  await server.end();
-  expect(existsSync(server.path)).toBe(false);
-  expect(readState(idOf(server))).toBeUndefined();
-}
-
-// udev looks at disks that were written to, and would wait with the others, at places of its own.
-beforeAll(async () => {
-  if (!existsSync("/dev/ublk-control")) return;
-  await sh("udevadm settle; udevadm control --stop-exec-queue");
-  control = await UblkControl.open();
-});
-afterAll(async () => {
-  await control?.close();
-  if (control !== undefined) await sh("udevadm control --start-exec-queue");
-});
-afterEach(async () => {
-  // What a failed test leaves would hang whoever looks at it.
-  for (const id of deviceIds()) {
-    await control.stopDevice(id);
-    await control.deleteDevice(id).catch(() => {});
-    removeState(id);
-  }
-  await rm(path, { force: true });
-  expect(stuckProcesses()).toEqual([]);
-});
 
 /** What becomes of a client's request, without a server: it fails at once, or waits; and then, with the next one. */
 interface Mode {
@@ -117,5 +74,73 @@ describe("a disk whose server is killed with a write in its hands", () => {
         await ended(second);
       });
     }
+  }
+});
+
+const quiesced = { depth: 8, maxIo: 65536, recovery: "queue" } as const;
+
+describe("a disk without a server", () => {
+  ublkTest(true)("is refused to a target that is another disk, and to options that are the device's, and waits on", async () => {
+    await using first = await start({ target: { path }, serve: quiesced });
+    const id = idOf(first);
+    await killed(first);
+    const refused = (options: object, more: object = {}): Promise<string> =>
+      recover(id, TARGET, { options: { path, ...options } as never, ...more }).then(
+        () => "recovered",
+        (error: Error) => error.message,
+      );
+    expect(await refused({ size: SIZE * 2 })).toBe(
+      `recover: the target's size is ${SIZE * 2} bytes, and device ${id} has ${SIZE}; it must be the same`,
+    );
+    expect(await refused({ noFlush: true })).toBe(`recover: clients of device ${id} count on what the target does not have: flush`);
+    expect(await refused({}, { depth: 4 })).toBe(
+      "recover: depth is 4, but the device has its own already, which cannot change; leave it out",
+    );
+    expect(await refused({}, { thread: 4 })).toContain("thread");
+    expect(await stateOf(id)).toBe("quiesced");
+    const disk = await recover(id, TARGET, { options: { path, size: SIZE } as never });
+    expect(disk.params).toMatchObject({ size: SIZE, blockSize: 512, volatileCache: true });
+    expect(disk.info).toMatchObject({ id, depth: 8, maxIoBytes: 65536 });
+    await disk.stop();
+    expect(disk.state).toBe("stopped");
+  });
+
+  ublkTest(false)("that somebody else holds by an inherited descriptor is not recovered, and the error names who", async () => {
+    await using first = await start({ target: { path }, serve: quiesced, leak: true });
+    const id = idOf(first);
+    const leaked = Number(/leaked to (\d+)/.exec(first.stdout)![1]);
+    first.child.kill("SIGKILL");
+    await first.child.exited;
+    const error = await recover(id, TARGET, { options: { path } as never, timeoutMs: 10_000 }).then(
+      () => undefined,
+      (reason: Error) => reason,
+    );
+    expect(error?.message).toContain(`process ${leaked} (sleep) has open /dev/ublkc${id}: end it, and recover again`);
+    expect(await stateOf(id)).toBe("live");
+    process.kill(leaked, "SIGKILL");
+    await using second = await start({ recover: id, target: { path } });
+    expect(await read(second.path, OTHER).exited).toBe(0);
+    await ended(second);
+  });
+
+  for (const serve of [{ queues: 2 }, { queues: 2, batch: true }]) {
+    const needs = "batch" in serve ? "7.0" : "6.5";
+    const t = kernelAtLeast(needs) ? ublkTest(false) : requires(false, `needs Linux ${needs}`);
+    t(`is recovered after a server that died in the middle of fetching: ${JSON.stringify(serve)}`, async () => {
+      await using first = await start({ target: { path }, serve: { ...quiesced, ...serve, recovery: "reissue" } });
+      const id = idOf(first);
+      await killed(first);
+      const waiting = read(first.path, OTHER);
+      for (let time = 0; time < 2; time++) {
+        await using half = await Server.start("half-recoverer.ts", [String(id)]);
+        half.child.kill("SIGKILL");
+        await half.child.exited;
+        expect(await stateOf(id)).toBe("quiesced");
+      }
+      await using second = await start({ recover: id, target: { path } });
+      expect(await waiting.exited).toBe(0);
+      expect(await write(second.path, HELD).exited).toBe(0);
+      await ended(second);
+    });
   }
 });

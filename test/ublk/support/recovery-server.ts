@@ -1,4 +1,5 @@
 /** Serves the disk of recovery-target.ts, or takes one over, as its argument says, which is JSON; SIGUSR2 has it hand over. */
+import { readdirSync, readlinkSync } from "node:fs";
 import { recover, type ServeOptions, serve } from "uring-ublk";
 import type { RecoveryOptions } from "./recovery-target.ts";
 
@@ -10,6 +11,16 @@ export interface RecoveryTask {
   readonly module?: string;
   readonly target: RecoveryOptions | Record<string, unknown>;
   readonly serve?: ServeOptions<never>;
+  /** A child inherits the char device. */
+  readonly leak?: boolean;
+}
+
+function linkOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return ""; // the directory's own
+  }
 }
 
 const task = JSON.parse(process.argv[2]!) as RecoveryTask;
@@ -24,6 +35,12 @@ process.on("SIGUSR2", () => {
     (error: Error) => console.log(`not handed over: ${error.message}`),
   );
 });
+if (task.leak) {
+  const fd = Number(readdirSync("/proc/self/fd").find((name) => linkOf(name) === disk.charPath));
+  const child = Bun.spawn(["sleep", "1000"], { stdio: ["ignore", "ignore", "ignore", fd] });
+  child.unref();
+  console.log(`leaked to ${child.pid}`);
+}
 console.log(`disk ${disk.path}`);
 if (disk.pauseMs !== undefined) console.log(`pause ${disk.pauseMs} ms`);
 await disk.finished;

@@ -1,0 +1,100 @@
+// file timeout: 600 s
+// usual kernels: the newest
+import { describe, expect } from "bun:test";
+import { existsSync } from "node:fs";
+import { serve } from "uring-ublk";
+import { abi, UblkControl } from "uring-ublk/ublk";
+import { haveUblk, kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
+import { fioToItsEnd } from "./support/fio.ts";
+import { RawDevice } from "./support/raw-device.ts";
+import { aroundRecovery, ended, idOf, path, start, stateOf } from "./support/recoverable.ts";
+
+const has = haveUblk() && kernelAtLeast("6.16");
+const t = (usual: boolean) => (has ? ublkTest(usual) : requires(false, "QUIESCE needs Linux 6.16"));
+
+aroundRecovery();
+
+/** Writes everywhere, and reads all of it again, until it is told to stop; every pass must be whole. */
+async function clients(disk: string, over: () => boolean): Promise<number> {
+  let passes = 0;
+  for (; !over() || passes === 0; passes++) {
+    const options = { rw: "randwrite", bs: "4k", size: "2m", iodepth: 16, verify: "crc32c", do_verify: 1, verify_fatal: 1 };
+    expect(await fioToItsEnd(disk, options, 300_000)).toBe(0);
+  }
+  return passes;
+}
+
+describe("a planned change of servers", () => {
+  for (const options of [{ queues: 2 }, { batch: true }, { recovery: "queue" }, { mode: "user-copy", threads: 2 }] as const) {
+    const batch = "batch" in options;
+    const test = batch && !kernelAtLeast("7.0") ? requires(false, "batches need Linux 7.0") : t("queues" in options);
+    test(`under load loses no request and fails none: ${JSON.stringify(options)}`, async () => {
+      await using first = await start({ target: { path }, serve: { depth: 32, maxIo: 65536, recovery: "reissue", ...options } });
+      const id = idOf(first);
+      let over = false;
+      const work = clients(first.path, () => over);
+      const next = start({ recover: id, target: { path } }); // it waits for its turn
+      await Bun.sleep(8_000);
+      first.child.kill("SIGUSR2");
+      await first.said(/^handed over in \d+ ms$/m, 60_000);
+      expect((await first.end()).status).toBe(0);
+      await using second = await next;
+      await second.said(/^pause \d+ ms$/m, 10_000);
+      console.log(`${JSON.stringify(options)}: ${/^handed over.*$/m.exec(first.stdout)![0]}, ${/^pause.*$/m.exec(second.stdout)![0]}`);
+      over = true;
+      expect(await work).toBeGreaterThan(0);
+      expect(await stateOf(id)).toBe("live");
+      await ended(second);
+    });
+  }
+
+  t(false)("waits for what is open, and a request beyond the grace is sent again to the next server", async () => {
+    await using first = await start({ target: { path, hold: 8192 }, serve: { depth: 8, recovery: "reissue" } });
+    const id = idOf(first);
+    const write = Bun.spawn(["dd", "if=/etc/services", `of=${first.path}`, "bs=4k", "count=1", "seek=2", "oflag=direct", "conv=notrunc"]);
+    await first.said(/^held$/m, 60_000);
+    first.child.kill("SIGUSR2");
+    await first.said(/^handed over in \d+ ms$/m, 60_000);
+    await using second = await start({ recover: id, target: { path } });
+    expect(await write.exited).toBe(0);
+    await ended(second);
+  });
+
+  t(true)("is refused where the disk goes with its server", async () => {
+    await using disk = await serve({ size: "1 MiB", read: (buffer) => void buffer.fill(0) });
+    expect(await disk.handOver().catch((error: Error) => error.message)).toBe(
+      "handOver: the disk goes with this process; serve it with recovery: 'queue' or 'reissue' to hand it over",
+    );
+    expect(disk.state).toBe("live");
+  });
+});
+
+describe("QUIESCE_DEV", () => {
+  t(true)("neither waits nor changes the state, and what a later commit fetches ends only when it is given again", async () => {
+    const flags = abi.UBLK_F_USER_RECOVERY | abi.UBLK_F_QUIESCE;
+    await using device = await RawDevice.make({ flags, depth: 2 });
+    const { control, info, path: disk } = device;
+    const ends = [0, 1].map((tag) => device.io(abi.UBLK_U_IO_FETCH_REQ, tag));
+    const started = control.startDevice(info.id);
+    while (!existsSync(disk)) await Bun.sleep(5);
+    const arrived = await Promise.race(ends.map(async (end, tag) => ((await end) === 0 ? tag : await new Promise<never>(() => {}))));
+    await control.quiesceDevice(info.id); // with a request open
+    expect((await control.getDeviceInfo(info.id)).state).toBe("live");
+    expect(await ends[1 - arrived]).toBe(-19);
+    let ended = false;
+    const commit = device.io(abi.UBLK_U_IO_COMMIT_AND_FETCH_REQ, arrived, { result: device.request(arrived).length });
+    void commit.then(() => {
+      ended = true;
+    });
+    await Bun.sleep(500);
+    expect(ended).toBe(false);
+    await control.quiesceDevice(info.id);
+    expect(await commit).toBe(-19);
+    expect((await control.getDeviceInfo(info.id)).state).toBe("live");
+    await started;
+    device.release();
+    await using other = await UblkControl.open();
+    while ((await other.getDeviceInfo(info.id)).state === "live") await Bun.sleep(5);
+    expect((await other.getDeviceInfo(info.id)).state).toBe("quiesced");
+  });
+});

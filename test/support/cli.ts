@@ -1,7 +1,8 @@
 import { join } from "node:path";
 
 const { URING_UBLK_BUILT } = process.env;
-const PROGRAM = URING_UBLK_BUILT === undefined ? join(import.meta.dir, "../../src/cli/main.ts") : join(URING_UBLK_BUILT, "cli.js");
+/** The program itself. */
+export const PROGRAM = URING_UBLK_BUILT === undefined ? join(import.meta.dir, "../../src/cli/main.ts") : join(URING_UBLK_BUILT, "cli.js");
 
 /** How a run of the command ended. */
 export interface CliResult {

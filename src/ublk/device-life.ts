@@ -13,7 +13,7 @@ import { removeDevice, removeNow } from "./removal.ts";
 import { servingPlan } from "./serving-plan.ts";
 import { ServingThreads } from "./serving-threads.ts";
 import { SharedMemories } from "./shared-memories.ts";
-import { noteFrozen, removeState } from "./state-file.ts";
+import { noteInState, removeState } from "./state-file.ts";
 import { stopServed, stuck } from "./stop-device.ts";
 import { GRACE_MS, type StopOptions } from "./stop-options.ts";
 import { stopUnused } from "./stop-unused.ts";
@@ -101,6 +101,7 @@ export class DeviceLife {
   async handOver(grace: number): Promise<void> {
     this.mustLive("handOver");
     if (this.#stopping === undefined && !(await this.threads.answer(ANSWER_MS))) throw stuck(this.#id, "handOver");
+    await this.shared?.releaseAll();
     if (this.#stopping !== undefined) throw new TypeError("handOver: the disk is being stopped");
     this.#stopping = this.#handOver(grace);
     await this.#stopping;
@@ -109,7 +110,7 @@ export class DeviceLife {
   async #handOver(grace: number): Promise<void> {
     const { control, options } = this.#parts;
     this.#setState("stopping");
-    noteFrozen(this.#id);
+    noteInState(this.#id, { frozen: Date.now() });
     let open: Error | undefined;
     try {
       if (!(await freeze(control, this.#id, this.threads, grace))) open = leftOpen(this.#id, grace);
@@ -152,6 +153,7 @@ export class DeviceLife {
       this.#drains = true;
       this.#stays = this.outlives;
       this.#setState("live");
+      this.shared?.forget(starting.shared ?? []).catch((error: Error) => this.#reports.warn(error));
       const { watchdogMs } = options;
       if (watchdogMs > 0 && this.state === "live")
         this.#watchdog = new Watchdog(this.threads.all, watchdogMs, (event) => this.#reports.slow(event));

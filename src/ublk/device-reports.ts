@@ -33,6 +33,11 @@ export class DeviceReports {
       process.stderr.write(`uring-ublk: ${this.#path} is served by the old code: ${error.stack ?? error.message}\n`);
   }
 
+  /** Something did not work that the disk can do without. */
+  warn(error: Error): void {
+    process.stderr.write(`uring-ublk: ${this.#path}: ${error.message}\n`);
+  }
+
   /** Something takes too long. */
   slow(event: SlowEvent): void {
     if (this.#emitter.listenerCount("slow") > 0) this.#tell(() => this.#emitter.emit("slow", event));

@@ -4,6 +4,7 @@ import { registerOutside, unregisterOutside } from "./register-memory.ts";
 import { SharedMemory } from "./shared-memory.ts";
 import { SharedRegion, type ShareOptions } from "./shared-region.ts";
 import { SHARED_MAX, SharedTable } from "./shared-table.ts";
+import { noteInState } from "./state-file.ts";
 import type { QueueThread } from "./thread.ts";
 
 const ETIMEDOUT = -110;
@@ -32,6 +33,7 @@ export class SharedMemories {
   #last: Promise<unknown> = Promise.resolve();
   #over = false;
   #deaf = false; // a thread has not let go of something: nothing is unmapped any more
+  #stale = 0; // of the server before: what it has registered stands for memory that nobody here has
 
   constructor(host: SharingHost) {
     this.#host = host;
@@ -51,6 +53,26 @@ export class SharedMemories {
     return await this.#withLimit("REG_BUF", work, (late) => late.release());
   }
 
+  /** Takes back what the server before has registered: requests in it fail until then, and nothing new is registered before. */
+  async forget(indexes: readonly number[]): Promise<void> {
+    if (indexes.length === 0) return;
+    this.#stale = indexes.length;
+    await this.#inTurn(async () => {
+      for (const index of indexes) {
+        await unregisterOutside(this.#host.control, this.#host.id, index).catch((error: unknown) => {
+          if (!(error instanceof UblkError) || error.code !== "ENOENT") throw error;
+        });
+        this.#stale--;
+      }
+    });
+    this.#note();
+  }
+
+  /** Takes all of it back. */
+  async releaseAll(): Promise<void> {
+    for (const memory of [...this.#all]) await memory.release();
+  }
+
   /** The device is gone, and what served it: nothing of it is registered any more. */
   end(): void {
     this.#over = true;
@@ -64,6 +86,8 @@ export class SharedMemories {
     const { address, length } = region.arena;
     try {
       this.#checkThere("REG_BUF");
+      if (this.#stale > 0)
+        throw new TypeError("shareMemory: what the server before has registered could not be taken back; share memory with a new disk");
       this.table.expect(address, length);
       const index = await registerOutside(control, id, region);
       if (index >= SHARED_MAX) {
@@ -78,6 +102,7 @@ export class SharedMemories {
         ),
       );
       this.#all.add(memory);
+      this.#note();
       this.#checkThere("REG_BUF");
       return memory;
     } catch (error) {
@@ -102,6 +127,7 @@ export class SharedMemories {
     this.table.clear(memory.index);
     await this.#letGo(memory.region);
     this.#all.delete(memory);
+    this.#note();
     memory.region.close(!this.#deaf);
   }
 
@@ -112,6 +138,12 @@ export class SharedMemories {
     const until = performance.now() + FORGET_MS;
     while (this.table.gone < asked && performance.now() < until) await Bun.sleep(POLL_MS);
     this.#deaf ||= this.table.gone < asked;
+  }
+
+  // For the next server, where there may be one.
+  #note(): void {
+    const indexes = [...this.#all].map(({ index }) => index);
+    if (!this.#over) noteInState(this.#host.id, { shared: indexes });
   }
 
   #checkThere(command: string): void {

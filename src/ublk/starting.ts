@@ -10,6 +10,8 @@ export interface Starting {
   readonly again: boolean;
   /** For how long the disk waited that the server before had handed over, in milliseconds. */
   readonly pauseMs?: number | undefined;
+  /** Indexes of the memory that the server before has registered. */
+  readonly shared?: readonly number[];
   /** The device's parameters. Nothing is fetched yet. */
   params(can: Capabilities, signal: AbortSignal): Promise<DiskParams>;
   /** Waits until every tag is fetched, and makes the disk. */

@@ -22,6 +22,8 @@ export interface DeviceState {
   readonly serving?: RecoverOptions | undefined;
   /** Since when the disk waits for the server that it is handed over to, in milliseconds since 1970. */
   readonly frozen?: number | undefined;
+  /** Indexes of the memory that is registered with the device. */
+  readonly shared?: readonly number[] | undefined;
   /** ISO time. */
   readonly started: string;
 }
@@ -50,6 +52,7 @@ export function writeState(state: DeviceState): void {
 export function noteState(
   id: number,
   { module, options }: { readonly module: string | undefined; readonly options: CheckedOptions },
+  shared?: readonly number[],
 ): void {
   const started = new Date().toISOString();
   const { recovery, threads, registration, serialize, lockMemory, signals, timeoutMs, watchdogMs, hotReload, encoding } = options;
@@ -57,7 +60,7 @@ export function noteState(
   const plain = isPlain(options.options);
   const told = plain ? { options: options.options } : { optionsUnsaid: true };
   try {
-    writeState({ id, pid: process.pid, module, ...told, recovery, serving, started });
+    writeState({ id, pid: process.pid, module, ...told, recovery, serving, shared, started });
   } catch (error) {
     process.stderr.write(
       `uring-ublk: the state file of device ${id} could not be written, so tools know less of it: ${(error as Error).message}\n`,
@@ -65,13 +68,13 @@ export function noteState(
   }
 }
 
-/** Notes that a disk waits from now on. */
-export function noteFrozen(id: number): void {
+/** Adds to what a device's state file says, as far as possible. */
+export function noteInState(id: number, more: Partial<DeviceState>): void {
   const state = readState(id);
   try {
-    if (state !== undefined) writeState({ ...state, frozen: Date.now() });
+    if (state !== undefined) writeState({ ...state, ...more });
   } catch {
-    // Only the length of the pause is lost.
+    // There is nobody to tell: it could be written before.
   }
 }
 

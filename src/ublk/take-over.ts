@@ -125,6 +125,7 @@ type RestartParts = Pick<DeviceParts, "control" | "info" | "geometry" | "module"
 class Restart implements Starting {
   readonly again = true;
   pauseMs: number | undefined;
+  shared: readonly number[] = [];
   readonly #parts: RestartParts;
   readonly #has: DiskParams;
 
@@ -141,9 +142,10 @@ class Restart implements Starting {
 
   async live(signal: AbortSignal): Promise<void> {
     const { control, info } = this.#parts;
-    const frozen = readState(info.id)?.frozen;
+    const { frozen, shared } = readState(info.id) ?? {};
+    this.shared = shared ?? [];
     await control.endUserRecovery(info.id, process.pid, { signal });
     if (frozen !== undefined) this.pauseMs = Math.max(0, Date.now() - frozen);
-    noteState(info.id, this.#parts);
+    noteState(info.id, this.#parts, shared);
   }
 }

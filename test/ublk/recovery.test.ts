@@ -3,7 +3,7 @@
 import { describe, expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import { type Recovery, recover } from "uring-ublk";
-import { type KernelState, readState } from "uring-ublk/ublk";
+import { type KernelState, readState, UblkControl } from "uring-ublk/ublk";
 import { kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
 import { aroundRecovery, ended, idOf, killed, path, start, stateOf } from "./support/recoverable.ts";
 import { SIZE } from "./support/recovery-target.ts";
@@ -143,4 +143,22 @@ describe("a disk without a server", () => {
       await ended(second);
     });
   }
+
+  const shares = kernelAtLeast("7.1") ? ublkTest(false) : requires(false, "sharing memory needs Linux 7.1");
+  shares("whose server shared memory with its clients is recovered without it", async () => {
+    await using first = await start({ target: { path }, serve: { ...quiesced, sharedMemory: true }, share: true });
+    const id = idOf(first);
+    const indexes = /shares (\d+) (\d+)/.exec(first.stdout)!.slice(1).map(Number);
+    expect(readState(id)?.shared).toEqual(indexes);
+    await killed(first);
+    const disk = await recover(id, TARGET, { options: { path } as never });
+    await using memory = await disk.shareMemory({ size: 65536 });
+    expect(readState(id)?.shared).toEqual([memory.index]);
+    await using control = await UblkControl.open();
+    const left = indexes.filter((index) => index !== memory.index);
+    for (const index of left) expect(await control.unregBuf(id, index).catch((error: { code: string }) => error.code)).toBe("ENOENT");
+    expect(left.length).toBeGreaterThan(0);
+    expect(await read(disk.path, OTHER).exited).toBe(0);
+    await disk.stop();
+  });
 });

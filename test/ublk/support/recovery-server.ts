@@ -13,6 +13,8 @@ export interface RecoveryTask {
   readonly serve?: ServeOptions<never>;
   /** A child inherits the char device. */
   readonly leak?: boolean;
+  /** Memory is shared with clients. */
+  readonly share?: boolean;
 }
 
 function linkOf(fd: string): string {
@@ -40,6 +42,10 @@ if (task.leak) {
   const child = Bun.spawn(["sleep", "1000"], { stdio: ["ignore", "ignore", "ignore", fd] });
   child.unref();
   console.log(`leaked to ${child.pid}`);
+}
+if (task.share) {
+  const [one, two] = [await disk.shareMemory({ size: 65536 }), await disk.shareMemory({ size: 65536 })];
+  console.log(`shares ${one.index} ${two.index}`);
 }
 console.log(`disk ${disk.path}`);
 if (disk.pauseMs !== undefined) console.log(`pause ${disk.pauseMs} ms`);

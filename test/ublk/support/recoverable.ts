@@ -8,7 +8,11 @@ import { stuckProcesses } from "./machine.ts";
 import type { RecoveryTask } from "./recovery-server.ts";
 import { Server } from "./server.ts";
 
+/** After how many seconds the kernel complains of a client that waits. */
+const PATIENCE = "/proc/sys/kernel/hung_task_timeout_secs";
+
 let control: UblkControl;
+let patience = "";
 
 /** A file for a disk. */
 export const path = `${process.cwd()}/.recovery-${process.pid}.img`;
@@ -43,11 +47,13 @@ export function aroundRecovery(): void {
   beforeAll(async () => {
     if (!existsSync("/dev/ublk-control")) return;
     await sh("udevadm settle; udevadm control --stop-exec-queue");
+    patience = await sh(`cat ${PATIENCE}`);
+    await sh(`echo 600 > ${PATIENCE}`); // clients wait here by design
     control = await UblkControl.open();
   });
   afterAll(async () => {
     await control?.close();
-    if (control !== undefined) await sh("udevadm control --start-exec-queue");
+    if (control !== undefined) await sh(`udevadm control --start-exec-queue; echo ${patience} > ${PATIENCE}`);
   });
   afterEach(async () => {
     // What a failed test leaves would hang whoever looks at it.

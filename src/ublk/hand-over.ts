@@ -16,7 +16,6 @@ export interface HandOverOptions {
 
 const EOPNOTSUPP = -95;
 const ETIMEDOUT = -110;
-const AGAIN_MS = 10;
 
 /** Checks whether and how a device can be handed over; answers the grace. */
 export function checkHandOver(options: HandOverOptions, info: DeviceInfo): number {
@@ -36,18 +35,14 @@ export function checkHandOver(options: HandOverOptions, info: DeviceInfo): numbe
 /**
  * Freezes a device (QUIESCE_DEV) and waits until every request that had arrived is answered and every queue is closed. Answers whether that
  * came about within the grace.
- *
- * The command neither waits nor aborts what a commit fetches that comes later: it is given again until the last tag is back.
  */
 export async function freeze(control: UblkControl, id: number, threads: ServingThreads, grace: number): Promise<boolean> {
-  let closed = false;
-  const closing = threads.closed.then(() => {
-    closed = true;
-  });
-  for (const until = performance.now() + grace; !closed && performance.now() <= until; ) {
-    await control.quiesceDevice(id);
-    await Promise.race([closing, Bun.sleep(AGAIN_MS)]);
-  }
+  await control.quiesceDevice(id);
+  threads.depart();
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(resolve, grace, false);
+  const closed = await Promise.race([threads.closed.then(() => true), late]);
+  clearTimeout(timer);
   return closed;
 }
 

@@ -3,6 +3,7 @@ import { type StepLimit, unlessAborted } from "./limits.ts";
 import { type Capabilities, capabilitiesOf, handlerOf } from "./methods.ts";
 import { UblkQueue } from "./queue.ts";
 import type { QueueResources, QueueSpec } from "./queue-spec.ts";
+import { whenQuiet } from "./quiet.ts";
 import { SlowRequests } from "./slow-requests.ts";
 import type { Attachment, TargetDefinition } from "./target.ts";
 import { NOTHING, type QueueThread, type ThreadEvents } from "./thread.ts";
@@ -84,6 +85,10 @@ export class LocalThread implements QueueThread {
 
   refuse(ms: number): void {
     this.#queue.refuse(ms);
+  }
+
+  depart(): void {
+    void whenQuiet(this.#queue).then(() => this.abort());
   }
 
   abort(): void {

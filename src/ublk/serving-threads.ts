@@ -86,6 +86,11 @@ export class ServingThreads {
     for (const thread of this.#threads) thread.refuse(ms);
   }
 
+  /** Has every thread close its queue once it has nothing in its hands. Nothing must arrive any more. */
+  depart(): void {
+    for (const thread of this.#threads) thread.depart();
+  }
+
   /** Makes every thread let go of its queue, the ones that do not hear included, and closes what a dead one has left. */
   async tearDown(): Promise<void> {
     for (const thread of this.#threads) thread.abort();

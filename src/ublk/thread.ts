@@ -38,6 +38,8 @@ export interface QueueThread {
   readonly unheard: number;
   /** Fails what has been open for `ms` or longer: its signal aborts, its operations are cancelled. */
   refuse(ms: number): void;
+  /** Closes the queue once it has nothing in its hands: of a device that is frozen. */
+  depart(): void;
   /** Leaves the loop and closes the queue without an orderly stop; the kernel takes back what was open. */
   abort(): void;
   /** Has it let go of shared memory that is about to be unmapped, and say so in the table. Answers whether it will: the calling one need not. */

@@ -76,3 +76,5 @@ export const LOOK = 8;
 export const FORGET = 16;
 /** A message is on its way: the event loop brings it. */
 export const LISTEN = 32;
+/** The device is frozen: the queue is closed once it has nothing in its hands. */
+export const DEPART = 64;

@@ -10,6 +10,7 @@ import {
   ALIVE,
   COMMAND,
   COMMAND_WORDS,
+  DEPART,
   FORGET,
   type FromWorker,
   HEARD,
@@ -177,6 +178,10 @@ export class WorkerThread implements QueueThread {
       await Bun.sleep(2);
     }
     return false;
+  }
+
+  depart(): void {
+    this.#command(DEPART);
   }
 
   abort(): void {

@@ -9,6 +9,7 @@ import { sys } from "../ffi/index.ts";
 import { checkAttachment, importTarget } from "./inline.ts";
 import { becomeIoFlusher } from "./io-flusher.ts";
 import { UblkQueue } from "./queue.ts";
+import { whenQuiet } from "./quiet.ts";
 import { Attached } from "./reload-thread.ts";
 import { forgetSharedBuffer, forgetSharedBuffers } from "./shared-buffers.ts";
 import { SharedTable } from "./shared-table.ts";
@@ -18,6 +19,7 @@ import {
   ALIVE,
   type AttachMessage,
   COMMAND,
+  DEPART,
   FORGET,
   type FromWorker,
   HEARD,
@@ -138,6 +140,7 @@ async function attach(message: AttachMessage): Promise<void> {
     if ((command & REFUSE) !== 0) queue!.refuse(Atomics.load(shared, REFUSE_MS));
     if ((command & LOOK) !== 0) look(slow, shared);
     if ((command & FORGET) !== 0) forgetLeaving(spec.sharedMemory!);
+    if ((command & DEPART) !== 0) void whenQuiet(queue!).then(close);
     if ((command & PING) !== 0) Atomics.store(shared, ALIVE, 1);
     // Before it serves, nothing can arrive, and whoever gives it up may not have heard of what it holds.
     if ((command & ABORT) !== 0) setImmediate(() => (started ? leave() : close()));

@@ -39,7 +39,7 @@ export class HotReload {
   /** Reloads when a file in the module's folder has changed, and tells what came of it. */
   watch(told: (error: Error | undefined) => void): void {
     const folder = dirname(fileURLToPath(this.#host.module!));
-    this.#watcher = watch(folder, { recursive: true, persistent: false }, () => {
+    this.#watcher = watch(folder, { persistent: false }, () => {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.reload().then(() => told(undefined), told), SETTLE_MS);
     });

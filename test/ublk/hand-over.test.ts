@@ -46,7 +46,7 @@ describe("a planned change of servers", () => {
   }
 
   t(false)("waits for what is open, and a request beyond the grace is sent again to the next server", async () => {
-    await using first = await start({ target: { path, hold: 8192 }, serve: { depth: 8, recovery: "reissue" } });
+    await using first = await start({ target: { path, hold: 8192 }, serve: { depth: 8, recovery: "reissue" }, grace: 1_000 });
     const id = idOf(first);
     const write = Bun.spawn(["dd", "if=/etc/services", `of=${first.path}`, "bs=4k", "count=1", "seek=2", "oflag=direct", "conv=notrunc"]);
     await first.said(/^held$/m, 60_000);

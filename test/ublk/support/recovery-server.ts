@@ -13,6 +13,8 @@ export interface RecoveryTask {
   readonly serve?: ServeOptions<never>;
   /** A child inherits the char device. */
   readonly leak?: boolean;
+  /** How long a hand-over waits for what is open; default long, for busy machines. */
+  readonly grace?: number;
   /** Memory is shared with clients. */
   readonly share?: boolean;
 }
@@ -32,7 +34,7 @@ const disk = task.recover === undefined ? await serve(module, options) : await r
 disk.on("state", (state) => console.log(`state ${state}`));
 process.on("SIGUSR2", () => {
   const asked = performance.now();
-  disk.handOver().then(
+  disk.handOver({ grace: task.grace ?? 60_000 }).then(
     () => console.log(`handed over in ${Math.round(performance.now() - asked)} ms`),
     (error: Error) => console.log(`not handed over: ${error.message}`),
   );

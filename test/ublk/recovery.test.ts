@@ -2,7 +2,7 @@
 // usual kernels: the newest
 import { describe, expect } from "bun:test";
 import { readFileSync } from "node:fs";
-import { type Recovery, recover } from "uring-ublk";
+import { type Recovery, recover, serve } from "uring-ublk";
 import { type KernelState, readState, UblkControl } from "uring-ublk/ublk";
 import { kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
 import { aroundRecovery, ended, idOf, killed, path, start, stateOf } from "./support/recoverable.ts";
@@ -43,12 +43,12 @@ const MODES: readonly Mode[] = [
 
 describe("a disk whose server is killed with a write in its hands", () => {
   for (const mode of MODES) {
-    for (const serve of [{}, { queues: 2, batch: true }, { mode: "user-copy" }] as const) {
-      const usual = mode.recovery === "reissue" || !("mode" in serve);
-      const needs = "batch" in serve ? "7.0" : mode.recovery === "fail-io" ? "6.13" : "6.5";
+    for (const how of [{}, { queues: 2, batch: true }, { mode: "user-copy" }] as const) {
+      const usual = mode.recovery === "reissue" || !("mode" in how);
+      const needs = "batch" in how ? "7.0" : mode.recovery === "fail-io" ? "6.13" : "6.5";
       const t = kernelAtLeast(needs) ? ublkTest(usual) : requires(false, `needs Linux ${needs}`);
-      t(`recovery '${mode.recovery}' ${JSON.stringify(serve)}`, async () => {
-        const options = { ...serve, recovery: mode.recovery, depth: 16, maxIo: 65536 };
+      t(`recovery '${mode.recovery}' ${JSON.stringify(how)}`, async () => {
+        const options = { ...how, recovery: mode.recovery, depth: 16, maxIo: 65536 };
         await using first = await start({ target: { path, hold: HELD }, serve: options });
         const id = idOf(first);
         const held = write(first.path, HELD);
@@ -105,6 +105,27 @@ describe("a disk without a server", () => {
     expect(disk.state).toBe("stopped");
   });
 
+  for (const crash of ["exit", "throw", "terminate"] as const) {
+    ublkTest(crash === "throw")(`is left by a process that comes to grief: ${crash}`, async () => {
+      await using first = await start({ target: { path }, serve: quiesced, crash });
+      const id = idOf(first);
+      const { status } = await first.end(120_000);
+      expect(status).toBe(crash === "exit" ? 3 : 1);
+      while ((await stateOf(id)) === "live") await Bun.sleep(5);
+      expect(await stateOf(id)).toBe("quiesced");
+      expect(readState(id)).toMatchObject({ recovery: "queue", options: { path } });
+      const disk = await recover(id, TARGET, { options: { path } as never });
+      expect(await write(disk.path, OTHER).exited).toBe(0);
+      await disk.stop();
+    });
+  }
+
+  const old = kernelAtLeast("6.13") ? requires(false, "Linux 6.13 brought it") : ublkTest(true);
+  old("cannot be had in a mode that the kernel does not know", async () => {
+    const refused = serve({ size: "1 MiB", read: () => {} }, { recovery: "fail-io" }).catch((error: Error) => error.message);
+    expect(await refused).toContain("this kernel's ublk has no USER_RECOVERY_FAIL_IO; it came with Linux 6.13. Use 'queue' or 'reissue'");
+  });
+
   ublkTest(false)("that somebody else holds by an inherited descriptor is not recovered, and the error names who", async () => {
     await using first = await start({ target: { path }, serve: quiesced, leak: true });
     const id = idOf(first);
@@ -123,11 +144,11 @@ describe("a disk without a server", () => {
     await ended(second);
   });
 
-  for (const serve of [{ queues: 2 }, { queues: 2, batch: true }]) {
-    const needs = "batch" in serve ? "7.0" : "6.5";
+  for (const how of [{ queues: 2 }, { queues: 2, batch: true }]) {
+    const needs = "batch" in how ? "7.0" : "6.5";
     const t = kernelAtLeast(needs) ? ublkTest(false) : requires(false, `needs Linux ${needs}`);
-    t(`is recovered after a server that died in the middle of fetching: ${JSON.stringify(serve)}`, async () => {
-      await using first = await start({ target: { path }, serve: { ...quiesced, ...serve, recovery: "reissue" } });
+    t(`is recovered after a server that died in the middle of fetching: ${JSON.stringify(how)}`, async () => {
+      await using first = await start({ target: { path }, serve: { ...quiesced, ...how, recovery: "reissue" } });
       const id = idOf(first);
       await killed(first);
       const waiting = read(first.path, OTHER);

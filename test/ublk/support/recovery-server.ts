@@ -1,6 +1,7 @@
 /** Serves the disk of recovery-target.ts, or takes one over, as its argument says, which is JSON; SIGUSR2 has it hand over. */
 import { readdirSync, readlinkSync } from "node:fs";
 import { recover, type ServeOptions, serve } from "uring-ublk";
+import type { WorkerThread } from "../../../src/ublk/worker-thread.ts";
 import type { RecoveryOptions } from "./recovery-target.ts";
 
 /** What the program is told. */
@@ -13,6 +14,8 @@ export interface RecoveryTask {
   readonly serve?: ServeOptions<never>;
   /** A child inherits the char device. */
   readonly leak?: boolean;
+  /** How it ends without having stopped its disk. */
+  readonly crash?: "exit" | "throw" | "terminate";
   /** How long a hand-over waits for what is open; default long, for busy machines. */
   readonly grace?: number;
   /** Memory is shared with clients. */
@@ -51,5 +54,13 @@ if (task.share) {
 }
 console.log(`disk ${disk.path}`);
 if (disk.pauseMs !== undefined) console.log(`pause ${disk.pauseMs} ms`);
+const crashes = {
+  exit: () => process.exit(3),
+  throw: () => {
+    throw new Error("nobody catches this");
+  },
+  terminate: () => (disk.threads[0] as WorkerThread).worker.terminate(),
+};
+if (task.crash !== undefined) setTimeout(crashes[task.crash], 300);
 await disk.finished;
 console.log("finished");

@@ -10,7 +10,7 @@ const REFUSES = { handle: (request: UblkRequest): void => request.fail(EIO) };
  * is exiting no event loop runs any more. Somebody else must have sent STOP_DEV. Answers whether all are gone within the limit.
  */
 export function drainNow(queues: readonly UblkQueue[], limitMs: number): boolean {
-  for (const queue of queues) queue.divert(REFUSES);
+  for (const queue of queues) queue.target = REFUSES;
   const until = performance.now() + limitMs;
   while (queues.some(({ live }) => live > 0)) {
     if (performance.now() > until || !queues.every(turn)) return false;

@@ -12,13 +12,13 @@ const USES_HANDLER = new Set([IN_HANDLER, OPEN, HELD]);
 export async function exchangeHandler(queue: UblkQueue, old: RequestHandler, next: RequestHandler, limitMs: number): Promise<boolean> {
   const { tags } = queue;
   const held: number[] = [];
-  queue.divert({
+  queue.target = {
     handle({ tag }) {
       tags.states[tag] = WAITING;
       tags.since[tag] = performance.now();
       held.push(tag);
     },
-  });
+  };
   const busy = (): boolean => tags.states.some((state) => USES_HANDLER.has(state));
   for (const until = performance.now() + limitMs; busy() && !queue.closed && performance.now() < until; ) await Bun.sleep(LOOK_MS);
   const free = !busy();

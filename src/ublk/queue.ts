@@ -15,7 +15,7 @@ import { failureOf, partOf } from "./results.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
 import type { QueueCommands, TagCommands } from "./tag-commands.ts";
 import { TagMembers } from "./tag-members.ts";
-import { ANSWERED, DEAD, FETCHING, IN_HANDLER, IN_KERNEL, isOpen, REGISTERING, WAITING } from "./tag-states.ts";
+import { ANSWERED, DEAD, FETCHING, IN_HANDLER, IN_KERNEL, REGISTERING, WAITING } from "./tag-states.ts";
 import { TagTable } from "./tag-table.ts";
 import { ownTags } from "./threads.ts";
 
@@ -61,7 +61,8 @@ export class UblkQueue {
   declare private readonly byHand: Uint8Array | undefined; // by tag, 1: its pages were registered by hand
   private readonly failures: Failures;
   private handler: RequestHandler | undefined;
-  declare private target: RequestHandler["target"]; // of the handler
+  /** @internal */
+  declare target: RequestHandler["target"]; // of the handler
   #live: number;
   private rare: boolean; // some request has more to its end than a commit: see Extras
   #closed = false;
@@ -172,11 +173,6 @@ export class UblkQueue {
     this.driver.kick();
   }
 
-  /** Requests go there now. @internal */
-  divert(target: RequestHandler["target"]): void {
-    this.target = target;
-  }
-
   /** From now on requests are this handler's; those on the tags have waited. @internal */
   take(handler: RequestHandler, tags: readonly number[]): void {
     this.handler = handler;
@@ -195,7 +191,7 @@ export class UblkQueue {
     if (this.#closed) return;
     this.#closed = true;
     this.tags.closed = true;
-    this.#abandoned = this.ring.inFlight > 0 || this.states.some((state, tag) => isOpen(state) && this.tags.busy(tag));
+    this.#abandoned = this.ring.inFlight > 0 || this.tags.anyBusy;
     this.#extras.signals.abortAll();
     this.descriptors.dispose();
     this.ring.abandon(); // stops the driver and closes the ring, before the buffers: the kernel may write to them until now

@@ -10,7 +10,7 @@ import type { TagLeases } from "./tag-leases.ts";
 import type { TagMembers } from "./tag-members.ts";
 import type { TagMemory } from "./tag-memory.ts";
 import type { TagSignals } from "./tag-signals.ts";
-import { ANSWERED, DEAD, FETCHING, HELD, IN_HANDLER, IN_KERNEL, OPEN, WAITING } from "./tag-states.ts";
+import { ANSWERED, DEAD, FETCHING, HELD, IN_HANDLER, IN_KERNEL, isOpen, OPEN, WAITING } from "./tag-states.ts";
 import { ownTags } from "./threads.ts";
 
 /** What a tag table consults. */
@@ -205,6 +205,11 @@ export class TagTable {
     this.leaveOpen(tag, HELD);
     this.#take(tag);
     this.#members.writev(tag, member, fd, fileOffset, vectors, count, rwFlags);
+  }
+
+  /** Whether operations use the data of a request that is open. */
+  get anyBusy(): boolean {
+    return this.states.some((state, tag) => isOpen(state) && this.busy(tag));
   }
 
   /** The request outlives the handler's call: by a token, or by operations of its own. */

@@ -90,6 +90,8 @@ async function released(control: UblkControl, id: number, until: number): Promis
       await control.startUserRecovery(id);
       return;
     } catch (error) {
+      // Before Linux 6.16 a second one is EINVAL: of this process, or of one that ended before it had fetched. Opening tells whether it lives.
+      if (error instanceof UblkError && error.code === "EINVAL") return;
       if (!(error instanceof UblkError) || error.code !== "EBUSY") throw error;
       if (performance.now() > until) throw held(id, error);
       await Bun.sleep(POLL_MS);

@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 // file timeout: 600 s
 /** Control commands that hang, each with a time limit, a hint and an abort; and those that are refused, in each state of a device. */
 import { afterEach, describe, expect, setDefaultTimeout } from "bun:test";

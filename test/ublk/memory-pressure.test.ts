@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 // file timeout: 900 s
 /** A server that has little memory: it is slow, and every byte is right; or the kernel kills it, and nobody waits for it. */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";

@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 /** Looking for partitions, and not looking. */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";
 import { existsSync } from "node:fs";

@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 // file timeout: 900 s
 /** Programs that want the same id at once, and udev, which looks at disks whenever it likes. */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";

@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 // file timeout: 3600 s
 /** A server that is killed right before any step of its start and its stop, under load: nobody waits for it, and what is left can be deleted. */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";

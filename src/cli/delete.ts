@@ -57,7 +57,7 @@ function explain(error: unknown, { id, path, pid, alive }: Device, seconds: numb
 async function chosen(control: UblkControl, { ids, all, force }: Deletion, output: Output): Promise<Device[] | undefined> {
   if (all) {
     const ours = (await survey(control)).filter((device) => device.ours);
-    const wanted = ours.filter((device) => force || !device.alive);
+    const wanted = ours.filter((device) => force || objection(device) === undefined);
     for (const device of ours) if (!wanted.includes(device)) output.message(`left alone: ${objection(device)}`);
     return wanted;
   }

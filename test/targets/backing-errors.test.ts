@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 // file timeout: 600 s
 /** What is below a disk fails: its client learns that, and nothing else does. */
 import { afterEach, describe, expect, setDefaultTimeout } from "bun:test";

@@ -1,5 +1,5 @@
 // file timeout: 600 s
-// usual kernels: the newest
+// usual kernels: none
 import { describe, expect } from "bun:test";
 import { serve } from "uring-ublk";
 import { haveUblk, kernelAtLeast, requires, ublkTest } from "../support/requires.ts";

@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 // file timeout: 900 s
 /** Who uses a disk, and stopping one that nobody uses. */
 import { afterEach, describe, expect, setDefaultTimeout } from "bun:test";

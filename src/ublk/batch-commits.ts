@@ -3,12 +3,10 @@ import { abi as io, type RawRing } from "../uring/index.ts";
 import { UBLK_U_IO_COMMIT_IO_CMDS } from "./abi.ts";
 import { type BatchElements, GATHERED } from "./batch-elements.ts";
 import type { QueueSpec } from "./queue-spec.ts";
-import { CHAR_FILE } from "./tag-commands.ts";
+import { writeCommand } from "./tag-commands.ts";
 
 // Words of an SQE; struct ublk_batch_io starts at word 12.
-const CMD_OP = 2;
 const ADDRESS = 4;
-const USER_DATA = 8;
 const BATCH_IO = 12; // queue, flags
 const COUNT = 13; // elements, and bytes in each
 
@@ -150,16 +148,11 @@ export class BatchCommits {
   }
 
   #write(slot: number, element: number, flags: number): void {
-    const at = slot << this.sqeShift;
     const { words } = this;
+    const at = writeCommand(this.raw, slot, UBLK_U_IO_COMMIT_IO_CMDS, flags);
     const address = this.#batch.address(element);
-    words.fill(0, at, at + (1 << this.sqeShift));
-    words[at] = io.IORING_OP_URING_CMD | ((io.IOSQE_FIXED_FILE | flags) << 8);
-    words[at + 1] = CHAR_FILE;
-    words[at + CMD_OP] = UBLK_U_IO_COMMIT_IO_CMDS;
     words[at + ADDRESS] = address;
     words[at + ADDRESS + 1] = high32(address);
-    words[at + USER_DATA] = slot; // generation 0
     words[at + BATCH_IO] = this.#spec.queue | (this.#batch.flags << 16);
   }
 }

@@ -4,11 +4,9 @@ import { GATHERED } from "./batch-elements.ts";
 import { lendsPages } from "./data-mode.ts";
 import type { QueueSpec } from "./queue-spec.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
-import { CHAR_FILE } from "./tag-commands.ts";
+import { writeCommand } from "./tag-commands.ts";
 
 // Words of an SQE; struct ublksrv_io_cmd starts at word 12.
-const CMD_OP = 2;
-const USER_DATA = 8;
 const IO_CMD = 12;
 const TABLE_SLOT = 14;
 
@@ -81,14 +79,8 @@ export class BufferCommands implements TemplateHandler {
   }
 
   #write(slot: number, command: number, flags: number, request: number, tableSlot: number): void {
-    const at = slot << this.shift;
-    const { words } = this;
-    words.fill(0, at, at + (1 << this.shift));
-    words[at] = io.IORING_OP_URING_CMD | ((io.IOSQE_FIXED_FILE | flags) << 8);
-    words[at + 1] = CHAR_FILE;
-    words[at + CMD_OP] = command;
-    words[at + USER_DATA] = slot; // generation 0
-    words[at + IO_CMD] = request;
-    words[at + TABLE_SLOT] = tableSlot;
+    const at = writeCommand(this.raw, slot, command, flags);
+    this.words[at + IO_CMD] = request;
+    this.words[at + TABLE_SLOT] = tableSlot;
   }
 }

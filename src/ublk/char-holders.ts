@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { charPath } from "./nodes.ts";
+import { commandOf, lines, mappedOf, openOf, processes } from "./proc.ts";
 
 /**
  * Who keeps a device's char device open, in words: by a descriptor, by a mapping, or in the file table of a ring. Only what the caller's
@@ -7,60 +7,24 @@ import { charPath } from "./nodes.ts";
  */
 export function charHolders(id: number): string[] {
   const path = charPath(id);
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .flatMap((pid) => {
-      const how = holds(pid, path);
-      return how === undefined ? [] : [`process ${pid} (${nameOf(pid)}) ${how} ${path}`];
-    });
+  return processes().flatMap((pid) => {
+    const how = holds(pid, path);
+    return how === undefined ? [] : [`process ${pid} (${commandOf(pid)}) ${how} ${path}`];
+  });
 }
 
-function holds(pid: number, path: string): string | undefined {
-  const links = linksOf(pid);
-  const stopped = /^State:\s+T/m.test(textOf(`/proc/${pid}/status`)) ? "is stopped and " : "";
-  if (links.some(([, link]) => isNode(link, path))) return `${stopped}has open`;
-  if (
-    textOf(`/proc/${pid}/maps`)
-      .split("\n")
-      .some((line) => isNode(line.slice(line.indexOf("/")), path))
-  )
-    return `${stopped}has mapped`;
-  const rings = links.filter(([, link]) => link === "anon_inode:[io_uring]");
-  if (rings.some(([fd]) => tableOf(pid, fd).some((file) => isNode(file, path)))) return `${stopped}has in a ring`;
+function holds(pid: string, path: string): string | undefined {
+  // The node may have been removed meanwhile.
+  const isNode = (file: string): boolean => file === path || file === `${path} (deleted)`;
+  const open = openOf(pid);
+  const stopped = lines(`/proc/${pid}/status`).some((line) => /^State:\s+T/.test(line)) ? "is stopped and " : "";
+  if (open.some(([, file]) => isNode(file))) return `${stopped}has open`;
+  if (mappedOf(pid).some(isNode)) return `${stopped}has mapped`;
+  const rings = open.filter(([, file]) => file === "anon_inode:[io_uring]");
+  if (rings.some(([fd]) => tableOf(pid, fd).some(isNode))) return `${stopped}has in a ring`;
   return undefined;
 }
 
-// The node may have been removed meanwhile.
-const isNode = (link: string, path: string): boolean => link === path || link === `${path} (deleted)`;
-
-function linksOf(pid: number): [string, string][] {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => [fd, linkOf(`/proc/${pid}/fd/${fd}`)]);
-  } catch {
-    return []; // it ended, or is not ours to look at
-  }
-}
-
-function linkOf(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return "";
-  }
-}
-
 /** The files that a ring has in its table, as its fdinfo lists them. */
-function tableOf(pid: number, fd: string): string[] {
-  return [...textOf(`/proc/${pid}/fdinfo/${fd}`).matchAll(/^\s*\d+: (\S.*)$/gm)].map(([, file]) => file!.trim());
-}
-
-const nameOf = (pid: number): string => textOf(`/proc/${pid}/comm`).trim();
-
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
-}
+const tableOf = (pid: string, fd: string): string[] =>
+  lines(`/proc/${pid}/fdinfo/${fd}`).flatMap((line) => /^\s*\d+: (\S.*)$/.exec(line)?.[1]?.trim() ?? []);

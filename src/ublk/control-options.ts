@@ -1,3 +1,5 @@
+import type { RuledDevice } from "./params-rules.ts";
+
 /** Options of {@link UblkControl.open}. */
 export interface ControlOptions {
   /** Time limit of every command in milliseconds; default 30000. */
@@ -15,6 +17,12 @@ export interface CommandOptions {
   timeoutMs?: number;
   /** Gives the command up; it rejects with the signal's reason. */
   signal?: AbortSignal;
+}
+
+/** Options of {@link UblkControl.setParams}. */
+export interface SetParamsOptions extends CommandOptions {
+  /** What is known of the device: it is asked for otherwise. */
+  readonly info?: RuledDevice;
 }
 
 /** What {@link UblkControl.addDevice} is asked for. */

@@ -4,7 +4,7 @@ import { checkChoice, checkInteger, checkKnown } from "../uring/options.ts";
 import * as abi from "./abi.ts";
 import { Adding, MADE } from "./adding.ts";
 import { ANY_ID, behindPath, type Command } from "./command.ts";
-import type { AddDevice, CommandOptions, ControlOptions } from "./control-options.ts";
+import type { AddDevice, CommandOptions, ControlOptions, SetParamsOptions } from "./control-options.ts";
 import { UblkError } from "./error.ts";
 import { type DeviceInfo, decodeInfo, SERVER_FLAGS } from "./info.ts";
 import { type CommandRoad, issueCommand } from "./issue.ts";
@@ -16,7 +16,7 @@ import { ublk_params, ublksrv_ctrl_dev_info } from "./structs.ts";
 import { traceCommands } from "./trace.ts";
 import { Turns } from "./turns.ts";
 
-export type { AddDevice, CommandEncoding, CommandOptions, ControlOptions } from "./control-options.ts";
+export type { AddDevice, CommandEncoding, CommandOptions, ControlOptions, SetParamsOptions } from "./control-options.ts";
 
 const CPU_MASK_BYTES = 1024;
 const STEP_NS = 50_000_000;
@@ -129,8 +129,8 @@ export class UblkControl implements AsyncDisposable {
    *
    * @throws RangeError: the field, its value and the rule; UblkError EACCES: the device is started.
    */
-  async setParams(device: number, params: DiskParams, options?: CommandOptions): Promise<void> {
-    checkParams(params, await this.getDeviceInfo(device, options));
+  async setParams(device: number, params: DiskParams, options: SetParamsOptions = {}): Promise<void> {
+    checkParams(params, options.info ?? (await this.getDeviceInfo(device, options)));
     await this.#command({ name: "SET_PARAMS", op: abi.UBLK_U_CMD_SET_PARAMS, device, buffer: encodeParams(params) }, options);
   }
 

@@ -60,6 +60,10 @@ export const modeInfo = (name: DataMode): ModeInfo => NAMED.get(name)!;
 export const hasMode = ({ flags, lends, since }: ModeInfo, features: number): boolean =>
   (features & flags) === flags && (!lends || (features & abi.UBLK_F_AUTO_BUF_REG) !== 0 || kernelIsAtLeast(since));
 
+/** The mode of a device with these flags. */
+export const modeOf = (flags: number): DataMode =>
+  MODES.find(({ flags: needs }) => needs !== 0 && (flags & needs) === needs)?.name ?? "copy";
+
 /** Whether the pages of requests are lent to operations of the ring, and are no memory of this process. */
 export const lendsPages = (name: DataMode): boolean => modeInfo(name).lends;
 

@@ -13,7 +13,7 @@ import { removeDevice, removeNow } from "./removal.ts";
 import { servingPlan } from "./serving-plan.ts";
 import { ServingThreads } from "./serving-threads.ts";
 import { SharedMemories } from "./shared-memories.ts";
-import { noteInState, removeState } from "./state-file.ts";
+import { noteInState } from "./state-file.ts";
 import { stopServed, stuck } from "./stop-device.ts";
 import { GRACE_MS, type StopOptions } from "./stop-options.ts";
 import { stopUnused } from "./stop-unused.ts";
@@ -242,7 +242,6 @@ export class DeviceLife {
       gone = await removeDevice(control, info, () => this.#failure);
     } finally {
       this.shared?.end(); // registrations end with the device, not with its server
-      if (gone) removeState(this.#id);
       lifeline.remove(this);
       await control.close();
       this.#setState(gone ? "stopped" : "left");

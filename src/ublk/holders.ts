@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { blockPath } from "./nodes.ts";
+import { commandOf, lines, link, mappedOf, names, openOf, partitionsOf, processes } from "./proc.ts";
 
 /** Somebody who uses a block device or one of its partitions. */
 export type Holder =
@@ -15,7 +15,7 @@ export type Holder =
 /** A disk's nodes, and those of its partitions; a disk that is gone leaves its name with whoever has it open. */
 interface Nodes {
   readonly id: number;
-  matches(path: string): boolean;
+  readonly matches: (path: string) => boolean;
 }
 
 /**
@@ -92,8 +92,7 @@ function swapsOn(nodes: Nodes): Holder[] {
 
 function devicesOn(nodes: Nodes): Holder[] {
   const disk = `ublkb${nodes.id}`;
-  const parts = names(`/sys/block/${disk}`).filter((name) => name.startsWith(`${disk}p`));
-  const folders = [["", disk], ...parts.map((part) => [part, part])] as const;
+  const folders = [["", disk], ...partitionsOf(disk).map((part) => [part, part])] as const;
   const stacked = folders.flatMap(([folder, part]) =>
     names(`/sys/block/${disk}/${folder}/holders`).map(
       (name): Holder => ({ kind: "device", device: `/dev/${part}`, name: `${name}${mapped(name)}` }),
@@ -116,44 +115,12 @@ function mapped(name: string): string {
 function processesWith(nodes: Nodes): Holder[] {
   const found: Holder[] = [];
   for (const pid of processes()) {
-    const files = names(`/proc/${pid}/fd`).map((fd) => link(`/proc/${pid}/fd/${fd}`));
-    const device = files.find((path) => nodes.matches(path)) ?? mappingOf(pid, nodes);
-    if (device !== undefined) found.push({ kind: "process", device, pid: Number(pid), command: lines(`/proc/${pid}/comm`)[0] ?? "" });
+    const open = openOf(pid).map(([, path]) => path);
+    const device = open.find(nodes.matches) ?? mappedOf(pid).find(nodes.matches);
+    if (device !== undefined) found.push({ kind: "process", device, pid: Number(pid), command: commandOf(pid) });
   }
   return found;
 }
 
-function mappingOf(pid: string, nodes: Nodes): string | undefined {
-  const paths = lines(`/proc/${pid}/maps`).map((line) => line.slice(Math.max(0, line.indexOf("/"))));
-  return paths.find((path) => nodes.matches(path));
-}
-
-const processes = (): string[] => names("/proc").filter((name) => /^\d+$/.test(name));
-
 /** Paths in /proc have spaces and the like as octal numbers. */
 const plain = (text: string): string => text.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
-
-// What is looked at may end meanwhile, or not be ours to look at.
-function lines(path: string): string[] {
-  try {
-    return readFileSync(path, "utf8").trimEnd().split("\n");
-  } catch {
-    return [];
-  }
-}
-
-function names(path: string): string[] {
-  try {
-    return readdirSync(path);
-  } catch {
-    return [];
-  }
-}
-
-function link(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return "";
-  }
-}

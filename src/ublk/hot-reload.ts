@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { StepLimit, unlessAborted } from "./limits.ts";
 import type { Capabilities } from "./methods.ts";
 import type { QueueThread } from "./thread.ts";
+import { Turns } from "./turns.ts";
 import { WorkerThread } from "./worker-thread.ts";
 
 /** Editors write a file in several steps. */
@@ -30,7 +31,7 @@ export class HotReload {
   readonly #host: ReloadHost;
   #watcher: FSWatcher | undefined;
   #timer: Timer | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns(1);
 
   constructor(host: ReloadHost) {
     this.#host = host;
@@ -53,9 +54,7 @@ export class HotReload {
 
   /** Every thread loads the module anew and attaches it; when all could, all exchange it for what they had. */
   reload(): Promise<void> {
-    const turn = this.#last.then(() => this.#reload());
-    this.#last = turn.catch(() => {});
-    return turn;
+    return this.#turns.run(() => this.#reload());
   }
 
   async #reload(): Promise<void> {

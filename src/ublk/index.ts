@@ -5,7 +5,14 @@
  */
 export * as abi from "./abi.ts";
 export type { ModeExplanation } from "./choose-mode.ts";
-export { type AddDevice, type CommandEncoding, type CommandOptions, type ControlOptions, UblkControl } from "./control.ts";
+export {
+  type AddDevice,
+  type CommandEncoding,
+  type CommandOptions,
+  type ControlOptions,
+  type SetParamsOptions,
+  UblkControl,
+} from "./control.ts";
 export { type DataMode, MODES, type ModeInfo } from "./data-mode.ts";
 export { UblkDevice } from "./device.ts";
 export type { DeviceEvents, DeviceStateName, RequestErrorEvent, SlowEvent, Target } from "./device-types.ts";

@@ -60,11 +60,7 @@ export async function makeDevice<Device>(target: Target, options: CheckedOptions
     return begin({ ...parts, starting: new FirstStart(parts) });
   } catch (error) {
     await making.undo();
-    try {
-      if (opened !== undefined) await definition.close?.(opened.shared as never);
-    } finally {
-      await control.close();
-    }
+    await giveBack(definition, opened, control);
     throw error;
   } finally {
     making.end();
@@ -87,6 +83,15 @@ export async function openWithin(
   // What is opened too late is nobody's: it is closed at once.
   const late = (opened: Opened<unknown>): unknown => definition.close?.(opened.shared as never);
   return await unlessAborted(definition.open(options.options as never), limit.signal, late);
+}
+
+/** Closes what the target has opened, and the control device, of a device that comes to nothing. */
+export async function giveBack(definition: TargetDefinition, opened: Opened<unknown> | undefined, control: UblkControl): Promise<void> {
+  try {
+    if (opened !== undefined) await definition.close?.(opened.shared as never);
+  } finally {
+    await control.close();
+  }
 }
 
 /** What every Worker is handed is cloned: said before anything is made, and in words. */

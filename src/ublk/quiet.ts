@@ -1,3 +1,4 @@
+import { byTheLoop } from "./by-the-loop.ts";
 import type { UblkQueue } from "./queue.ts";
 import { DEAD, FETCHING, IN_KERNEL } from "./tag-states.ts";
 
@@ -14,12 +15,10 @@ const isQuiet = ({ raw, tags }: UblkQueue): boolean =>
  * Not every tag is given back by then: a commit that came after QUIESCE_DEV has left a fetch behind, which only the end of the ring ends.
  */
 export async function whenQuiet(queue: UblkQueue): Promise<void> {
-  const { driver, tags } = queue;
-  tags.deferred++; // the event loop gets its turns
-  driver.reconsider();
-  for (let looks = 0; looks < LOOKS && !queue.closed; looks = isQuiet(queue) ? looks + 1 : 0) {
-    driver.kick();
-    await Bun.sleep(LOOK_MS);
-  }
-  tags.deferred--;
+  await byTheLoop(queue, async () => {
+    for (let looks = 0; looks < LOOKS && !queue.closed; looks = isQuiet(queue) ? looks + 1 : 0) {
+      queue.driver.kick();
+      await Bun.sleep(LOOK_MS);
+    }
+  });
 }

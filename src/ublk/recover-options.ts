@@ -1,42 +1,21 @@
 import { checkKnown, show } from "../uring/options.ts";
-import {
-  UBLK_F_AUTO_BUF_REG,
-  UBLK_F_BATCH_IO,
-  UBLK_F_NEED_GET_DATA,
-  UBLK_F_SHMEM_ZC,
-  UBLK_F_SUPPORT_ZERO_COPY,
-  UBLK_F_USER_COPY,
-} from "./abi.ts";
-import type { DataMode } from "./data-mode.ts";
+import { UBLK_F_BATCH_IO, UBLK_F_SHMEM_ZC } from "./abi.ts";
+import { modeOf } from "./data-mode.ts";
 import type { DeviceInfo } from "./info.ts";
 import { recoveryOf } from "./recovery.ts";
-import { type CheckedOptions, checkServeOptions, SERVE_OPTIONS, type ServeOptions } from "./serve-options.ts";
-
-const RECOVER_OPTIONS = [
-  "threads",
-  "registration",
-  "serialize",
-  "lockMemory",
-  "signals",
-  "options",
-  "timeoutMs",
-  "watchdogMs",
-  "hotReload",
-  "encoding",
-] as const satisfies readonly (keyof ServeOptions)[];
+import { type CheckedOptions, checkServeOptions, DEVICE_OPTIONS, SERVING_OPTIONS, type ServeOptions } from "./serve-options.ts";
 
 /** Options of {@link recover}: those of {@link serve} that do not belong to the device, which has the others already. */
-export type RecoverOptions<Options = unknown> = Pick<ServeOptions<Options>, (typeof RECOVER_OPTIONS)[number]>;
+export type RecoverOptions<Options = unknown> = Pick<ServeOptions<Options>, (typeof SERVING_OPTIONS)[number]>;
 
 /** Checks them before anything is done, as far as they can be without the device. */
 export function checkRecoverOptions(options: RecoverOptions<never>): CheckedOptions {
-  const fixed = SERVE_OPTIONS.filter((name) => !(RECOVER_OPTIONS as readonly string[]).includes(name));
-  for (const name of fixed) {
+  for (const name of DEVICE_OPTIONS) {
     const value = (options as ServeOptions)[name];
     if (value !== undefined)
       throw new TypeError(`recover: ${name} is ${show(value)}, but the device has its own already, which cannot change; leave it out`);
   }
-  checkKnown("recover", options, RECOVER_OPTIONS);
+  checkKnown("recover", options, SERVING_OPTIONS);
   return checkServeOptions({ depth: 4096, maxIo: 4096, ...options }, "recover");
 }
 
@@ -57,10 +36,6 @@ export function optionsFor(info: DeviceInfo, options: RecoverOptions<never>): Ch
   return checkServeOptions(all, "recover");
 }
 
-/** The data mode of a device with these flags. */
-export function modeOf(flags: number): DataMode {
-  if ((flags & UBLK_F_AUTO_BUF_REG) !== 0) return "auto-buf-reg";
-  if ((flags & UBLK_F_SUPPORT_ZERO_COPY) !== 0) return "zero-copy";
-  if ((flags & UBLK_F_USER_COPY) !== 0) return "user-copy";
-  return (flags & UBLK_F_NEED_GET_DATA) === 0 ? "copy" : "need-get-data";
-}
+/** How a disk is served, for whoever serves it next: all but what its target is given. */
+export const servingOf = (options: CheckedOptions): RecoverOptions =>
+  Object.fromEntries(SERVING_OPTIONS.filter((name) => name !== "options").map((name) => [name, options[name]]));

@@ -25,6 +25,9 @@ export const RECOVERIES = Object.keys(FLAGS) as Recovery[];
 /** Whether a device with these flags stays when its server ends. */
 export const outlives = (flags: number): boolean => (flags & UBLK_F_USER_RECOVERY) !== 0;
 
+/** Whether STOP_DEV drops what is dirty of a device with these flags: its requests wait for another server. */
+export const dropsDirty = (flags: number): boolean => outlives(flags) && (flags & UBLK_F_USER_RECOVERY_FAIL_IO) === 0;
+
 /** The driver's flags of a mode. Where the driver can freeze a device for an upgrade, it may. */
 export const recoveryFlags = (recovery: Recovery, features: number): number =>
   recovery === "none" ? 0 : FLAGS[recovery] | (features & UBLK_F_QUIESCE);

@@ -1,3 +1,4 @@
+import { byTheLoop } from "./by-the-loop.ts";
 import { exchangeHandler } from "./exchange.ts";
 import { importAnew } from "./import-anew.ts";
 import { checkAttachment } from "./inline.ts";
@@ -38,7 +39,7 @@ export class Attached {
 
   /** Loads the module anew and attaches it, beside what serves. Imports and promises need an event loop: the thread goes by it meanwhile. */
   async prepare(): Promise<Capabilities> {
-    return await this.#byTheLoop(async () => {
+    return await byTheLoop(this.#queue, async () => {
       const target = await importAnew(this.#module);
       this.#next = checkAttachment(await target.attach(this.#queue, this.#shared), this.#module);
       return capabilitiesOf(this.#next);
@@ -49,7 +50,7 @@ export class Attached {
   async exchange(limitMs: number): Promise<boolean> {
     const next = this.#next!;
     const handler = handlerOf(next);
-    if (!(await this.#byTheLoop(() => exchangeHandler(this.#queue, this.#handler, handler, limitMs)))) {
+    if (!(await byTheLoop(this.#queue, () => exchangeHandler(this.#queue, this.#handler, handler, limitMs)))) {
       this.discard();
       return false;
     }
@@ -72,17 +73,5 @@ export class Attached {
   detach(): void {
     this.discard();
     this.#current.detach?.();
-  }
-
-  async #byTheLoop<T>(work: () => Promise<T>): Promise<T> {
-    const { tags, driver } = this.#queue;
-    tags.deferred++;
-    driver.reconsider();
-    try {
-      return await work();
-    } finally {
-      tags.deferred--;
-      driver.reconsider();
-    }
   }
 }

@@ -7,6 +7,7 @@ import { StepLimit, unlessAborted } from "./limits.ts";
 import type { DeviceParts } from "./make-device.ts";
 import { hasOutside } from "./outside.ts";
 import type { Resized, Size } from "./target.ts";
+import { Turns } from "./turns.ts";
 
 const EOPNOTSUPP = -95;
 
@@ -15,7 +16,7 @@ export class Resizer {
   readonly #parts: DeviceParts;
   readonly #changed: (size: number) => void;
   #size: number;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns(1);
 
   /** `changed` is told of each new size. */
   constructor(parts: DeviceParts, changed: (size: number) => void) {
@@ -36,9 +37,7 @@ export class Resizer {
       const hint = `resize: ${lacking(UBLK_F_UPDATE_SIZE, control.features)}. Stop the disk and serve it anew`;
       throw new UblkError({ command: "UPDATE_SIZE", device: info.id, errno: EOPNOTSUPP, hint });
     }
-    const change = this.#turn.then(() => this.#change(size));
-    this.#turn = change.catch(() => {});
-    await change;
+    await this.#turns.run(() => this.#change(size));
   }
 
   async #change(size: number): Promise<void> {

@@ -110,30 +110,37 @@ export interface CheckedOptions {
   encoding: CommandEncoding;
 }
 
-/** The names of serve's options. */
-export const SERVE_OPTIONS: readonly (keyof ServeOptions)[] = [
+/** Options that say what device it is, which cannot change while there is one. */
+export const DEVICE_OPTIONS = [
   "queues",
-  "threads",
   "depth",
   "maxIo",
   "mode",
-  "registration",
   "batch",
   "id",
   "recovery",
   "readOnly",
   "rotational",
-  "serialize",
   "sharedMemory",
-  "lockMemory",
   "partitionScan",
+] as const satisfies readonly (keyof ServeOptions)[];
+
+/** Options that say how a process serves it. */
+export const SERVING_OPTIONS = [
+  "threads",
+  "registration",
+  "serialize",
+  "lockMemory",
   "signals",
   "options",
   "timeoutMs",
   "watchdogMs",
   "hotReload",
   "encoding",
-];
+] as const satisfies readonly (keyof ServeOptions)[];
+
+/** The names of serve's options. */
+const SERVE_OPTIONS = [...DEVICE_OPTIONS, ...SERVING_OPTIONS];
 const PAGE = 4096;
 const MAX_IO = 32 * 2 ** 20;
 const BUFFER_LIMIT = 4 * 2 ** 30;

@@ -34,7 +34,7 @@ export class FirstStart implements Starting {
   async params(can: Capabilities, signal: AbortSignal): Promise<DiskParams> {
     const { control, geometry, info, mode, options } = this.#parts;
     const params = paramsOf(geometry, can, options, info.maxIoBytes, mode);
-    await control.setParams(info.id, params, { signal });
+    await control.setParams(info.id, params, { signal, info });
     return params;
   }
 

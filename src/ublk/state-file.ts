@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { RecoverOptions } from "./recover-options.ts";
+import { type RecoverOptions, servingOf } from "./recover-options.ts";
 import type { Recovery } from "./recovery.ts";
 import type { CheckedOptions } from "./serve-options.ts";
 
@@ -55,8 +55,8 @@ export function noteState(
   shared?: readonly number[],
 ): void {
   const started = new Date().toISOString();
-  const { recovery, threads, registration, serialize, lockMemory, signals, timeoutMs, watchdogMs, hotReload, encoding } = options;
-  const serving = { threads, registration, serialize, lockMemory, signals, timeoutMs, watchdogMs, hotReload, encoding };
+  const { recovery } = options;
+  const serving = servingOf(options);
   const plain = isPlain(options.options);
   const told = plain ? { options: options.options } : { optionsUnsaid: true };
   try {

@@ -11,9 +11,21 @@ export const CHAR_FILE = 0;
 // Words of a tag's SQE beyond the usual ones: struct ublksrv_io_cmd starts at word 12.
 const CMD_OP = 2;
 const AUTO_REG = 4;
+const USER_DATA = 8;
 const IO_CMD = 12;
 const RESULT = 13;
 const BUFFER = 14;
+
+/** Writes a ring's permanent SQE anew, as a command of the char device without arguments. Answers where its words begin. */
+export function writeCommand({ sqeShift, words }: Pick<RawRing, "sqeShift" | "words">, slot: number, command: number, flags = 0): number {
+  const at = slot << sqeShift;
+  words.fill(0, at, at + (1 << sqeShift));
+  words[at] = io.IORING_OP_URING_CMD | ((io.IOSQE_FIXED_FILE | flags) << 8);
+  words[at + 1] = CHAR_FILE;
+  words[at + CMD_OP] = command;
+  words[at + USER_DATA] = slot; // generation 0
+  return at;
+}
 
 /** What a queue asks of whatever writes its commands, besides commits. */
 export interface QueueCommands {
@@ -77,13 +89,8 @@ export class TagCommands implements QueueCommands {
   }
 
   #write(tag: number, command: number): void {
-    const at = tag << this.shift;
-    const words = this.words;
-    words.fill(0, at, at + (1 << this.shift));
-    words[at] = io.IORING_OP_URING_CMD | (io.IOSQE_FIXED_FILE << 8);
-    words[at + 1] = CHAR_FILE;
-    words[at + CMD_OP] = command;
-    words[at + 8] = tag; // user_data: the slot, generation 0
+    const { words } = this;
+    const at = writeCommand(this.raw, tag, command);
     words[at + IO_CMD] = this.#spec.queue | (tag << 16);
     if (this.#spec.mode === "auto-buf-reg") words[at + AUTO_REG] = tag | (abi.UBLK_AUTO_BUF_REG_FALLBACK << 16);
     else if (this.#buffers.kernelCopied !== undefined) {

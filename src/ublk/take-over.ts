@@ -2,6 +2,7 @@ import { SystemError, sys } from "../ffi/index.ts";
 import { checkInteger } from "../uring/options.ts";
 import { charHolders } from "./char-holders.ts";
 import { UblkControl } from "./control.ts";
+import { modeOf } from "./data-mode.ts";
 import type { Target } from "./device-types.ts";
 import { UblkError } from "./error.ts";
 import { checkGeometryFits, checkMethodsFit } from "./fits.ts";
@@ -9,11 +10,11 @@ import { checkGeometry } from "./geometry.ts";
 import { checkReload } from "./hot-reload.ts";
 import { type DeviceInfo, isOurs } from "./info.ts";
 import { asDefinition, moduleOf } from "./inline.ts";
-import { checkCloneable, type DeviceParts, importWithin, openWithin } from "./make-device.ts";
+import { checkCloneable, type DeviceParts, giveBack, importWithin, openWithin } from "./make-device.ts";
 import type { Capabilities } from "./methods.ts";
 import { charPath, openChar } from "./nodes.ts";
 import type { DiskParams } from "./params.ts";
-import { checkRecoverOptions, modeOf, optionsFor, type RecoverOptions } from "./recover-options.ts";
+import { checkRecoverOptions, optionsFor, type RecoverOptions } from "./recover-options.ts";
 import { outlives } from "./recovery.ts";
 import { checkRegistration } from "./registration.ts";
 import type { Starting } from "./starting.ts";
@@ -63,11 +64,7 @@ export async function takeOver<Device>(
     return begin({ ...parts, starting: new Restart(parts, has) });
   } catch (error) {
     if (charFd >= 0) sys.close(charFd);
-    try {
-      if (opened !== undefined) await definition.close?.(opened.shared as never);
-    } finally {
-      await control.close();
-    }
+    await giveBack(definition, opened, control);
     throw error;
   }
 }

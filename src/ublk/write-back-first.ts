@@ -1,8 +1,8 @@
-import { UBLK_F_USER_RECOVERY, UBLK_F_USER_RECOVERY_FAIL_IO } from "./abi.ts";
 import { askOutside } from "./ask-outside.ts";
 import { UblkError } from "./error.ts";
 import type { DeviceInfo } from "./info.ts";
 import { hasOutside } from "./outside.ts";
+import { dropsDirty } from "./recovery.ts";
 import { inUse } from "./stop-unused.ts";
 
 /**
@@ -12,8 +12,7 @@ import { inUse } from "./stop-unused.ts";
  * @throws UblkError ETIMEDOUT, and the message names who uses the disk: stopped now, it would lose what they have written.
  */
 export async function writeBackFirst({ id, flags }: Pick<DeviceInfo, "id" | "flags">, limitMs: number): Promise<void> {
-  const drops = (flags & (UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_FAIL_IO)) === UBLK_F_USER_RECOVERY;
-  if (!drops || !hasOutside) return;
+  if (!dropsDirty(flags) || !hasOutside) return;
   try {
     await askOutside("sync", id, { args: ["sync"], limitMs });
   } catch (error) {

@@ -1,6 +1,6 @@
-import { readdirSync } from "node:fs";
 import { block, O_RDONLY, sys } from "../ffi/index.ts";
 import { blockPath } from "./nodes.ts";
+import { partitionsOf } from "./proc.ts";
 
 /**
  * Writes back what clients of a disk have written and its server has not seen yet: of file systems on it, wherever they are mounted, of its
@@ -8,8 +8,7 @@ import { blockPath } from "./nodes.ts";
  */
 export function writeBack(id: number): void {
   const disk = `ublkb${id}`;
-  const parts = readdirSync(`/sys/block/${disk}`).filter((name) => name.startsWith(`${disk}p`));
-  for (const path of [...parts.map((part) => `/dev/${part}`), blockPath(id)]) {
+  for (const path of [...partitionsOf(disk).map((part) => `/dev/${part}`), blockPath(id)]) {
     const fd = sys.open(path, O_RDONLY);
     try {
       block.flush(fd);

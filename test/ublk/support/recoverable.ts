@@ -46,7 +46,7 @@ export function aroundRecovery(): void {
   // udev looks at disks that were written to, and would wait with the others, at places of its own.
   beforeAll(async () => {
     if (!existsSync("/dev/ublk-control")) return;
-    await sh("udevadm settle; udevadm control --stop-exec-queue");
+    await sh("udevadm control --start-exec-queue; udevadm settle; udevadm control --stop-exec-queue");
     patience = await sh(`cat ${PATIENCE}`);
     await sh(`echo 600 > ${PATIENCE}`); // clients wait here by design
     control = await UblkControl.open();

@@ -174,8 +174,8 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
    *
    * Requests that stay open for longer than `grace` are sent again to the next server with `"reissue"`; otherwise they fail.
    *
-   * @throws TypeError: the disk is not live, or was not made for it; UblkError EOPNOTSUPP: before Linux 6.16; ETIMEDOUT: a serving thread is
-   *   stuck, and the disk is served on; or requests stayed open, and the disk is handed over all the same.
+   * @throws TypeError: the disk is not live, or was not made for it; UblkError EOPNOTSUPP: before Linux 6.16, and with batches; ETIMEDOUT: a serving
+   *   thread is stuck, and the disk is served on; or requests stayed open, and the disk is handed over all the same.
    */
   async handOver(options: HandOverOptions = {}): Promise<void> {
     await this.#life.handOver(checkHandOver(options, this.info));

@@ -1,5 +1,5 @@
 import { checkInteger, checkKnown } from "../uring/options.ts";
-import { UBLK_F_QUIESCE } from "./abi.ts";
+import { UBLK_F_BATCH_IO, UBLK_F_QUIESCE } from "./abi.ts";
 import type { UblkControl } from "./control.ts";
 import { UblkError } from "./error.ts";
 import type { DeviceInfo } from "./info.ts";
@@ -27,6 +27,10 @@ export function checkHandOver(options: HandOverOptions, info: DeviceInfo): numbe
   if ((info.flags & UBLK_F_QUIESCE) === 0) {
     const hint =
       "this kernel's ublk has no QUIESCE, which came with Linux 6.16. With recovery 'reissue' simply end the process, and recover";
+    throw new UblkError({ command: "QUIESCE_DEV", device: info.id, errno: EOPNOTSUPP, hint });
+  }
+  if ((info.flags & UBLK_F_BATCH_IO) !== 0) {
+    const hint = "frozen, a batched device fails new requests with EIO. With recovery 'reissue' simply end the process, and recover";
     throw new UblkError({ command: "QUIESCE_DEV", device: info.id, errno: EOPNOTSUPP, hint });
   }
   return grace;

@@ -3,6 +3,7 @@
 import { describe, expect } from "bun:test";
 import { serve } from "uring-ublk";
 import { haveUblk, kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
+import { client } from "./support/client.ts";
 import { fioToItsEnd } from "./support/fio.ts";
 import { aroundRecovery, ended, idOf, path, start, stateOf } from "./support/recoverable.ts";
 
@@ -22,10 +23,8 @@ async function clients(disk: string, over: () => boolean): Promise<number> {
 }
 
 describe("a planned change of servers", () => {
-  for (const options of [{ queues: 2 }, { batch: true }, { recovery: "queue" }, { mode: "user-copy", threads: 2 }] as const) {
-    const batch = "batch" in options;
-    const test = batch && !kernelAtLeast("7.0") ? requires(false, "batches need Linux 7.0") : t("queues" in options);
-    test(`under load loses no request and fails none: ${JSON.stringify(options)}`, async () => {
+  for (const options of [{ queues: 2 }, { recovery: "queue" }, { mode: "user-copy", threads: 2 }] as const) {
+    t("queues" in options)(`under load loses no request and fails none: ${JSON.stringify(options)}`, async () => {
       await using first = await start({ target: { path }, serve: { depth: 32, maxIo: 65536, recovery: "reissue", ...options } });
       const id = idOf(first);
       let over = false;
@@ -34,7 +33,8 @@ describe("a planned change of servers", () => {
       await Bun.sleep(8_000);
       first.child.kill("SIGUSR2");
       await first.said(/^handed over in \d+ ms$/m, 60_000);
-      expect((await first.end()).status).toBe(0);
+      const end = await first.end();
+      expect(end).toMatchObject({ status: 0, stderr: "" });
       await using second = await next;
       await second.said(/^pause \d+ ms$/m, 10_000);
       console.log(`${JSON.stringify(options)}: ${/^handed over.*$/m.exec(first.stdout)![0]}, ${/^pause.*$/m.exec(second.stdout)![0]}`);
@@ -55,6 +55,16 @@ describe("a planned change of servers", () => {
     await using second = await start({ recover: id, target: { path } });
     expect(await write.exited).toBe(0);
     await ended(second);
+  });
+
+  const batches = kernelAtLeast("7.0") ? t(false) : requires(false, "batches need Linux 7.0");
+  batches("is refused with batches, and the disk serves on: frozen, the driver fails new requests", async () => {
+    const target = { size: "1 MiB", read: (buffer: Uint8Array) => void buffer.fill(7) } as const;
+    await using disk = await serve(target, { batch: true, depth: 4, recovery: "reissue" });
+    expect(await disk.handOver().catch((error: Error) => error.message)).toContain("frozen, a batched device fails new requests with EIO");
+    expect(disk.state).toBe("live");
+    const [first] = await client(disk.path, [{ do: "read", offset: 0, length: 4096 }]);
+    expect(first?.first).toBe(7);
   });
 
   t(true)("is refused where the disk goes with its server", async () => {

@@ -20,7 +20,7 @@ interface Step {
 }
 
 function stepsOf(options: TestOptions, files: readonly string[]): Step[] {
-  const chosen = files.filter((file) => file.includes(options.filter));
+  const chosen = options.filters.length === 0 ? files : files.filter((file) => options.filters.some((text) => file.includes(text)));
   const step = (name: StepName, headline: string, run: () => Promise<StepResult>): Step => ({
     name,
     headline,
@@ -28,7 +28,7 @@ function stepsOf(options: TestOptions, files: readonly string[]): Step[] {
   });
   const onHost = (name: StepName, headline: string, list: readonly string[]): Step[] =>
     // With a filter a step may well have nothing to do; without one that is a failure.
-    options.filter !== "" && list.length === 0 ? [] : [step(name, headline, () => runHostFiles(name, list))];
+    options.filters.length > 0 && list.length === 0 ? [] : [step(name, headline, () => runHostFiles(name, list))];
   return [
     step("lint", "lint (biome)", () => runTool("lint", "biome", "check", "--error-on-warnings")),
     step("typecheck", "typecheck (tsc, type tests included)", () => runTool("typecheck", "tsc", "--noEmit")),

@@ -14,8 +14,8 @@ export interface TestOptions {
   readonly steps: readonly StepName[];
   readonly kernels: readonly string[];
   readonly run: RunKind;
-  /** Only test files whose path contains this. */
-  readonly filter: string;
+  /** Only test files whose path contains one of these; all where there is none. */
+  readonly filters: readonly string[];
   /** How many VMs run at a time, if the user says so. */
   readonly vms: number | undefined;
 }
@@ -23,7 +23,7 @@ export interface TestOptions {
 export const USAGE = `usage: npm test -- [options]
   --only STEP      only this step (may be repeated): ${STEPS.join(", ")}
   --kernel K       only this kernel in the VM (may be repeated): ${ALL_KERNELS.join(", ")}
-  --filter TEXT    only test files whose path contains TEXT (no lint, no typecheck)
+  --filter TEXT    only test files whose path contains TEXT (may be repeated; no lint, no typecheck)
   --vms N          this many VMs at a time (default: one a processor, 4 GiB of memory each, at most 4)
   --full           all kernels and the long tests (npm run test:full)`;
 
@@ -33,7 +33,7 @@ const VALUED = ["--only", "--kernel", "--filter", "--vms"];
 export function parseOptions(args: readonly string[]): TestOptions {
   const steps: StepName[] = [];
   const kernels: string[] = [];
-  let filter = "";
+  const filters: string[] = [];
   let full = false;
   let vms: number | undefined;
   for (let i = 0; i < args.length; i++) {
@@ -45,17 +45,17 @@ export function parseOptions(args: readonly string[]): TestOptions {
     if (!VALUED.includes(name)) throw new Error(`unknown option ${name}`);
     const value = inline ?? args[++i];
     if (value === undefined) throw new Error(`${name} needs a value`);
-    if (name === "--filter") filter = value;
+    if (name === "--filter") filters.push(value);
     if (name === "--vms") vms = Number(oneOf(name, value, ["1", "2", "3", "4"]));
     if (name === "--kernel") kernels.push(oneOf(name, value, ALL_KERNELS));
     if (name === "--only") steps.push(oneOf(name, value, STEPS));
   }
-  const testSteps = STEPS.filter((step) => filter === "" || (step !== "lint" && step !== "typecheck"));
+  const testSteps = STEPS.filter((step) => filters.length === 0 || (step !== "lint" && step !== "typecheck"));
   return {
     steps: steps.length > 0 ? steps : testSteps,
     run: full ? "full" : kernels.length > 0 ? "chosen" : "usual",
     kernels: kernels.length > 0 ? kernels : full ? ALL_KERNELS : USUAL_KERNELS,
-    filter,
+    filters,
     vms,
   };
 }

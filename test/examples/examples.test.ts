@@ -18,7 +18,7 @@ test("every example is known to this file", () => {
   expect(bundled.sort()).toEqual(["hello-disk", ...PROGRAMS].sort());
 });
 
-t(
+ublkTest(false)(
   "bad values end with status 1, a clear message and no device",
   async () => {
     const cases: readonly [string, string[], RegExp][] = [

@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 import { expect } from "bun:test";
 import { truncateSync } from "node:fs";
 import { join } from "node:path";

@@ -31,7 +31,7 @@ async function serveLoop(options: LoopOptions, mode: DataMode, where: Where, que
 
 const MEMORY: readonly [Run, FileSystem, Where, number][] = [
   ["full", "ext4", "calling thread", 1],
-  ["always", "xfs", "Workers", 2],
+  ["full", "xfs", "Workers", 2],
   ["full", "xfs", "calling thread", 2],
   ["full", "ext4", "Workers", 1],
 ];

@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 // file timeout: 900 s
 /** The disk over TCP: every byte arrives at the server and comes back, and whatever the server does, no client waits for ever. */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";

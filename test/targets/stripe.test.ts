@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 // file timeout: 900 s
 /** The striped disk: every byte is where its chunk belongs, whatever asks for it and however much at once. */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";

@@ -53,7 +53,7 @@ for (const [grief, message] of [
 
 for (const after of ["terminate", "terminate-all"]) {
   for (const synchronous of ["", "synchronous"]) {
-    ublkTest(after === "terminate-all" && synchronous === "")(
+    ublkTest(false)(
       `a serving Worker under load: ${after} ${synchronous}`,
       async () => {
         const end = await underLoad("none", after, synchronous);

@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 /**
  * Pages that are registered by hand, and when: before the target sees the request, or right in front of the first operation on them.
  *

@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 /**
  * An ADD_DEV that was given up at its time limit can still be carried out, when whatever held it up is gone: the driver adds and deletes
  * one device at a time, and a DEL_DEV may wait for a server that does not answer. The late device must not stay.

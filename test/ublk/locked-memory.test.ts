@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 /** With `lockMemory` the memory of the tags is in RAM from the start and stays there. */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";
 import { readFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 // file timeout: 600 s
 /** Until a disk can be opened, nothing of it may stay: not when its program ends, and not when its target never answers. */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";

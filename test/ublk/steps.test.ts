@@ -2,9 +2,9 @@
 // file timeout: 3600 s
 /** A server that is killed right before any step of its start and its stop, under load: nobody waits for it, and what is left can be deleted. */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";
-import { deviceIds, UblkControl } from "uring-ublk/ublk";
 import { runProgram } from "../support/child.ts";
 import { haveUblk, isFullRun, ublkTest } from "../support/requires.ts";
+import { deleteDead } from "./support/dead.ts";
 import { devices, stuckProcesses, until } from "./support/machine.ts";
 
 setDefaultTimeout(1_800_000); // all of them, on an emulated machine with neighbours
@@ -14,15 +14,6 @@ const STRIDE = isFullRun() ? 1 : 16;
 afterEach(() => {
   if (haveUblk()) expect({ devices: devices(), stuck: stuckProcesses() }).toEqual({ devices: [], stuck: [] });
 });
-
-/** Deletes what a killed server left: dead char devices, and nothing else. */
-async function deleteDead(): Promise<void> {
-  await using control = await UblkControl.open();
-  for (const id of deviceIds()) {
-    expect((await control.getDeviceInfo1(id)).state).toBe("dead");
-    await control.deleteDevice(id, { timeoutMs: 20_000 });
-  }
-}
 
 const run = (where: string, at = "") => runProgram("ublk/support/steps-server.ts", [where], { STEPS: at });
 

@@ -8,7 +8,7 @@ const AFTER = 400;
 export default defineTarget({
   open: ({ path, grief, reached }: { path: string; grief: Grief; reached: SharedArrayBuffer }) => {
     const fd = sys.open(path, 2);
-    return { size: 16 * 2 ** 20, zeroCopy: true, synchronous: true, shared: { fd, grief, reached: new Int32Array(reached) } };
+    return { size: 16 * 2 ** 20, zeroCopy: true, shared: { fd, grief, reached: new Int32Array(reached) } };
   },
   attach(_queue, { fd, grief, reached }) {
     let left = AFTER;

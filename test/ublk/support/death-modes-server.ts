@@ -7,7 +7,7 @@ const reached = new SharedArrayBuffer(4);
 const disk = await serve(new URL("./death-file-target.ts", import.meta.url), {
   depth: 32,
   maxIo: 65536,
-  timeoutMs: 15_000,
+  timeoutMs: 60_000,
   mode: mode as DataMode,
   batch: batch === "batch",
   options: { path, grief, reached },

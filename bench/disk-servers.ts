@@ -1,6 +1,6 @@
 import { runFio } from "./fio.ts";
 import { type BenchContext, interleave, type Row, row } from "./harness.ts";
-import { type Server, startServer } from "./server.ts";
+import { type Server, type ServerProgram, startServer } from "./server.ts";
 
 /** One pattern and depth of fio's. */
 export interface Shape {
@@ -24,10 +24,8 @@ export interface Contest {
   readonly benchmark: string;
   /** How they serve, in front of a row's shape. */
   readonly name: string;
-  /** Our command. */
-  readonly ours: readonly string[];
-  /** The floor's. */
-  readonly floor: readonly string[];
+  readonly ours: ServerProgram;
+  readonly floor: ServerProgram;
   /** What the floor is, in the rows. */
   readonly floorName: string;
   /** What is asked of both. */

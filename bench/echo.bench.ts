@@ -36,9 +36,9 @@ export default {
   where: "both",
   async run(context) {
     const [program, serverProgram] = [await context.floor("echo_load"), await context.floor("echo_server")];
-    await using ours = await startServer([process.execPath, "bench/echo-server.ts"], PORT);
-    await using floor = await startServer([serverProgram], PORT);
-    await using bun = await startServer([process.execPath, "bench/echo-bun.ts"], PORT);
+    await using ours = await startServer({ command: [process.execPath, "bench/echo-server.ts"], announces: PORT });
+    await using floor = await startServer({ command: [serverProgram], announces: PORT });
+    await using bun = await startServer({ command: [process.execPath, "bench/echo-bun.ts"], announces: PORT });
     for (const server of [ours, floor, bun]) {
       await warmUpAsync(context, async (ms) => (await load(program, server, ms)).serverNsPerMessage);
     }

@@ -1,4 +1,5 @@
 import type { FloorProgram } from "./floor/build.ts";
+import type { Kublk } from "./floor/kublk.ts";
 
 /** Where the numbers come from: without it they mean nothing. */
 export interface Environment {
@@ -35,6 +36,8 @@ export interface BenchContext {
   readonly environment: Environment;
   /** The path of a floor program, ready to run here. */
   floor(program: FloorProgram): Promise<string>;
+  /** The kernel's selftest server: in full runs of a benchmark that asks for it, on machines that can have it. */
+  readonly kublk: Kublk | undefined;
   /** One line on stderr, so that a long benchmark shows that it lives. */
   say(message: string): void;
 }
@@ -47,6 +50,8 @@ export interface Benchmark {
   readonly question: string;
   /** "vm" for what needs ublk; "both" runs here unless --icount or --kernel asks for the VM. */
   readonly where: "host" | "vm" | "both";
+  /** A full run in the VM compares with the kernel's selftest server, too. */
+  readonly withKublk?: true;
   run(context: BenchContext): Promise<Row[]>;
 }
 

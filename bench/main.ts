@@ -6,6 +6,7 @@ import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { currentEnvironment } from "./environment.ts";
 import { floorProgram, floorProgramInVm } from "./floor/build.ts";
+import { kublkInVm } from "./floor/kublk.ts";
 import type { BenchContext, Benchmark, Row } from "./harness.ts";
 import { type BenchOptions, parseOptions, USAGE } from "./options.ts";
 import { benchmarkTable } from "./table.ts";
@@ -35,6 +36,7 @@ function contextFor(options: BenchOptions): BenchContext {
     warmUpMilliseconds: options.quick ? 1500 : 4000,
     environment: currentEnvironment("host"),
     floor: async (program) => (options.inside ? floorProgramInVm(program) : floorProgram(program)),
+    kublk: options.inside && !options.quick ? kublkInVm() : undefined,
     say: (message) => console.error(message),
   };
 }

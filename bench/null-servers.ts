@@ -1,5 +1,6 @@
 import { compareDiskServers, READS, type Shape } from "./disk-servers.ts";
 import type { BenchContext, Row } from "./harness.ts";
+import type { ServerProgram } from "./server.ts";
 
 /** How a null disk's queue is served. */
 export interface Served {
@@ -15,16 +16,21 @@ export const NULL_FLOOR = "C server (bench/floor/ublk_null.c)";
 
 const SHAPES: readonly Shape[] = [...READS, { pattern: "randwrite", depth: 32 }];
 
-/** The commands that start null servers of one queue of depth 128, ours and the floor's. */
-export async function nullServers(
-  context: BenchContext,
-  { mode, batch = false, where }: Served,
-): Promise<{ ours: string[]; floor: string[] }> {
-  const options = ["--mode", mode, "--depth", "128", "--queues", "1", "--size", String(2 ** 30), ...(batch ? ["--batch"] : [])];
-  return {
-    ours: [process.execPath, "examples/null/main.ts", ...options, where, "--quiet-ready"],
-    floor: [await context.floor("ublk_null"), ...options],
-  };
+/** In front of a row's shape. */
+export const nullName = ({ mode, batch }: Served): string => (batch ? `batch ${mode}` : mode);
+
+function optionsOf({ mode, batch = false }: Served, size: number): string[] {
+  return ["--mode", mode, "--depth", "128", "--queues", "1", "--size", String(size), ...(batch ? ["--batch"] : [])];
+}
+
+/** Our null server, of one queue of depth 128. */
+export function ourNullServer(served: Served, size = 2 ** 30): ServerProgram {
+  return { command: [process.execPath, "examples/null/main.ts", ...optionsOf(served, size), served.where, "--quiet-ready"] };
+}
+
+/** The same in C. */
+export async function floorNullServer(context: BenchContext, served: Served, size = 2 ** 30): Promise<ServerProgram> {
+  return { command: [await context.floor("ublk_null"), ...optionsOf(served, size)] };
 }
 
 /** Null servers, ours and the floor's: what is measured is the path to them. */
@@ -36,8 +42,9 @@ export async function compareNullServers(
 ): Promise<Row[]> {
   return compareDiskServers(context, {
     benchmark,
-    name: served.batch ? `batch ${served.mode}` : served.mode,
-    ...(await nullServers(context, served)),
+    name: nullName(served),
+    ours: ourNullServer(served),
+    floor: await floorNullServer(context, served),
     floorName: NULL_FLOOR,
     shapes,
   });

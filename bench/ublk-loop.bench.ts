@@ -14,8 +14,8 @@ export default {
       compareDiskServers(context, {
         benchmark: "ublk-loop",
         name: "auto",
-        ours: [process.execPath, "examples/loop/main.ts", path, ...OPTIONS, "--direct", "no", "--workers", "--quiet-ready"],
-        floor: [await context.floor("ublk_loop"), "--file", path, ...OPTIONS],
+        ours: { command: [process.execPath, "examples/loop/main.ts", path, ...OPTIONS, "--direct", "no", "--workers", "--quiet-ready"] },
+        floor: { command: [await context.floor("ublk_loop"), "--file", path, ...OPTIONS] },
         floorName: "C server (bench/floor/ublk_loop.c)",
         shapes: READS, // both serve one file
       }),

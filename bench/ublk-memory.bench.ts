@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { runFio } from "./fio.ts";
 import { type BenchContext, type Benchmark, type Row, row } from "./harness.ts";
-import { NULL_FLOOR, nullServers } from "./null-servers.ts";
-import { type Server, startServer } from "./server.ts";
+import { floorNullServer, NULL_FLOOR, ourNullServer, type Served } from "./null-servers.ts";
+import { type Server, type ServerProgram, startServer } from "./server.ts";
 
 /** After so many requests the memory is looked at: what grows with them shows in the difference. */
 const MILESTONES = [100_000, 1_000_000, 2_000_000];
@@ -14,8 +14,8 @@ function residentMegabytes({ pid }: Server): number {
 }
 
 /** Resident memory at each milestone, under reads of 4 KiB, 128 in flight. */
-async function memoryOf(context: BenchContext, what: string, command: readonly string[]): Promise<number[]> {
-  await using server = await startServer(command);
+async function memoryOf(context: BenchContext, what: string, program: ServerProgram): Promise<number[]> {
+  await using server = await startServer(program);
   const seen: number[] = [];
   let done = 0;
   for (const milestone of MILESTONES) {
@@ -34,9 +34,9 @@ export default {
   question: "how much memory does a server with one queue of depth 128 have, and does it grow with the requests?",
   where: "vm",
   async run(context): Promise<Row[]> {
-    const commands = await nullServers(context, { mode: "copy", where: "--workers" });
-    const ours = await memoryOf(context, "ours", commands.ours);
-    const floor = await memoryOf(context, "C", commands.floor);
+    const served: Served = { mode: "copy", where: "--workers" };
+    const ours = await memoryOf(context, "ours", ourNullServer(served));
+    const floor = await memoryOf(context, "C", await floorNullServer(context, served));
     return MILESTONES.map((milestone, i) =>
       row({
         name: `after ${milestone / 1e6} million I/Os`,

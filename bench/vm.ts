@@ -1,9 +1,11 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { stageFloorForVm } from "./floor/build.ts";
+import { stageKublkForVm } from "./floor/kublk.ts";
 import type { Benchmark, Row } from "./harness.ts";
 import type { BenchOptions } from "./options.ts";
 
+const KERNEL = "7.2";
 const VM_LIMIT_SECONDS = 4 * 3600; // counted time passes slowly, and more so beside other work
 
 /** How the VM's processors ran, in words. */
@@ -14,9 +16,11 @@ const MODES = {
 } as const;
 
 /** Runs one benchmark in the VM, where bench/main.ts measures with --inside; its rows come back as a file in vm-out. */
-export async function runInsideVm({ name, where }: Benchmark, options: BenchOptions): Promise<Row[]> {
+export async function runInsideVm({ name, where, withKublk }: Benchmark, options: BenchOptions): Promise<Row[]> {
   const { runInVm } = await import("../test/vm/vm.ts");
+  const { kernel = KERNEL } = options;
   await stageFloorForVm();
+  if (withKublk && !options.quick) await stageKublkForVm(kernel);
   const path = `vm-out/bench/${name}.json`;
   mkdirSync(dirname(path), { recursive: true });
   rmSync(path, { force: true });
@@ -28,7 +32,7 @@ export async function runInsideVm({ name, where }: Benchmark, options: BenchOpti
   // Counted time is one clock for both processors: what the JIT's threads do on the other would count as ours.
   if (options.icount && where === "both") inner.unshift("taskset", "-c", "0");
   const { status, output, accelerator } = await runInVm({
-    kernel: options.kernel ?? "7.2",
+    kernel,
     command: inner,
     timeoutSeconds: VM_LIMIT_SECONDS,
     icount: options.icount,

@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Archive, type ArchivePackage } from "../../test/vm/archive.ts";
+import { Archive } from "../../test/vm/archive.ts";
 import { cached, contentKey } from "../../test/vm/cache.ts";
 import { VmError } from "../../test/vm/failure.ts";
-import { run } from "../../test/vm/process.ts";
-import { openSession, type Session } from "../../test/vm/session.ts";
+import type { Session } from "../../test/vm/session.ts";
 import { ensurePackages } from "../../test/vm/tools.ts";
+import { newestOf, openFloorSession, unpackPackage } from "./debian.ts";
 
 /** What the compiler is told to find liburing by. */
 export interface Liburing {
@@ -25,7 +25,7 @@ const RECIPE = 1;
  * mirror can be reached, the machine's own serves.
  */
 export async function toolchain(): Promise<Liburing> {
-  await using session = openSession(new AbortController().signal, (message) => console.error(`bench: ${message}`));
+  await using session = openFloorSession();
   await ensurePackages(session, "The C program to compare with", missingCompiler);
   try {
     return found(await cached(session, `liburing-${contentKey(RECIPE, PACKAGES)}`, (draft) => unpack(session, draft)));
@@ -44,28 +44,12 @@ function missingCompiler(): string[] {
 async function unpack(session: Session, draft: string): Promise<void> {
   const archive = await Archive.open(session);
   const tree = join(draft, "tree");
-  const downloads = join(draft, "downloads");
-  for (const folder of [tree, downloads]) mkdirSync(folder);
+  mkdirSync(tree);
   for (const name of PACKAGES) {
     const newest = newestOf(await archive.search(name, new RegExp(`^${name}$`)));
     if (newest === undefined) throw new VmError(`The mirror has no package ${name}.`);
-    session.say(`Downloading ${name} ${newest.version}, for the C programs to compare with`);
-    await archive.download(newest, downloads);
+    await unpackPackage(session, archive, newest, tree);
   }
-  for (const deb of new Bun.Glob("*.deb").scanSync({ cwd: downloads, absolute: true })) {
-    await run(["dpkg-deb", "--extract", deb, tree], { signal: session.signal });
-  }
-  rmSync(downloads, { recursive: true });
-}
-
-function newestOf(packages: readonly ArchivePackage[]): ArchivePackage | undefined {
-  return packages.toSorted((a, b) => Bun.semver.order(semver(b.version), semver(a.version)))[0];
-}
-
-/** "2.15.0" of "2.15-1", "7.3.4" of "7.3.4-1~bpo13+1". */
-function semver(version: string): string {
-  const [major = "0", minor = "0", patch = "0"] = /^\d+(\.\d+)*/.exec(version)?.[0].split(".") ?? [];
-  return `${major}.${minor}.${patch}`;
 }
 
 function found(directory: string): Liburing {

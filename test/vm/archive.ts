@@ -84,7 +84,8 @@ export class Archive {
       cwd: directory,
       signal: this.session.signal,
     });
-    return join(directory, `${one.name}_${one.version.replace(":", "%3a")}_amd64.deb`);
+    const [architecture = "amd64"] = /[^_]+(?=\.deb$)/.exec(one.file) ?? [];
+    return join(directory, `${one.name}_${one.version.replace(":", "%3a")}_${architecture}.deb`);
   }
 
   /** Downloads packages of one suite with everything they depend on, and returns the files. */

@@ -46,5 +46,11 @@ export {
   UblkDevice,
   UblkError,
   UblkRequest,
+  type Zone,
+  type ZoneCondition,
+  type ZonedDisk,
+  type ZonedGeometry,
+  type ZonedMethods,
+  type ZoneMethods,
 } from "./ublk/index.ts";
 export * from "./uring/index.ts";

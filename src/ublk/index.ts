@@ -24,6 +24,7 @@ export { type DeviceInfo, isOurs, type KernelState } from "./info.ts";
 export { type LentMessage, type LentTransfer, RequestSink, RequestSource } from "./lent-data.ts";
 export type { Capabilities } from "./methods.ts";
 export { blockPath, charPath, deviceIds } from "./nodes.ts";
+export { Op, opName } from "./op.ts";
 export { CONTROL_PATH } from "./open-control.ts";
 export { type DiskParams, decodeParams, encodeParams, SECTOR } from "./params.ts";
 export type { IntegrityParams, MoreParams, SegmentParams, ZonedParams } from "./params-more.ts";
@@ -35,7 +36,7 @@ export type { RecoverOptions } from "./recover-options.ts";
 export type { Recovery } from "./recovery.ts";
 export type { RegBuf } from "./reg-buf.ts";
 export type { Registration } from "./registration.ts";
-export { DeferredRequest, Op, opName, type RequestBuffer, type RequestContext, UblkRequest } from "./request.ts";
+export { DeferredRequest, type RequestBuffer, type RequestContext, UblkRequest } from "./request.ts";
 export { serve } from "./serve.ts";
 export type { ServeOptions } from "./serve-options.ts";
 export { SharedMemory } from "./shared-memory.ts";
@@ -52,9 +53,15 @@ export {
   type MethodResult,
   type Methods,
   type Opened,
+  type PlainMethods,
   type RequestTarget,
   type Resized,
   type Size,
   type TargetDefinition,
+  type ZonedDisk,
+  type ZonedMethods,
 } from "./target.ts";
 export type { QueueThread } from "./thread.ts";
+export type { ZoneMethods } from "./zone-methods.ts";
+export type { ZonedGeometry } from "./zoned.ts";
+export type { Zone, ZoneCondition } from "./zones.ts";

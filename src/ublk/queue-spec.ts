@@ -34,6 +34,8 @@ export interface QueueSpec {
   readonly maxIoBytes: number;
   /** The logical block. */
   readonly blockSize: number;
+  /** Bytes in a zone of a zoned disk (`UBLK_F_ZONED`); 0 where there are none. */
+  readonly zoneSize: number;
   /** How data moves. */
   readonly mode: DataMode;
   /** When pages are registered by hand, in mode zero-copy. */

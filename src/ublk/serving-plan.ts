@@ -13,6 +13,7 @@ export function servingPlan(parts: DeviceParts, shared: SharedMemories | undefin
     threads: options.threads,
     maxIoBytes: info.maxIoBytes,
     blockSize: geometry.blockSize,
+    zoneSize: geometry.zoned?.zoneSize ?? 0,
     mode,
     batch: options.batch,
     userCopy: (info.flags & UBLK_F_USER_COPY) !== 0,

@@ -2,12 +2,14 @@ import { FixedBuffer } from "../uring/index.ts";
 import { UBLK_IO_F_NEED_REG_BUF } from "./abi.ts";
 import { lendsPages } from "./data-mode.ts";
 import type { Lease } from "./lease.ts";
+import { Op } from "./op.ts";
 import type { QueueSpec } from "./queue-spec.ts";
-import { Op, type RequestBuffer } from "./request.ts";
+import type { RequestBuffer } from "./request.ts";
 import { SharedData, SharingTagMemory } from "./shared-data.ts";
 import { SharedTable } from "./shared-table.ts";
 import { TagMemory } from "./tag-memory.ts";
 import { UserCopies } from "./user-copies.ts";
+import { ZoneAnswers } from "./zone-answers.ts";
 
 /** The data of a queue's tags, in whatever form the mode gives it: memory of this process, or slots of the ring's buffer table. */
 export class TagBuffers {
@@ -19,6 +21,8 @@ export class TagBuffers {
   readonly kernelCopied: TagMemory | undefined;
   /** Data that lies in memory shared with the client, where the disk has such. It is neither copied nor fetched, whatever the mode. */
   readonly shared: SharedData | undefined;
+  /** What requests of a zoned disk answer. */
+  readonly zones: ZoneAnswers | undefined;
   /** By tag, 1: its pages are registered by hand. */
   readonly byHand: Uint8Array;
   readonly #mode: QueueSpec["mode"];
@@ -34,6 +38,7 @@ export class TagBuffers {
     this.shared = sharedMemory === undefined ? undefined : new SharedData(new SharedTable(sharedMemory), iod, spec);
     this.memory = lends ? undefined : memoryOf(spec, this.shared);
     this.copies = userCopy ? new UserCopies(spec) : undefined;
+    this.zones = spec.zoneSize === 0 ? undefined : new ZoneAnswers(spec, this.copies);
     this.kernelCopied = mode === "user-copy" ? undefined : this.memory;
     // What the kernel registers by itself has the first slots; what failed to, others: the slot may have been the reason.
     this.#handBase = mode === "auto-buf-reg" ? depth : 0;
@@ -55,7 +60,7 @@ export class TagBuffers {
   /** Whether a request that has arrived, with these `op_flags`, has pages that are to be registered by hand. */
   mustRegister(flags: number): boolean {
     if (this.#mode === "auto-buf-reg") return (flags & UBLK_IO_F_NEED_REG_BUF) !== 0;
-    return this.#mode === "zero-copy" && (flags & 0xff) <= Op.WRITE;
+    return this.#mode === "zero-copy" && ((flags & 0xff) <= Op.WRITE || (flags & 0xff) === Op.ZONE_APPEND);
   }
 
   /** Slot for pages of a tag that are registered by hand. */
@@ -77,7 +82,7 @@ export class TagBuffers {
       );
     }
     const bytes = this.memory.bytes(tag, length);
-    if (this.kernelCopied === undefined && op === Op.WRITE && this.#taken[tag] === 0 && !this.shared?.has(tag)) {
+    if (this.kernelCopied === undefined && op !== Op.READ && this.#taken[tag] === 0 && !this.shared?.has(tag)) {
       this.copies!.take(tag, 0, bytes);
       this.#taken[tag] = 1;
     }
@@ -91,9 +96,9 @@ export class TagBuffers {
       return { kind: "memory", bytes: done === 0 ? bytes : bytes.subarray(done) };
     }
     const index = this.index(tag);
-    return op === Op.WRITE
-      ? { kind: "source", fixed: new FixedBuffer(index, done, length - done, "source", undefined, lease()) }
-      : { kind: "sink", fixed: new FixedBuffer(index, done, length - done, "sink", undefined, lease()) };
+    return op === Op.READ
+      ? { kind: "sink", fixed: new FixedBuffer(index, done, length - done, "sink", undefined, lease()) }
+      : { kind: "source", fixed: new FixedBuffer(index, done, length - done, "source", undefined, lease()) };
   }
 
   /** Copies a part of a WRITE's data, from `at` on, to where it is wanted. */

@@ -37,6 +37,15 @@ export class UserCopies {
     this.#whole("pwrite", sys.pwriteAt, tag, at, address, length);
   }
 
+  /** Copies a report of zones. The kernel may have room for fewer. Answers how many bytes it took. */
+  giveReport(tag: number, report: Uint8Array): number {
+    try {
+      return sys.pwriteAt(this.#charFd, addressOf(report), report.length, this.#offsets[tag]!);
+    } catch (error) {
+      throw this.#error("pwrite", tag, (error as SystemError).errno ?? EIO, { cause: error });
+    }
+  }
+
   #whole(
     call: string,
     copy: (fd: number, address: number, length: number, offset: number) => number,

@@ -21,6 +21,7 @@ export default defineConfig({
     "target-stripe": "src/targets/stripe.ts",
     "target-mirror": "src/targets/mirror.ts",
     "target-nbd": "src/targets/nbd.ts",
+    "target-zoned": "src/targets/zoned.ts",
   },
   format: ["esm"],
   target: "esnext",

@@ -22,6 +22,7 @@ export default defineConfig({
     "target-mirror": "src/targets/mirror.ts",
     "target-nbd": "src/targets/nbd.ts",
     "target-zoned": "src/targets/zoned.ts",
+    "target-integrity": "src/targets/integrity.ts",
   },
   format: ["esm"],
   target: "esnext",

@@ -1,5 +1,5 @@
 /**
- * Disks ready to serve: {@link nullDisk}, {@link loop}, {@link memory}, {@link stripe}, {@link mirror}, {@link zoned}, {@link nbd}. Each can be called,
+ * Disks ready to serve: {@link nullDisk}, {@link loop}, {@link memory}, {@link stripe}, {@link mirror}, {@link zoned}, {@link integrity}, {@link nbd}. Each can be called,
  * for the calling thread, and has the URL of its module, for Workers.
  *
  * @example
@@ -14,6 +14,8 @@
  * @module
  */
 import { type BundledTarget, bundle } from "./bundled.ts";
+import type { IntegrityOptions } from "./integrity/options.ts";
+import integrityTarget from "./integrity.ts";
 import type { LoopOptions } from "./loop/options.ts";
 import loopTarget from "./loop.ts";
 import memoryTarget, { type MemoryOptions } from "./memory.ts";
@@ -29,6 +31,7 @@ import zonedTarget from "./zoned.ts";
 
 export type { BundledTarget } from "./bundled.ts";
 export type { FileOptions } from "./files/options.ts";
+export type { IntegrityOptions } from "./integrity/options.ts";
 export type { LoopBacking } from "./loop/backing.ts";
 export type { LoopOptions } from "./loop/options.ts";
 export type { MemoryOptions } from "./memory.ts";
@@ -133,10 +136,28 @@ export const mirror: BundledTarget<MirrorOptions> = bundle("mirror", mirrorTarge
  * import { serve } from "uring-ublk";
  * import { zoned } from "uring-ublk/targets";
  * await using disk = await serve(zoned({ size: "64 MiB", zoneSize: "4 MiB", conventional: 2, maxOpen: 4 }));
- * console.log(await Bun.$`blkzone capacity ${disk.path}`.text()); // 0x020000
+ * console.log(await Bun.$`blkzone capacity ${disk.path}`.text()); // 0x000020000
  * ```
  */
 export const zoned: BundledTarget<ZonedOptions> = bundle("zoned", zonedTarget);
+
+/**
+ * A file as a disk whose blocks have protection information (Linux 7.0), in a file of its own: a tuple of guard, application and reference tag for
+ * each. The kernel makes the tuples of what clients write and checks those of what they read: a block that has become another in the file, or
+ * lies in another's place, is EILSEQ at the client that reads it. What was never written is not checked. Data and metadata are two writes:
+ * where power fails between them, a block that was being written may be EILSEQ afterwards.
+ *
+ * @example
+ * ```ts
+ * import { serve } from "uring-ublk";
+ * import { integrity } from "uring-ublk/targets";
+ * const path = `/tmp/uring-ublk-integrity-${process.pid}.img`;
+ * const disk = await serve(integrity({ path, create: "16 MiB" })).catch((error: Error) => error);
+ * if (disk instanceof Error) console.error(disk.message); // ... it came with Linux 7.0 ...
+ * else await disk.stop();
+ * ```
+ */
+export const integrity: BundledTarget<IntegrityOptions> = bundle("integrity", integrityTarget);
 
 /**
  * A disk over TCP: the export of an NBD server (nbd-server, qemu-nbd, nbdkit, or `examples/nbd-server`). Each queue has a connection of its own,

@@ -23,9 +23,11 @@ export interface ModeExplanation {
 
 const LOOKS = "the target looks at the data (zeroCopy is not set)";
 
-/** Why the driver wants USER_COPY for a disk: its zones are reported by it. Undefined: it does not. */
-const wantsUserCopy = ({ zoned }: CheckedGeometry): string | undefined =>
-  zoned === undefined ? undefined : "the disk is zoned, and zones are reported by a copy of this process (USER_COPY)";
+/** Why the driver wants USER_COPY for a disk. Undefined: it does not. */
+function wantsUserCopy({ integrity, zoned }: CheckedGeometry): string | undefined {
+  if (zoned !== undefined) return "the disk is zoned, and zones are reported by a copy of this process (USER_COPY)";
+  return integrity === undefined ? undefined : "the disk has metadata, which this process copies (USER_COPY)";
+}
 
 /** Whether devices of the mode may have USER_COPY: for itself, or beside the pages that are lent. */
 const hasUserCopy = ({ flags, lends }: ModeInfo, features: number): boolean => ((lends ? features : flags) & UBLK_F_USER_COPY) !== 0;

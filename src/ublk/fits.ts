@@ -18,6 +18,14 @@ export function checkGeometryFits(id: number, has: DiskParams, geometry: Checked
     throw new RangeError(
       `recover: the target has ${zones(geometry.zoned?.zoneSize)}, and device ${id} has ${zones(hasZones)}; it must be the same`,
     );
+  const { capable: _, ...metadata } = has.integrity ?? { capable: false };
+  for (const [name, value] of Object.entries(geometry.integrity ?? metadata)) {
+    const had = has.integrity?.[name as keyof typeof has.integrity];
+    if ((geometry.integrity === undefined) !== (has.integrity === undefined) || had !== value)
+      throw new RangeError(
+        `recover: the target's integrity.${name} is ${geometry.integrity === undefined ? "left out" : String(value)}, and device ${id} has ${had ?? "none"}; it must be the same`,
+      );
+  }
   if (lendsPages(mode) && !geometry.zeroCopy)
     throw new TypeError(`recover: device ${id} has mode '${mode}', and the target looks at the data; it must have zeroCopy: true`);
   const alignment = has.dmaAlignmentMask + 1;

@@ -1,6 +1,7 @@
 import { checkBoolean, checkInteger, checkKnown, show } from "../uring/options.ts";
 import { type DataMode, lendsPages } from "./data-mode.ts";
 import { GEOMETRY } from "./inline.ts";
+import { type CheckedIntegrity, checkIntegrity, integrityParams } from "./integrity.ts";
 import type { Capabilities } from "./methods.ts";
 import { type DiskParams, SECTOR } from "./params.ts";
 import type { CheckedOptions } from "./serve-options.ts";
@@ -29,6 +30,7 @@ export interface CheckedGeometry {
   dmaAlignment: number;
   synchronous: boolean;
   zoned: CheckedZones | undefined;
+  integrity: CheckedIntegrity | undefined;
 }
 
 function power(option: string, value: Size | undefined, standard: number, least: number, most: number): number {
@@ -79,6 +81,7 @@ export function checkGeometry(geometry: Opened<unknown>): CheckedGeometry {
     dmaAlignment: geometry.dmaAlignment === undefined ? 0 : power("dmaAlignment", geometry.dmaAlignment, 0, 1, PAGE),
     synchronous: geometry.synchronous ?? false,
     zoned: checkZones(geometry, size, blockSize),
+    integrity: checkIntegrity(geometry, blockSize),
   };
 }
 
@@ -107,5 +110,6 @@ export function paramsOf(
     maxWriteZeroesBytes: writable && can.writeZeroes ? geometry.maxWriteZeroes : 0,
     dmaAlignmentMask: !lendsPages(mode) || geometry.dmaAlignment === 0 ? 0 : geometry.dmaAlignment - 1,
     ...zonedParams(geometry.zoned, maxIoBytes),
+    ...integrityParams(geometry.integrity),
   };
 }

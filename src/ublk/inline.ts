@@ -31,6 +31,7 @@ export const GEOMETRY: readonly (keyof Geometry | "zoned")[] = [
   "dmaAlignment",
   "synchronous",
   "resize",
+  "integrity",
   "zoned",
 ];
 const METHODS: readonly (keyof Methods | keyof ZoneMethods)[] = ["read", "write", "flush", "discard", "writeZeroes", ...ZONE_METHODS];

@@ -7,6 +7,7 @@ import { type CheckedGeometry, checkGeometry } from "./geometry.ts";
 import { checkReload } from "./hot-reload.ts";
 import type { DeviceInfo } from "./info.ts";
 import { asDefinition, importTarget, moduleOf } from "./inline.ts";
+import { checkMetadata } from "./integrity.ts";
 import { StepLimit, unlessAborted } from "./limits.ts";
 import { Making } from "./making.ts";
 import { checkRecovery } from "./recovery.ts";
@@ -53,6 +54,7 @@ export async function makeDevice<Device>(target: Target, options: CheckedOptions
     checkScan(options, control.features);
     checkRecovery(options, control.features);
     checkZoned(geometry, options, control.features);
+    checkMetadata(geometry, control.features);
     const mode = chooseMode(options, geometry, control.features);
     checkRegistration(options.registration, mode);
     checkRoom(options, geometry, mode);

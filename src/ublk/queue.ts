@@ -132,7 +132,7 @@ export class UblkQueue {
       admit: (tag) => this.#admit(tag),
       end: (tag, result) => this.commit(tag, result),
     });
-    this.copies = spec.mode === "user-copy";
+    this.copies = buffers.delivers;
     this.byHand = lending === undefined ? undefined : buffers.byHand;
     this.rare = this.#extras.any;
     this.#members.beforeUse = this.#extras.byHand.beforeUse(this.iod, isRare);

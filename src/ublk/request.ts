@@ -2,6 +2,7 @@ import { join64 } from "../ffi/index.ts";
 import type { FixedBuffer } from "../uring/index.ts";
 import * as abi from "./abi.ts";
 import type { RequestSink, RequestSource } from "./lent-data.ts";
+import type { RequestMetadata } from "./metadata.ts";
 import { Op, opName } from "./op.ts";
 import type { UblkQueue } from "./queue.ts";
 import { errnoOfReason } from "./results.ts";
@@ -29,6 +30,8 @@ export interface RequestContext {
   readonly noUnmap: boolean;
   /** Aborts when the device stops without waiting for this request any longer. */
   readonly signal: AbortSignal;
+  /** As {@link UblkRequest.metadata}. */
+  readonly metadata: RequestMetadata | undefined;
 }
 
 /** The context of a tag's request: one object per tag, filled anew for each request. @internal */
@@ -45,6 +48,10 @@ export class TagContext implements RequestContext {
 
   get signal(): AbortSignal {
     return this.tags.signalOf(this.#tag);
+  }
+
+  get metadata(): RequestMetadata | undefined {
+    return this.tags.metadataOf(this.#tag);
   }
 }
 
@@ -177,6 +184,11 @@ export class UblkRequest {
   /** Copies all of `from` to a READ's data, from `at` within the request on: as {@link UblkRequest.copyTo}, by `pwrite(2)`. */
   copyFrom(from: Uint8Array, at = 0): void {
     this.tags.copyFrom(this.check(), from, at);
+  }
+
+  /** The metadata of a READ or WRITE, of a disk with `integrity` (`UBLK_IO_F_INTEGRITY`). Undefined where the client brings or wants none. */
+  get metadata(): RequestMetadata | undefined {
+    return this.tags.metadataOf(this.check());
   }
 
   /**
@@ -337,6 +349,11 @@ export class DeferredRequest {
   /** As {@link UblkRequest.copyFrom}. */
   copyFrom(from: Uint8Array, at = 0): void {
     this.tags.copyFrom(this.check(), from, at);
+  }
+
+  /** As {@link UblkRequest.metadata}. */
+  get metadata(): RequestMetadata | undefined {
+    return this.tags.metadataOf(this.check());
   }
 
   /** As {@link UblkRequest.placeAt}. */

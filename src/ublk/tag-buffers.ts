@@ -2,6 +2,7 @@ import { FixedBuffer } from "../uring/index.ts";
 import { UBLK_IO_F_NEED_REG_BUF } from "./abi.ts";
 import { lendsPages } from "./data-mode.ts";
 import type { Lease } from "./lease.ts";
+import type { RequestMetadata } from "./metadata.ts";
 import { Op } from "./op.ts";
 import type { QueueSpec } from "./queue-spec.ts";
 import type { RequestBuffer } from "./request.ts";
@@ -50,6 +51,11 @@ export class TagBuffers {
   /** Slots that the ring's buffer table needs. */
   get tableSlots(): number {
     return this.#tableSlots;
+  }
+
+  /** Whether {@link TagBuffers.deliver} has something to do. */
+  get delivers(): boolean {
+    return this.#mode === "user-copy";
   }
 
   /** Memory to unmap when the thread died. */
@@ -116,6 +122,11 @@ export class TagBuffers {
   #copiesFor(method: string): UserCopies {
     if (this.copies !== undefined) return this.copies;
     throw new TypeError(`${method}: this kernel's ublk has no USER_COPY beside mode '${this.#mode}'; serve with mode: 'copy'`);
+  }
+
+  /** A request's metadata, from the sector `done` of it on, where it has any. */
+  metadata(_tag: number, _done: number): RequestMetadata | undefined {
+    return undefined;
   }
 
   /** A request is about to end: a READ's data goes where the client finds it. */

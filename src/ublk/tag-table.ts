@@ -3,6 +3,7 @@ import type { Driver, FixedSink, FixedSource } from "../uring/index.ts";
 import { UBLK_IO_F_FUA, UBLK_IO_F_NOUNMAP } from "./abi.ts";
 import type { Lease } from "./lease.ts";
 import { RequestSink, RequestSource } from "./lent-data.ts";
+import type { RequestMetadata } from "./metadata.ts";
 import { Op } from "./op.ts";
 import type { UblkQueue } from "./queue.ts";
 import type { QueueSpec } from "./queue-spec.ts";
@@ -83,6 +84,12 @@ export class TagTable {
   isOpen(tag: number, generation: number): boolean {
     const state = this.states[tag];
     return !this.closed && this.#generations[tag] === generation && (state === OPEN || state === HELD || state === IN_HANDLER);
+  }
+
+  /** The metadata of a request, where it has any. */
+  metadataOf(tag: number): RequestMetadata | undefined {
+    this.#checkOpen(tag);
+    return this.#buffers.metadata(tag, this.done[tag]!);
   }
 
   /** The result of a request that is done, other than a READ or a WRITE. */

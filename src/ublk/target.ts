@@ -1,4 +1,5 @@
 import type { Part } from "../uring/index.ts";
+import type { IntegrityGeometry } from "./integrity.ts";
 import type { UblkQueue } from "./queue.ts";
 import type { RequestContext, UblkRequest } from "./request.ts";
 import type { ZoneMethods } from "./zone-methods.ts";
@@ -40,6 +41,8 @@ export interface Geometry {
   members?: number;
   /** Memory alignment that the target's files need, in bytes (512 for most O_DIRECT files). */
   dmaAlignment?: number;
+  /** There is metadata beside the data, such as protection information; `docs/integrity.md` tells more. */
+  integrity?: IntegrityGeometry;
   /** Nothing in the target ever awaits: a serving thread takes no turns of its event loop. */
   synchronous?: boolean;
   /**

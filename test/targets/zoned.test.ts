@@ -108,7 +108,7 @@ full(
     await using disk = await served({ path, size: 32 * MIB, zoneSize: 4 * MIB, zoneCapacity: 3 * MIB });
     const data = await fill(disk, directory.path, 4, 3);
     expect(await zonesOf(disk, 2)).toEqual(["em 0", "fu 3"]);
-    expect(await sh(`blkzone capacity "$1"`, disk.path)).toBe("0x00c000"); // 8 zones of 3 MiB
+    expect(await sh(`blkzone capacity "$1"`, disk.path)).toBe("0x00000c000"); // 8 zones of 3 MiB
     await same(disk, data, 4);
     expect(Number(await sh(`stat -c %b "$1"`, path))).toBeGreaterThanOrEqual(3 * SECTORS);
     await sh(`blkzone reset "$1"`, disk.path);

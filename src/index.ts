@@ -38,6 +38,7 @@ export {
   type RequestTarget,
   type Resized,
   recover,
+  type SegmentLimits,
   type ServeOptions,
   SharedMemory,
   type ShareOptions,

@@ -4,6 +4,7 @@ import { GEOMETRY } from "./inline.ts";
 import { type CheckedIntegrity, checkIntegrity, integrityParams } from "./integrity.ts";
 import type { Capabilities } from "./methods.ts";
 import { type DiskParams, SECTOR } from "./params.ts";
+import { type CheckedSegments, checkSegments } from "./segments.ts";
 import type { CheckedOptions } from "./serve-options.ts";
 import { parseSize } from "./size.ts";
 import type { Opened, Size } from "./target.ts";
@@ -29,6 +30,7 @@ export interface CheckedGeometry {
   members: number;
   dmaAlignment: number;
   synchronous: boolean;
+  segments: CheckedSegments | undefined;
   zoned: CheckedZones | undefined;
   integrity: CheckedIntegrity | undefined;
 }
@@ -80,6 +82,7 @@ export function checkGeometry(geometry: Opened<unknown>): CheckedGeometry {
     members: geometry.members === undefined ? 1 : checkInteger("target", "members", geometry.members, 0, 16),
     dmaAlignment: geometry.dmaAlignment === undefined ? 0 : power("dmaAlignment", geometry.dmaAlignment, 0, 1, PAGE),
     synchronous: geometry.synchronous ?? false,
+    segments: checkSegments(geometry),
     zoned: checkZones(geometry, size, blockSize),
     integrity: checkIntegrity(geometry, blockSize),
   };
@@ -109,6 +112,7 @@ export function paramsOf(
     discardGranularity: geometry.discardGranularity,
     maxWriteZeroesBytes: writable && can.writeZeroes ? geometry.maxWriteZeroes : 0,
     dmaAlignmentMask: !lendsPages(mode) || geometry.dmaAlignment === 0 ? 0 : geometry.dmaAlignment - 1,
+    ...(geometry.segments === undefined ? {} : { segments: geometry.segments }),
     ...zonedParams(geometry.zoned, maxIoBytes),
     ...integrityParams(geometry.integrity),
   };

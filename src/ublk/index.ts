@@ -40,6 +40,7 @@ export type { Recovery } from "./recovery.ts";
 export type { RegBuf } from "./reg-buf.ts";
 export type { Registration } from "./registration.ts";
 export { DeferredRequest, type RequestBuffer, type RequestContext, UblkRequest } from "./request.ts";
+export type { SegmentLimits } from "./segments.ts";
 export { serve } from "./serve.ts";
 export type { ServeOptions } from "./serve-options.ts";
 export { SharedMemory } from "./shared-memory.ts";

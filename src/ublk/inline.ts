@@ -31,6 +31,7 @@ export const GEOMETRY: readonly (keyof Geometry | "zoned")[] = [
   "dmaAlignment",
   "synchronous",
   "resize",
+  "segments",
   "integrity",
   "zoned",
 ];

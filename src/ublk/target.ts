@@ -2,6 +2,7 @@ import type { Part } from "../uring/index.ts";
 import type { IntegrityGeometry } from "./integrity.ts";
 import type { UblkQueue } from "./queue.ts";
 import type { RequestContext, UblkRequest } from "./request.ts";
+import type { SegmentLimits } from "./segments.ts";
 import type { ZoneMethods } from "./zone-methods.ts";
 import type { ZonedGeometry } from "./zoned.ts";
 
@@ -41,6 +42,8 @@ export interface Geometry {
   members?: number;
   /** Memory alignment that the target's files need, in bytes (512 for most O_DIRECT files). */
   dmaAlignment?: number;
+  /** Limits of the memory segments of a request: for zero-copy targets whose files or devices have such. Linux 6.16. */
+  segments?: SegmentLimits;
   /** There is metadata beside the data, such as protection information; `docs/integrity.md` tells more. */
   integrity?: IntegrityGeometry;
   /** Nothing in the target ever awaits: a serving thread takes no turns of its event loop. */

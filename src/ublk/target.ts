@@ -92,7 +92,9 @@ export type PlainMethods = Methods & { readonly [Name in keyof ZoneMethods]?: un
 
 /** Methods of a zoned disk: all of {@link ZoneMethods}. What a zone holds is given up by resetting it, not by discards. */
 export interface ZonedMethods extends Omit<Methods, "discard" | "writeZeroes">, ZoneMethods {
+  /** Not of a zoned disk. */
   discard?: undefined;
+  /** Not of a zoned disk. */
   writeZeroes?: undefined;
 }
 

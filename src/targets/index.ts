@@ -153,8 +153,7 @@ export const zoned: BundledTarget<ZonedOptions> = bundle("zoned", zonedTarget);
  * import { integrity } from "uring-ublk/targets";
  * const path = `/tmp/uring-ublk-integrity-${process.pid}.img`;
  * const disk = await serve(integrity({ path, create: "16 MiB" })).catch((error: Error) => error);
- * if (disk instanceof Error) console.error(disk.message); // ... it came with Linux 7.0 ...
- * else await disk.stop();
+ * if (!(disk instanceof Error)) await disk.stop(); // before Linux 7.0 it is a UblkError that says so
  * ```
  */
 export const integrity: BundledTarget<IntegrityOptions> = bundle("integrity", integrityTarget);

@@ -21,6 +21,8 @@ export default defineConfig({
     "target-stripe": "src/targets/stripe.ts",
     "target-mirror": "src/targets/mirror.ts",
     "target-nbd": "src/targets/nbd.ts",
+    "target-zoned": "src/targets/zoned.ts",
+    "target-integrity": "src/targets/integrity.ts",
   },
   format: ["esm"],
   target: "esnext",

@@ -1,6 +1,6 @@
 /**
- * Disks ready to serve: {@link nullDisk}, {@link loop}, {@link memory}, {@link stripe}, {@link mirror}, {@link nbd}. Each can be called, for the
- * calling thread, and has the URL of its module, for Workers.
+ * Disks ready to serve: {@link nullDisk}, {@link loop}, {@link memory}, {@link stripe}, {@link mirror}, {@link zoned}, {@link integrity}, {@link nbd}. Each can be called,
+ * for the calling thread, and has the URL of its module, for Workers.
  *
  * @example
  * ```ts
@@ -14,6 +14,8 @@
  * @module
  */
 import { type BundledTarget, bundle } from "./bundled.ts";
+import type { IntegrityOptions } from "./integrity/options.ts";
+import integrityTarget from "./integrity.ts";
 import type { LoopOptions } from "./loop/options.ts";
 import loopTarget from "./loop.ts";
 import memoryTarget, { type MemoryOptions } from "./memory.ts";
@@ -24,9 +26,12 @@ import nbdTarget from "./nbd.ts";
 import nullTarget, { type NullOptions } from "./null.ts";
 import type { StripeOptions } from "./stripe/options.ts";
 import stripeTarget from "./stripe.ts";
+import type { ZonedOptions } from "./zoned/options.ts";
+import zonedTarget from "./zoned.ts";
 
 export type { BundledTarget } from "./bundled.ts";
 export type { FileOptions } from "./files/options.ts";
+export type { IntegrityOptions } from "./integrity/options.ts";
 export type { LoopBacking } from "./loop/backing.ts";
 export type { LoopOptions } from "./loop/options.ts";
 export type { MemoryOptions } from "./memory.ts";
@@ -35,6 +40,7 @@ export type { MirrorOptions } from "./mirror/options.ts";
 export type { NbdOptions } from "./nbd/options.ts";
 export type { NullOptions } from "./null.ts";
 export type { StripeOptions } from "./stripe/options.ts";
+export type { ZonedOptions } from "./zoned/options.ts";
 
 /**
  * A disk without contents: every request succeeds at once. For measuring the path to it.
@@ -116,6 +122,41 @@ export const stripe: BundledTarget<StripeOptions> = bundle("stripe", stripeTarge
  * ```
  */
 export const mirror: BundledTarget<MirrorOptions> = bundle("mirror", mirrorTarget);
+
+/**
+ * A zoned disk (host-managed, Linux 6.6) in memory, or in a file with a table of its zones beside it: sequential zones with write pointers,
+ * explicit and implicit opening, limits of open and active zones, appends, and conventional zones at the start if wanted. Zones are given back by
+ * a reset, in memory and in the file. A file and its table are locked while they are served.
+ *
+ * What is written survives the end of the process; after a power failure everything up to the last flush is there, and no write pointer lies behind
+ * what is. A reset is durable when it is done. Zones that were open are closed after a restart.
+ *
+ * @example
+ * ```ts
+ * import { serve } from "uring-ublk";
+ * import { zoned } from "uring-ublk/targets";
+ * await using disk = await serve(zoned({ size: "64 MiB", zoneSize: "4 MiB", conventional: 2, maxOpen: 4 }));
+ * console.log(await Bun.$`blkzone capacity ${disk.path}`.text()); // 0x000020000
+ * ```
+ */
+export const zoned: BundledTarget<ZonedOptions> = bundle("zoned", zonedTarget);
+
+/**
+ * A file as a disk whose blocks have protection information (Linux 7.0), in a file of its own: a tuple of guard, application and reference tag for
+ * each. The kernel makes the tuples of what clients write and checks those of what they read: a block that has become another in the file, or
+ * lies in another's place, is EILSEQ at the client that reads it. What was never written is not checked. Data and metadata are two writes:
+ * where power fails between them, a block that was being written may be EILSEQ afterwards.
+ *
+ * @example
+ * ```ts
+ * import { serve } from "uring-ublk";
+ * import { integrity } from "uring-ublk/targets";
+ * const path = `/tmp/uring-ublk-integrity-${process.pid}.img`;
+ * const disk = await serve(integrity({ path, create: "16 MiB" })).catch((error: Error) => error);
+ * if (!(disk instanceof Error)) await disk.stop(); // before Linux 7.0 it is a UblkError that says so
+ * ```
+ */
+export const integrity: BundledTarget<IntegrityOptions> = bundle("integrity", integrityTarget);
 
 /**
  * A disk over TCP: the export of an NBD server (nbd-server, qemu-nbd, nbdkit, or `examples/nbd-server`). Each queue has a connection of its own,

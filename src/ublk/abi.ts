@@ -1,5 +1,6 @@
 /**
- * Constants of `linux/ublk_cmd.h` (and the integrity part of `linux/fs.h`), kernel 7.2.12, under the kernel's own names.
+ * Constants of `linux/ublk_cmd.h` (and the integrity part of `linux/fs.h`, and zones of `linux/blkzoned.h`), kernel 7.2.12, under the kernel's
+ * own names.
  *
  * Derived from the header; checked against the golden table of the tests. Do not edit by hand.
  *
@@ -167,3 +168,14 @@ export const LBMD_PI_CSUM_NONE = 0;
 export const LBMD_PI_CSUM_IP = 1;
 export const LBMD_PI_CSUM_CRC16_T10DIF = 2;
 export const LBMD_PI_CSUM_CRC64_NVME = 4;
+
+export const BLK_ZONE_TYPE_CONVENTIONAL = 1;
+export const BLK_ZONE_TYPE_SEQWRITE_REQ = 2;
+export const BLK_ZONE_COND_NOT_WP = 0;
+export const BLK_ZONE_COND_EMPTY = 1;
+export const BLK_ZONE_COND_IMP_OPEN = 2;
+export const BLK_ZONE_COND_EXP_OPEN = 3;
+export const BLK_ZONE_COND_CLOSED = 4;
+export const BLK_ZONE_COND_READONLY = 0xd;
+export const BLK_ZONE_COND_FULL = 0xe;
+export const BLK_ZONE_COND_OFFLINE = 0xf;

@@ -1,4 +1,4 @@
-import { UBLK_F_BATCH_IO, UBLK_F_NO_AUTO_PART_SCAN, UBLK_F_UPDATE_SIZE } from "./abi.ts";
+import { UBLK_F_BATCH_IO, UBLK_F_INTEGRITY, UBLK_F_NO_AUTO_PART_SCAN, UBLK_F_UPDATE_SIZE, UBLK_F_ZONED } from "./abi.ts";
 import type { UblkControl } from "./control.ts";
 import { type DataMode, flagsOf } from "./data-mode.ts";
 import { UblkError } from "./error.ts";
@@ -29,10 +29,11 @@ export function checkScan({ partitionScan }: CheckedOptions, features: number): 
 }
 
 /** The driver's flags of a device that is served as the options say. */
-export function wantedFlags(options: CheckedOptions, mode: DataMode, features: number): number {
+export function wantedFlags(options: CheckedOptions, mode: DataMode, { integrity, zoned }: CheckedGeometry, features: number): number {
   const resizable = features & UBLK_F_UPDATE_SIZE;
   const quiet = options.partitionScan ? 0 : UBLK_F_NO_AUTO_PART_SCAN;
-  const others = resizable | quiet | recoveryFlags(options.recovery, features);
+  const kind = (zoned === undefined ? resizable : UBLK_F_ZONED) | (integrity === undefined ? 0 : UBLK_F_INTEGRITY);
+  const others = kind | quiet | recoveryFlags(options.recovery, features);
   return flagsOf(mode, features) | sharingFlag(options) | others | (options.batch ? UBLK_F_BATCH_IO : 0);
 }
 

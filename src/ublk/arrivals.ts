@@ -26,9 +26,13 @@ export interface ArrivalParts {
 }
 
 /** Flags of a descriptor, and what they are where nothing is between the request's arrival and its handler. -1: something always is. */
-export const plainRequests = ({ mode, serialize }: Pick<QueueSpec, "mode" | "serialize">): [flags: number, plain: number] => [
+export const plainRequests = ({
+  mode,
+  serialize,
+  zoneSize,
+}: Pick<QueueSpec, "mode" | "serialize" | "zoneSize">): [flags: number, plain: number] => [
   mode === "auto-buf-reg" ? UBLK_IO_F_NEED_REG_BUF : 0,
-  serialize || mode === "need-get-data" || mode === "zero-copy" ? -1 : 0,
+  serialize || zoneSize > 0 || mode === "need-get-data" || mode === "zero-copy" ? -1 : 0,
 ];
 
 /** What is between the arrival of a request and its handler: its data asked for, or its pages registered by hand. */
@@ -36,7 +40,12 @@ export class Arrivals {
   readonly #parts: ArrivalParts;
 
   constructor(parts: ArrivalParts) {
-    this.#parts = parts;
+    const { zones } = parts.buffers;
+    const admit = (tag: number): void => {
+      zones!.begin(tag);
+      parts.admit(tag);
+    };
+    this.#parts = zones === undefined ? parts : { ...parts, admit };
     parts.byHand.registered = (tag, error) => this.#registered(tag, error);
     parts.byHand.decided = parts.end;
   }

@@ -46,6 +46,7 @@ export class BatchCommands implements QueueCommands {
     this.#parts = parts;
     take(this);
     this.#elements = new BatchElements(spec, buffers);
+    if (buffers.zones !== undefined) buffers.zones.place = (tag, sector) => this.#elements.place(tag, sector);
     this.commits = new BatchCommits(raw, spec, this.#elements, (tag, errno) => queue.completed(errno, tag));
     this.#fetch = new BatchFetch({ ...parts, over: () => this.#end() });
     this.#prep = raw.allocate((result) => this.#prepared(result));

@@ -1,5 +1,5 @@
 import { Arena, high32 } from "../ffi/index.ts";
-import { UBLK_BATCH_F_AUTO_BUF_REG_FALLBACK, UBLK_BATCH_F_HAS_BUF_ADDR } from "./abi.ts";
+import { UBLK_BATCH_F_AUTO_BUF_REG_FALLBACK, UBLK_BATCH_F_HAS_BUF_ADDR, UBLK_BATCH_F_HAS_ZONE_LBA } from "./abi.ts";
 import type { QueueSpec } from "./queue-spec.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
 
@@ -8,7 +8,7 @@ export const GATHERED = 4;
 
 /**
  * What the batch commands of a queue point to: `struct ublk_elem_header`, with the address of the tag's memory behind it where the kernel
- * copies. Each tag has one of its own, one behind the other; then come the lists of the commits of several requests.
+ * copies, or the place of an append where the disk is zoned. Each tag has one of its own, one behind the other; then come the lists of the commits of several requests.
  */
 export class BatchElements {
   /** Bytes in an element. */
@@ -24,13 +24,16 @@ export class BatchElements {
   readonly #buffers: TagBuffers;
   readonly #registers: boolean;
 
-  constructor({ depth, mode }: QueueSpec, buffers: TagBuffers) {
+  constructor({ depth, mode, zoneSize }: QueueSpec, buffers: TagBuffers) {
     this.#depth = depth;
     this.#buffers = buffers;
     this.#registers = mode === "auto-buf-reg";
     const copied = buffers.kernelCopied !== undefined;
-    this.flags = copied ? UBLK_BATCH_F_HAS_BUF_ADDR : this.#registers ? UBLK_BATCH_F_AUTO_BUF_REG_FALLBACK : 0;
-    this.shift = copied ? 2 : 1;
+    const zoned = zoneSize > 0;
+    this.flags =
+      (copied ? UBLK_BATCH_F_HAS_BUF_ADDR : this.#registers ? UBLK_BATCH_F_AUTO_BUF_REG_FALLBACK : 0) |
+      (zoned ? UBLK_BATCH_F_HAS_ZONE_LBA : 0);
+    this.shift = copied || zoned ? 2 : 1;
     this.bytes = 4 << this.shift;
     this.#arena = Arena.allocate((1 + GATHERED) * depth * this.bytes, { populate: true });
     this.words = this.#arena.words();
@@ -46,6 +49,13 @@ export class BatchElements {
     const address = memory.address(tag);
     this.words[at + 2] = address;
     this.words[at + 3] = high32(address);
+  }
+
+  /** Sets where the data of a tag's ZONE_APPEND went, in sectors. */
+  place(tag: number, sector: number): void {
+    const at = (tag << this.shift) + 2;
+    this.words[at] = sector;
+    this.words[at + 1] = high32(sector);
   }
 
   /** Where the list of a commit of several begins: the number of its first element. */

@@ -1,4 +1,4 @@
-import { UBLK_F_BATCH_IO } from "./abi.ts";
+import { UBLK_F_BATCH_IO, UBLK_F_USER_COPY } from "./abi.ts";
 import { type DataMode, hasMode, MODES, type ModeInfo, modeInfo } from "./data-mode.ts";
 import type { CheckedGeometry } from "./geometry.ts";
 import { checkFeature, lacking, unsupported } from "./lacking.ts";
@@ -23,9 +23,22 @@ export interface ModeExplanation {
 
 const LOOKS = "the target looks at the data (zeroCopy is not set)";
 
-function refuse(info: ModeInfo, { zeroCopy }: CheckedGeometry, features: number): void {
+/** Why the driver wants USER_COPY for a disk. Undefined: it does not. */
+function wantsUserCopy({ integrity, zoned }: CheckedGeometry): string | undefined {
+  if (zoned !== undefined) return "the disk is zoned, and zones are reported by a copy of this process (USER_COPY)";
+  return integrity === undefined ? undefined : "the disk has metadata, which this process copies (USER_COPY)";
+}
+
+/** Whether devices of the mode may have USER_COPY: for itself, or beside the pages that are lent. */
+const hasUserCopy = ({ flags, lends }: ModeInfo, features: number): boolean => ((lends ? features : flags) & UBLK_F_USER_COPY) !== 0;
+
+function refuse(info: ModeInfo, geometry: CheckedGeometry, features: number): void {
+  const { zeroCopy } = geometry;
   if (!hasMode(info, features)) throw unsupported(`mode '${info.name}'`, info.flags, features, ". Leave mode out, or use 'copy'");
   if (info.lends && !zeroCopy) throw new TypeError(`serve: mode is '${info.name}', but ${LOOKS}; leave mode out, or use 'copy'`);
+  const why = wantsUserCopy(geometry);
+  if (why !== undefined && !hasUserCopy(info, features))
+    throw new TypeError(`serve: mode is '${info.name}', but ${why}; leave mode out, or use 'user-copy'`);
 }
 
 function explainBatch(asked: boolean, mode: DataMode, features: number): ModeExplanation["batch"] {
@@ -42,7 +55,11 @@ export function checkBatch({ batch }: CheckedOptions, features: number): void {
 
 /** The data mode that was asked for, or the best that target and kernel allow. */
 export function chooseMode({ mode }: CheckedOptions, geometry: CheckedGeometry, features: number): DataMode {
-  if (mode === undefined) return MODES.find((info) => hasMode(info, features) && (geometry.zeroCopy || !info.lends))!.name;
+  if (mode === undefined) {
+    const must = wantsUserCopy(geometry) !== undefined;
+    const fits = (info: ModeInfo): boolean => (geometry.zeroCopy || !info.lends) && (!must || hasUserCopy(info, features));
+    return MODES.find((info) => hasMode(info, features) && fits(info))!.name;
+  }
   refuse(modeInfo(mode), geometry, features);
   return mode;
 }
@@ -51,19 +68,22 @@ export function chooseMode({ mode }: CheckedOptions, geometry: CheckedGeometry, 
 export function explainMode(
   mode: DataMode,
   { mode: asked, batch }: CheckedOptions,
-  { zeroCopy }: CheckedGeometry,
+  geometry: CheckedGeometry,
   features: number,
   shared: number | undefined,
 ): ModeExplanation {
+  const { zeroCopy } = geometry;
+  const needs = wantsUserCopy(geometry);
   const whyNot = (info: ModeInfo): string => {
     if (!hasMode(info, features)) return lacking(info.flags, features);
     if (batch && info.name === "need-get-data") return "it does not go with batch: true";
+    if (needs !== undefined && !hasUserCopy(info, features)) return needs;
     return info.lends && !zeroCopy ? LOOKS : `possible: serve with mode: '${info.name}'`;
   };
   const lent = modeInfo(mode).lends
     ? "the target never looks at the data (zeroCopy is set), and this kernel has it"
     : "this kernel lends no pages";
-  const best = zeroCopy ? lent : LOOKS;
+  const best = [zeroCopy ? lent : LOOKS, ...(needs === undefined ? [] : [needs])].join("; ");
   return {
     mode,
     meaning: modeInfo(mode).meaning,

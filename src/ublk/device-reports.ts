@@ -1,6 +1,6 @@
 import type { EventEmitter } from "node:events";
 import type { DeviceEvents, DeviceStateName, SlowEvent } from "./device-types.ts";
-import { opName } from "./request.ts";
+import { opName } from "./op.ts";
 import { RequestReporter } from "./request-reporter.ts";
 import type { ThreadEvents } from "./thread.ts";
 

@@ -12,6 +12,20 @@ export function checkGeometryFits(id: number, has: DiskParams, geometry: Checked
         `recover: the target's ${name} is ${geometry[name]} bytes, and device ${id} has ${has[name]}; it must be the same`,
       );
   }
+  const zones = (zoneSize: number | undefined): string => (zoneSize === undefined ? "no zones" : `zones of ${zoneSize} bytes`);
+  const hasZones = has.zoned === undefined ? undefined : has.chunkBytes;
+  if (hasZones !== geometry.zoned?.zoneSize)
+    throw new RangeError(
+      `recover: the target has ${zones(geometry.zoned?.zoneSize)}, and device ${id} has ${zones(hasZones)}; it must be the same`,
+    );
+  const { capable: _, ...metadata } = has.integrity ?? { capable: false };
+  for (const [name, value] of Object.entries(geometry.integrity ?? metadata)) {
+    const had = has.integrity?.[name as keyof typeof has.integrity];
+    if ((geometry.integrity === undefined) !== (has.integrity === undefined) || had !== value)
+      throw new RangeError(
+        `recover: the target's integrity.${name} is ${geometry.integrity === undefined ? "left out" : String(value)}, and device ${id} has ${had ?? "none"}; it must be the same`,
+      );
+  }
   if (lendsPages(mode) && !geometry.zeroCopy)
     throw new TypeError(`recover: device ${id} has mode '${mode}', and the target looks at the data; it must have zeroCopy: true`);
   const alignment = has.dmaAlignmentMask + 1;
@@ -36,6 +50,7 @@ export function checkMethodsFit(id: number, has: DiskParams, can: Capabilities, 
     [has.fua, fua, "fua: true"],
     [has.maxDiscardBytes > 0, can.discard, "discard"],
     [has.maxWriteZeroesBytes > 0, can.writeZeroes, "writeZeroes"],
+    [has.zoned !== undefined, can.zones, "the zone methods"],
   ];
   const missing = needed.filter(([need, have]) => need && !have).map(([, , name]) => name);
   if (missing.length > 0)

@@ -1,11 +1,14 @@
 import { checkBoolean, checkInteger, checkKnown, show } from "../uring/options.ts";
 import { type DataMode, lendsPages } from "./data-mode.ts";
 import { GEOMETRY } from "./inline.ts";
+import { type CheckedIntegrity, checkIntegrity, integrityParams } from "./integrity.ts";
 import type { Capabilities } from "./methods.ts";
 import { type DiskParams, SECTOR } from "./params.ts";
+import { type CheckedSegments, checkSegments } from "./segments.ts";
 import type { CheckedOptions } from "./serve-options.ts";
 import { parseSize } from "./size.ts";
-import type { Geometry, Size } from "./target.ts";
+import type { Opened, Size } from "./target.ts";
+import { type CheckedZones, checkZones, zonedParams } from "./zoned.ts";
 
 const PAGE = 4096;
 const LARGEST = Number.MAX_SAFE_INTEGER;
@@ -27,6 +30,9 @@ export interface CheckedGeometry {
   members: number;
   dmaAlignment: number;
   synchronous: boolean;
+  segments: CheckedSegments | undefined;
+  zoned: CheckedZones | undefined;
+  integrity: CheckedIntegrity | undefined;
 }
 
 function power(option: string, value: Size | undefined, standard: number, least: number, most: number): number {
@@ -43,7 +49,7 @@ export function checkCapacity(wanted: Size, blockSize: number, what: string): nu
 }
 
 /** Checks what a target says of its disk. */
-export function checkGeometry(geometry: Geometry): CheckedGeometry {
+export function checkGeometry(geometry: Opened<unknown>): CheckedGeometry {
   if (typeof geometry !== "object" || geometry === null) throw new TypeError("target: open() must return an object with at least size");
   checkKnown("target", geometry, [...GEOMETRY, "shared"]);
   if (geometry.size === undefined) throw new TypeError('target: size is missing; give bytes or text such as "1 GiB"');
@@ -76,6 +82,9 @@ export function checkGeometry(geometry: Geometry): CheckedGeometry {
     members: geometry.members === undefined ? 1 : checkInteger("target", "members", geometry.members, 0, 16),
     dmaAlignment: geometry.dmaAlignment === undefined ? 0 : power("dmaAlignment", geometry.dmaAlignment, 0, 1, PAGE),
     synchronous: geometry.synchronous ?? false,
+    segments: checkSegments(geometry),
+    zoned: checkZones(geometry, size, blockSize),
+    integrity: checkIntegrity(geometry, blockSize),
   };
 }
 
@@ -103,5 +112,8 @@ export function paramsOf(
     discardGranularity: geometry.discardGranularity,
     maxWriteZeroesBytes: writable && can.writeZeroes ? geometry.maxWriteZeroes : 0,
     dmaAlignmentMask: !lendsPages(mode) || geometry.dmaAlignment === 0 ? 0 : geometry.dmaAlignment - 1,
+    ...(geometry.segments === undefined ? {} : { segments: geometry.segments }),
+    ...zonedParams(geometry.zoned, maxIoBytes),
+    ...integrityParams(geometry.integrity),
   };
 }

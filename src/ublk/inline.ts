@@ -1,17 +1,20 @@
 import { resolve as resolvePath } from "node:path";
 import { pathToFileURL } from "node:url";
 import { checkKnown, show } from "../uring/options.ts";
+import { capabilitiesOf } from "./methods.ts";
 import {
   type Attachment,
   type Geometry,
-  type InlineTarget,
   isDefinition,
   type Methods,
   type RequestTarget,
   type TargetDefinition,
+  type ZonedDisk,
 } from "./target.ts";
+import { ZONE_METHODS, type ZoneMethods } from "./zone-methods.ts";
+import { checkZoneMethods } from "./zoned.ts";
 
-export const GEOMETRY: readonly (keyof Geometry)[] = [
+export const GEOMETRY: readonly (keyof Geometry | "zoned")[] = [
   "size",
   "blockSize",
   "physicalBlockSize",
@@ -28,8 +31,11 @@ export const GEOMETRY: readonly (keyof Geometry)[] = [
   "dmaAlignment",
   "synchronous",
   "resize",
+  "segments",
+  "integrity",
+  "zoned",
 ];
-const METHODS: readonly (keyof Methods)[] = ["read", "write", "flush", "discard", "writeZeroes"];
+const METHODS: readonly (keyof Methods | keyof ZoneMethods)[] = ["read", "write", "flush", "discard", "writeZeroes", ...ZONE_METHODS];
 const REQUEST: readonly (keyof RequestTarget)[] = ["handle", "completed", "ops", "detach"];
 
 /** Turns a target given as one object into one in parts; says what is wrong with it otherwise. */
@@ -41,7 +47,7 @@ export function asDefinition(target: unknown, what = "serve"): TargetDefinition 
     );
   }
   checkKnown(what, target, [...GEOMETRY, ...METHODS, ...REQUEST]);
-  const inline = target as InlineTarget & Methods & Partial<RequestTarget>;
+  const inline = target as Geometry & Partial<Pick<ZonedDisk, "zoned">> & Methods & Partial<ZoneMethods> & Partial<RequestTarget>;
   for (const name of [...METHODS, "handle", "completed", "detach", "resize"] as const) {
     const value = (inline as unknown as Record<string, unknown>)[name];
     if (value !== undefined && typeof value !== "function")
@@ -52,11 +58,20 @@ export function asDefinition(target: unknown, what = "serve"): TargetDefinition 
   if (inline.handle !== undefined && METHODS.some((name) => inline[name] !== undefined)) {
     throw new TypeError(`${what}: the target has both handle(request) and methods such as read; it must have one or the other`);
   }
+  checkAllZoneMethods(inline, what);
+  checkZoneMethods(capabilitiesOf(inline as unknown as Attachment), inline.zoned !== undefined);
   const geometry = Object.fromEntries(
     GEOMETRY.filter((name) => inline[name] !== undefined).map((name) => [name, inline[name]]),
   ) as unknown as Geometry;
   if (inline.resize !== undefined) geometry.resize = (size, from) => inline.resize!(size, from);
   return { open: () => geometry, attach: () => inline as unknown as Attachment };
+}
+
+/** A zoned disk's target has all zone methods, and another none. */
+function checkAllZoneMethods(methods: object, what: string): void {
+  const missing = ZONE_METHODS.filter((name) => (methods as Partial<ZoneMethods>)[name] === undefined);
+  if (missing.length === 0 || missing.length === ZONE_METHODS.length) return;
+  throw new TypeError(`${what}: the target has zone methods, but not ${missing.join(", ")}; a zoned disk needs all of them`);
 }
 
 /** The target that a module exports; every error names the module. */
@@ -87,6 +102,7 @@ export function checkAttachment(attachment: Attachment, what = "serve"): Attachm
   // An object of a class may have fields of its own.
   if (Object.getPrototypeOf(attachment) === Object.prototype)
     checkKnown(`${what}: attach`, attachment, [...GEOMETRY, ...METHODS, ...REQUEST]);
+  checkAllZoneMethods(attachment, `${what}: attach`);
   const { handle, read } = attachment as Methods & Partial<RequestTarget>;
   if (typeof handle !== "function" && typeof read !== "function")
     throw new TypeError(`${what}: attach returned neither read(buffer, offset) nor handle(request)`);

@@ -7,6 +7,7 @@ import { type CheckedGeometry, checkGeometry } from "./geometry.ts";
 import { checkReload } from "./hot-reload.ts";
 import type { DeviceInfo } from "./info.ts";
 import { asDefinition, importTarget, moduleOf } from "./inline.ts";
+import { checkMetadata } from "./integrity.ts";
 import { StepLimit, unlessAborted } from "./limits.ts";
 import { Making } from "./making.ts";
 import { checkRecovery } from "./recovery.ts";
@@ -16,6 +17,7 @@ import { checkSharing } from "./sharing.ts";
 import { FirstStart, type Starting } from "./starting.ts";
 import type { Opened, TargetDefinition } from "./target.ts";
 import { checkThreads } from "./threads.ts";
+import { checkZoned } from "./zoned.ts";
 
 /** What a device is made of: all that exists before anything serves it. */
 export interface DeviceParts {
@@ -51,11 +53,13 @@ export async function makeDevice<Device>(target: Target, options: CheckedOptions
     checkBatch(options, control.features);
     checkScan(options, control.features);
     checkRecovery(options, control.features);
+    checkZoned(geometry, options, control.features);
+    checkMetadata(geometry, control.features);
     const mode = chooseMode(options, geometry, control.features);
     checkRegistration(options.registration, mode);
     checkRoom(options, geometry, mode);
     if (module !== undefined) checkCloneable(opened.shared);
-    const { info, charFd } = await making.make(mode);
+    const { info, charFd } = await making.make(mode, geometry);
     const parts = { control, options, info, mode, charFd, target: definition, opened, geometry, module };
     return begin({ ...parts, starting: new FirstStart(parts) });
   } catch (error) {

@@ -2,6 +2,7 @@ import { sys } from "../ffi/index.ts";
 import { addDevice, checkGranted, wantedFlags } from "./add.ts";
 import type { UblkControl } from "./control.ts";
 import type { DataMode } from "./data-mode.ts";
+import type { CheckedGeometry } from "./geometry.ts";
 import type { DeviceInfo } from "./info.ts";
 import { lifeline } from "./lifeline.ts";
 import { openChar } from "./nodes.ts";
@@ -30,10 +31,10 @@ export class Making {
   }
 
   /** ADD_DEV, and the char device opened. */
-  async make(mode: DataMode): Promise<{ info: DeviceInfo; charFd: number }> {
+  async make(mode: DataMode, geometry: CheckedGeometry): Promise<{ info: DeviceInfo; charFd: number }> {
     lifeline.add(this, this.#options.signals);
     const { signal } = this.#stopped;
-    const flags = wantedFlags(this.#options, mode, this.#control.features);
+    const flags = wantedFlags(this.#options, mode, geometry, this.#control.features);
     const info = await addDevice(this.#control, this.#options, flags);
     this.#info = info;
     signal.throwIfAborted();

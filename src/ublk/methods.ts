@@ -1,8 +1,10 @@
 import { all, Operation, type Part, Plan } from "../uring/index.ts";
 import { checkPart } from "../uring/plans/check.ts";
+import { Op } from "./op.ts";
 import type { RequestHandler } from "./queue-spec.ts";
-import { type DeferredRequest, Op, type UblkRequest } from "./request.ts";
+import type { DeferredRequest, UblkRequest } from "./request.ts";
 import type { Attachment, MethodResult, Methods, RequestTarget } from "./target.ts";
+import { callZoneMethod, type ZoneMethods } from "./zone-methods.ts";
 
 /** What a target takes, as the kernel is told. */
 export interface Capabilities {
@@ -14,6 +16,8 @@ export interface Capabilities {
   readonly discard: boolean;
   /** WRITE_ZEROES requests. */
   readonly writeZeroes: boolean;
+  /** What a zoned disk gets. */
+  readonly zones: boolean;
 }
 
 const EOPNOTSUPP = -95;
@@ -22,15 +26,22 @@ const EOPNOTSUPP = -95;
 export function capabilitiesOf(attachment: Attachment): Capabilities {
   if (attachment.handle !== undefined) {
     const ops = (attachment as RequestTarget).ops ?? {};
-    return { write: true, flush: ops.flush === true, discard: ops.discard === true, writeZeroes: ops.writeZeroes === true };
+    return {
+      write: true,
+      flush: ops.flush === true,
+      discard: ops.discard === true,
+      writeZeroes: ops.writeZeroes === true,
+      zones: ops.zones === true,
+    };
   }
-  const { write, flush, discard, writeZeroes } = attachment as Methods;
-  return { write: write !== undefined, flush: flush !== undefined, discard: discard !== undefined, writeZeroes: writeZeroes !== undefined };
+  const { write, flush, discard, writeZeroes, reportZones } = attachment as Methods & Partial<ZoneMethods>;
+  const [has, zones] = [(method: unknown): boolean => method !== undefined, reportZones !== undefined];
+  return { write: has(write), flush: has(flush), discard: has(discard), writeZeroes: has(writeZeroes), zones };
 }
 
 /** Turns what a target attached into the handler of a queue. */
 export function handlerOf(attachment: Attachment): RequestHandler {
-  return attachment.handle !== undefined ? requestHandler(attachment as RequestTarget) : methodHandler(attachment as Methods);
+  return attachment.handle !== undefined ? requestHandler(attachment as RequestTarget) : methodHandler(attachment as Methods & ZoneMethods);
 }
 
 /** The request ends with the promise. */
@@ -88,7 +99,7 @@ function isPromise(value: unknown): value is Promise<never> {
 }
 
 // Methods finish their requests themselves: nothing is left to be answered.
-function methodHandler(methods: Methods): RequestHandler {
+function methodHandler(methods: Methods & ZoneMethods): RequestHandler {
   const finish = (request: UblkRequest, result: MethodResult): void => {
     if (result === undefined) request.complete();
     else if (isPromise(result)) follow(request, result);
@@ -112,6 +123,11 @@ function methodHandler(methods: Methods): RequestHandler {
         case Op.WRITE_ZEROES:
           if (methods.writeZeroes === undefined) break;
           return finish(request, methods.writeZeroes(request.offset, request.length, request.context));
+        default: {
+          if (methods.reportZones === undefined) break;
+          const result = callZoneMethod(methods, request);
+          if (result !== false) return finish(request, result as MethodResult);
+        }
       }
       request.fail(EOPNOTSUPP);
     },

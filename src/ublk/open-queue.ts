@@ -7,6 +7,7 @@ import type { QueueEvents, QueueResources, QueueSpec } from "./queue-spec.ts";
 import { DESCRIPTOR_WORDS } from "./request.ts";
 import { TagBuffers } from "./tag-buffers.ts";
 import { CHAR_FILE } from "./tag-commands.ts";
+import { MetadataBuffers } from "./tag-metadata.ts";
 import { traceQueue } from "./trace.ts";
 
 const descriptorBytes = (depth: number): number => Math.ceil((depth * DESCRIPTOR_WORDS * 4) / PAGE_SIZE) * PAGE_SIZE;
@@ -39,7 +40,9 @@ export function openQueue(spec: QueueSpec, awaiting: () => boolean): QueueParts 
   try {
     // The stride is fixed and the length exact: anything else silently maps another queue, or fails.
     descriptors = Arena.map(spec.charFd, spec.queue * STRIDE, descriptorBytes(spec.depth), PROT_READ);
-    buffers = new TagBuffers(spec, descriptors.words());
+    const { integrity } = spec;
+    const iod = descriptors.words();
+    buffers = integrity === undefined ? new TagBuffers(spec, iod) : new MetadataBuffers(spec, integrity, iod);
     raw.register.sparseFiles(1);
     raw.register.updateFiles(CHAR_FILE, [spec.charFd]);
     if (buffers.tableSlots > 0) raw.register.sparseBuffers(buffers.tableSlots);

@@ -1,6 +1,7 @@
 import { show } from "../uring/options.ts";
 import { UBLK_F_INTEGRITY, UBLK_F_ZONED } from "./abi.ts";
 import type { DeviceInfo } from "./info.ts";
+import { TUPLE_BYTES as TUPLES } from "./integrity.ts";
 import type { DiskParams } from "./params.ts";
 import { CHECKSUMS, SECTOR } from "./params-more.ts";
 
@@ -33,8 +34,6 @@ const isMask = (value: number): boolean => Number.isSafeInteger(value) && isPowe
 const within = (least: number, most: number) => (value: number) => Number.isInteger(value) && value >= least && value <= most;
 const powerWithin = (least: number, most: number) => (value: number) => isPower(value) && value >= least && value <= most;
 const zones = ({ size, chunkBytes = 0 }: DiskParams): number => Math.floor(size / chunkBytes);
-/** Bytes of a tuple of protection information, by its checksum. */
-const TUPLES = { none: 0, ip: 8, "crc16-t10dif": 8, "crc64-nvme": 16 } as const;
 
 function rule<V>(
   field: string,

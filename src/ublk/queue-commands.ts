@@ -29,5 +29,6 @@ export function commandsOf(parts: BatchParts): ChosenCommands {
   }
   take(queue);
   const single = new TagCommands(raw, spec, buffers);
+  if (buffers.zones !== undefined) buffers.zones.place = (tag, sector) => single.place(tag, sector);
   return { commands: single, single, batch: undefined, lending };
 }

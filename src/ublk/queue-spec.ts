@@ -1,5 +1,6 @@
 import type { CommandEncoding } from "./control.ts";
 import type { DataMode } from "./data-mode.ts";
+import type { CheckedIntegrity } from "./integrity.ts";
 import type { Registration } from "./registration.ts";
 import type { UblkRequest } from "./request.ts";
 
@@ -34,6 +35,10 @@ export interface QueueSpec {
   readonly maxIoBytes: number;
   /** The logical block. */
   readonly blockSize: number;
+  /** Bytes in a zone of a zoned disk (`UBLK_F_ZONED`); 0 where there are none. */
+  readonly zoneSize: number;
+  /** The metadata beside the data (`UBLK_F_INTEGRITY`), where there is some. */
+  readonly integrity: CheckedIntegrity | undefined;
   /** How data moves. */
   readonly mode: DataMode;
   /** When pages are registered by hand, in mode zero-copy. */

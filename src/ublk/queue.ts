@@ -7,10 +7,11 @@ import type { BatchCommands } from "./batch-commands.ts";
 import { Extras } from "./extras.ts";
 import { Failures } from "./failures.ts";
 import { IdleMemory } from "./idle-memory.ts";
+import { Op } from "./op.ts";
 import { listenTo, openQueue, resourcesOf } from "./open-queue.ts";
 import { commandsOf } from "./queue-commands.ts";
 import type { QueueEvents, QueueResources, QueueSpec, RequestHandler } from "./queue-spec.ts";
-import { DESCRIPTOR_WORDS, Op, UblkRequest } from "./request.ts";
+import { DESCRIPTOR_WORDS, UblkRequest } from "./request.ts";
 import { failureOf, partOf } from "./results.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
 import type { QueueCommands, TagCommands } from "./tag-commands.ts";
@@ -26,12 +27,12 @@ const EIO = -5;
  * The server side of one hardware queue, or of a thread's share of one: a ring, a permanent SQE per tag, and the loop between them.
  *
  * It belongs to the thread that makes it. Commits and the target's own operations go out together with the wait for the next requests.
- * Nothing is allocated per request as long as the handler is synchronous and sizes repeat.
+ * Nothing is allocated per request while the handler is synchronous and sizes repeat.
  */
 export class UblkQueue {
   /** Where and how it is served. */
   readonly spec: QueueSpec;
-  // Fields that are declared are written once: the JIT may take them for constants.
+  // Fields that are declared are written once: to the JIT they are constants.
 
   /** The queue's ring, raw layer: for operations with slots from {@link UblkRequest.member}. */
   declare readonly raw: RawRing;
@@ -131,7 +132,7 @@ export class UblkQueue {
       admit: (tag) => this.#admit(tag),
       end: (tag, result) => this.commit(tag, result),
     });
-    this.copies = spec.mode === "user-copy";
+    this.copies = buffers.delivers;
     this.byHand = lending === undefined ? undefined : buffers.byHand;
     this.rare = this.#extras.any;
     this.#members.beforeUse = this.#extras.byHand.beforeUse(this.iod, isRare);
@@ -214,7 +215,7 @@ export class UblkQueue {
 
   /** Success, with so many bytes of a READ or WRITE. @internal */
   finish(tag: number, op: number, length: number, bytes: number): void {
-    const done = bytes === length || op > Op.WRITE ? length : partOf(bytes, length, this.spec.blockSize);
+    const done = bytes === length ? length : partOf(op, bytes, length, this.spec.blockSize);
     if (done === length) this.finishWhole(tag);
     else if (done === 0) this.commit(tag, EIO);
     else this.#goOn(tag, done);
@@ -293,7 +294,7 @@ export class UblkQueue {
 
   private wholeOf(tag: number): number {
     const at = tag * DESCRIPTOR_WORDS;
-    return (this.iod[at]! & 0xff) <= Op.WRITE ? this.iod[at + 1]! * 512 : 0;
+    return (this.iod[at]! & 0xff) <= Op.WRITE ? this.iod[at + 1]! * 512 : this.tags.wholeOf(tag);
   }
 
   private send(tag: number, result: number): void {

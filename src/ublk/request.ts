@@ -2,33 +2,16 @@ import { join64 } from "../ffi/index.ts";
 import type { FixedBuffer } from "../uring/index.ts";
 import * as abi from "./abi.ts";
 import type { RequestSink, RequestSource } from "./lent-data.ts";
+import type { RequestMetadata } from "./metadata.ts";
+import { Op, opName } from "./op.ts";
 import type { UblkQueue } from "./queue.ts";
 import { errnoOfReason } from "./results.ts";
 import { ANSWERED, IN_HANDLER } from "./tag-states.ts";
 import type { TagTable } from "./tag-table.ts";
-
-/** What a request asks for: the low byte of the descriptor's `op_flags`. */
-export const Op = Object.freeze({
-  READ: abi.UBLK_IO_OP_READ,
-  WRITE: abi.UBLK_IO_OP_WRITE,
-  FLUSH: abi.UBLK_IO_OP_FLUSH,
-  DISCARD: abi.UBLK_IO_OP_DISCARD,
-  WRITE_ZEROES: abi.UBLK_IO_OP_WRITE_ZEROES,
-});
+import type { Zone } from "./zones.ts";
 
 /** 32-bit words in a descriptor (`struct ublksrv_io_desc`). */
 export const DESCRIPTOR_WORDS = 6;
-
-const NAMES: Readonly<Record<number, string>> = {
-  [Op.READ]: "READ",
-  [Op.WRITE]: "WRITE",
-  [Op.FLUSH]: "FLUSH",
-  [Op.DISCARD]: "DISCARD",
-  [Op.WRITE_ZEROES]: "WRITE_ZEROES",
-};
-
-/** The name of an operation, for messages. */
-export const opName = (op: number): string => NAMES[op] ?? `op ${op}`;
 
 /**
  * A request's data. In modes that copy it is memory of this process. In those that lend pages (`"auto-buf-reg"`, `"zero-copy"`) it stays in
@@ -47,6 +30,8 @@ export interface RequestContext {
   readonly noUnmap: boolean;
   /** Aborts when the device stops without waiting for this request any longer. */
   readonly signal: AbortSignal;
+  /** As {@link UblkRequest.metadata}. */
+  readonly metadata: RequestMetadata | undefined;
 }
 
 /** The context of a tag's request: one object per tag, filled anew for each request. @internal */
@@ -63,6 +48,10 @@ export class TagContext implements RequestContext {
 
   get signal(): AbortSignal {
     return this.tags.signalOf(this.#tag);
+  }
+
+  get metadata(): RequestMetadata | undefined {
+    return this.tags.metadataOf(this.#tag);
   }
 }
 
@@ -118,9 +107,15 @@ export class UblkRequest {
     return this.startSector * 512;
   }
 
-  /** Its length in bytes; 0 for FLUSH. */
+  /** Its length in bytes; 0 for FLUSH, REPORT_ZONES and what is done to zones as a whole. */
   get length(): number {
-    return this.op === Op.FLUSH ? 0 : this.sectors * 512;
+    const { op } = this;
+    return op === Op.FLUSH || op === Op.REPORT_ZONES ? 0 : this.sectors * 512;
+  }
+
+  /** How many zones a REPORT_ZONES asks for, from {@link UblkRequest.offset} on. */
+  get zones(): number {
+    return this.op === Op.REPORT_ZONES ? this.sectors : 0;
   }
 
   /** The op's name, for messages. */
@@ -189,6 +184,27 @@ export class UblkRequest {
   /** Copies all of `from` to a READ's data, from `at` within the request on: as {@link UblkRequest.copyTo}, by `pwrite(2)`. */
   copyFrom(from: Uint8Array, at = 0): void {
     this.tags.copyFrom(this.check(), from, at);
+  }
+
+  /** The metadata of a READ or WRITE, of a disk with `integrity` (`UBLK_IO_F_INTEGRITY`). Undefined where the client brings or wants none. */
+  get metadata(): RequestMetadata | undefined {
+    return this.tags.metadataOf(this.check());
+  }
+
+  /**
+   * Says where on the disk the data of a ZONE_APPEND goes, in bytes: on a block, in the zone that starts at {@link UblkRequest.offset}. Before
+   * the request is completed; only then does the client learn of it.
+   */
+  placeAt(offset: number): void {
+    this.tags.placeAt(this.check(), offset);
+  }
+
+  /**
+   * Answers a REPORT_ZONES with zones from {@link UblkRequest.offset} on: at least one, and no more than {@link UblkRequest.zones} of them count.
+   * Before the request is completed.
+   */
+  reportZones(zones: readonly Zone[]): void {
+    this.tags.reportZones(this.check(), zones);
   }
 
   /** Aborts when the device stops without waiting for this request any longer. */
@@ -291,7 +307,7 @@ export class DeferredRequest {
   readonly op: number;
   /** Where it starts, in bytes. */
   readonly offset: number;
-  /** Its length in bytes; 0 for FLUSH. */
+  /** As {@link UblkRequest.length}. */
   readonly length: number;
 
   /** @internal */
@@ -333,6 +349,21 @@ export class DeferredRequest {
   /** As {@link UblkRequest.copyFrom}. */
   copyFrom(from: Uint8Array, at = 0): void {
     this.tags.copyFrom(this.check(), from, at);
+  }
+
+  /** As {@link UblkRequest.metadata}. */
+  get metadata(): RequestMetadata | undefined {
+    return this.tags.metadataOf(this.check());
+  }
+
+  /** As {@link UblkRequest.placeAt}. */
+  placeAt(offset: number): void {
+    this.tags.placeAt(this.check(), offset);
+  }
+
+  /** As {@link UblkRequest.reportZones}. */
+  reportZones(zones: readonly Zone[]): void {
+    this.tags.reportZones(this.check(), zones);
   }
 
   /** Aborts when the device stops without waiting any longer. */

@@ -4,17 +4,18 @@
  * @module
  */
 import { blockErrnoOf } from "../ffi/index.ts";
-import { UBLK_IO_OP_FLUSH } from "./abi.ts";
+import { UBLK_IO_OP_FLUSH, UBLK_IO_OP_WRITE, UBLK_IO_OP_ZONE_APPEND } from "./abi.ts";
 
 const EIO = -5;
 const EOPNOTSUPP = -95;
 const MAX_ERRNO = 4095;
 
-/** How much of a READ or WRITE a target has done, in whole blocks. */
-export function partOf(bytes: number, length: number, blockSize: number): number {
+/** How much of a request a target has done: of a READ or WRITE in whole blocks, of others all, but of a ZONE_APPEND all or nothing. */
+export function partOf(op: number, bytes: number, length: number, blockSize: number): number {
+  if (op > UBLK_IO_OP_WRITE && op !== UBLK_IO_OP_ZONE_APPEND) return length;
   if (bytes > length || bytes < 0 || !Number.isInteger(bytes))
     throw new RangeError(`complete(${bytes}): the request has ${length} bytes; use fail(errno) for errors`);
-  return bytes - (bytes % blockSize);
+  return op === UBLK_IO_OP_ZONE_APPEND ? 0 : bytes - (bytes % blockSize);
 }
 
 const isErrno = (value: unknown): value is number =>

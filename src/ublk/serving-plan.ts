@@ -13,6 +13,8 @@ export function servingPlan(parts: DeviceParts, shared: SharedMemories | undefin
     threads: options.threads,
     maxIoBytes: info.maxIoBytes,
     blockSize: geometry.blockSize,
+    integrity: geometry.integrity,
+    zoneSize: geometry.zoned?.zoneSize ?? 0,
     mode,
     batch: options.batch,
     userCopy: (info.flags & UBLK_F_USER_COPY) !== 0,

@@ -44,7 +44,8 @@ export class ServingThreads {
   /** What every thread can do; the kernel spreads requests over all of them. */
   get capabilities(): Capabilities {
     const all = (name: keyof Capabilities): boolean => this.#threads.every(({ capabilities }) => capabilities[name]);
-    return { write: all("write"), flush: all("flush"), discard: all("discard"), writeZeroes: all("writeZeroes") };
+    const [write, flush, discard, writeZeroes, zones] = [all("write"), all("flush"), all("discard"), all("writeZeroes"), all("zones")];
+    return { write, flush, discard, writeZeroes, zones };
   }
 
   /** Resolves when every queue is closed. */

@@ -1,7 +1,8 @@
 import { UBLK_IO_F_SHMEM_ZC, UBLK_SHMEM_ZC_IDX_MASK } from "./abi.ts";
 import { UblkError } from "./error.ts";
+import { Op } from "./op.ts";
 import type { QueueSpec } from "./queue-spec.ts";
-import { DESCRIPTOR_WORDS, Op } from "./request.ts";
+import { DESCRIPTOR_WORDS } from "./request.ts";
 import { sharedBufferAt } from "./shared-buffers.ts";
 import type { SharedTable } from "./shared-table.ts";
 import { TagMemory } from "./tag-memory.ts";

@@ -1,6 +1,7 @@
 import { join64 } from "../ffi/index.ts";
+import { Op } from "./op.ts";
 import type { UblkQueue } from "./queue.ts";
-import { DESCRIPTOR_WORDS, Op } from "./request.ts";
+import { DESCRIPTOR_WORDS } from "./request.ts";
 import { isOpen } from "./tag-states.ts";
 import type { TagTable } from "./tag-table.ts";
 
@@ -48,6 +49,7 @@ export class SlowRequests {
     const at = tag * DESCRIPTOR_WORDS;
     const op = iod[at]! & 0xff;
     if (op === Op.FLUSH) return { op, length: 0, offset: 0 }; // it has no place, and the kernel says -1
-    return { op, length: (iod[at + 1]! >>> 0) * 512, offset: join64(iod[at + 2]!, iod[at + 3]!) * 512 };
+    const sectors = op === Op.REPORT_ZONES ? 0 : iod[at + 1]! >>> 0; // a report has zones
+    return { op, length: sectors * 512, offset: join64(iod[at + 2]!, iod[at + 3]!) * 512 };
   }
 }

@@ -3,6 +3,7 @@ import type { DeviceParts } from "./make-device.ts";
 import type { Capabilities } from "./methods.ts";
 import type { DiskParams } from "./params.ts";
 import { noteState } from "./state-file.ts";
+import { checkZoneMethods } from "./zoned.ts";
 
 /** How a device comes to life, once the target is attached in every thread that serves it. */
 export interface Starting {
@@ -33,6 +34,7 @@ export class FirstStart implements Starting {
 
   async params(can: Capabilities, signal: AbortSignal): Promise<DiskParams> {
     const { control, geometry, info, mode, options } = this.#parts;
+    checkZoneMethods(can, geometry.zoned !== undefined);
     const params = paramsOf(geometry, can, options, info.maxIoBytes, mode);
     await control.setParams(info.id, params, { signal, info });
     return params;

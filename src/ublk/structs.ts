@@ -1,5 +1,5 @@
 /**
- * The structs of `linux/ublk_cmd.h` 7.2.12.
+ * The structs of `linux/ublk_cmd.h` 7.2.12, and the zone of `linux/blkzoned.h`.
  *
  * @module
  */
@@ -92,4 +92,15 @@ export const ublk_params = new Struct("ublk_params", 152, {
   "integrity.pi_offset": [144, 1],
   "integrity.csum_type": [145, 1],
   "integrity.tag_size": [146, 1],
+});
+
+export const blk_zone = new Struct("blk_zone", 64, {
+  start: [0, 8],
+  len: [8, 8],
+  wp: [16, 8],
+  type: [24, 1],
+  cond: [25, 1],
+  non_seq: [26, 1],
+  reset: [27, 1],
+  capacity: [32, 8],
 });

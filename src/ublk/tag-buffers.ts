@@ -2,12 +2,15 @@ import { FixedBuffer } from "../uring/index.ts";
 import { UBLK_IO_F_NEED_REG_BUF } from "./abi.ts";
 import { lendsPages } from "./data-mode.ts";
 import type { Lease } from "./lease.ts";
+import type { RequestMetadata } from "./metadata.ts";
+import { Op } from "./op.ts";
 import type { QueueSpec } from "./queue-spec.ts";
-import { Op, type RequestBuffer } from "./request.ts";
+import type { RequestBuffer } from "./request.ts";
 import { SharedData, SharingTagMemory } from "./shared-data.ts";
 import { SharedTable } from "./shared-table.ts";
 import { TagMemory } from "./tag-memory.ts";
 import { UserCopies } from "./user-copies.ts";
+import { ZoneAnswers } from "./zone-answers.ts";
 
 /** The data of a queue's tags, in whatever form the mode gives it: memory of this process, or slots of the ring's buffer table. */
 export class TagBuffers {
@@ -19,6 +22,8 @@ export class TagBuffers {
   readonly kernelCopied: TagMemory | undefined;
   /** Data that lies in memory shared with the client, where the disk has such. It is neither copied nor fetched, whatever the mode. */
   readonly shared: SharedData | undefined;
+  /** What requests of a zoned disk answer. */
+  readonly zones: ZoneAnswers | undefined;
   /** By tag, 1: its pages are registered by hand. */
   readonly byHand: Uint8Array;
   readonly #mode: QueueSpec["mode"];
@@ -34,6 +39,7 @@ export class TagBuffers {
     this.shared = sharedMemory === undefined ? undefined : new SharedData(new SharedTable(sharedMemory), iod, spec);
     this.memory = lends ? undefined : memoryOf(spec, this.shared);
     this.copies = userCopy ? new UserCopies(spec) : undefined;
+    this.zones = spec.zoneSize === 0 ? undefined : new ZoneAnswers(spec, this.copies);
     this.kernelCopied = mode === "user-copy" ? undefined : this.memory;
     // What the kernel registers by itself has the first slots; what failed to, others: the slot may have been the reason.
     this.#handBase = mode === "auto-buf-reg" ? depth : 0;
@@ -47,6 +53,11 @@ export class TagBuffers {
     return this.#tableSlots;
   }
 
+  /** Whether {@link TagBuffers.deliver} has something to do. */
+  get delivers(): boolean {
+    return this.#mode === "user-copy";
+  }
+
   /** Memory to unmap when the thread died. */
   get mappings(): readonly { address: number; length: number }[] {
     return this.memory === undefined ? [] : [this.memory.mapping];
@@ -55,7 +66,7 @@ export class TagBuffers {
   /** Whether a request that has arrived, with these `op_flags`, has pages that are to be registered by hand. */
   mustRegister(flags: number): boolean {
     if (this.#mode === "auto-buf-reg") return (flags & UBLK_IO_F_NEED_REG_BUF) !== 0;
-    return this.#mode === "zero-copy" && (flags & 0xff) <= Op.WRITE;
+    return this.#mode === "zero-copy" && ((flags & 0xff) <= Op.WRITE || (flags & 0xff) === Op.ZONE_APPEND);
   }
 
   /** Slot for pages of a tag that are registered by hand. */
@@ -77,7 +88,7 @@ export class TagBuffers {
       );
     }
     const bytes = this.memory.bytes(tag, length);
-    if (this.kernelCopied === undefined && op === Op.WRITE && this.#taken[tag] === 0 && !this.shared?.has(tag)) {
+    if (this.kernelCopied === undefined && op !== Op.READ && this.#taken[tag] === 0 && !this.shared?.has(tag)) {
       this.copies!.take(tag, 0, bytes);
       this.#taken[tag] = 1;
     }
@@ -91,9 +102,9 @@ export class TagBuffers {
       return { kind: "memory", bytes: done === 0 ? bytes : bytes.subarray(done) };
     }
     const index = this.index(tag);
-    return op === Op.WRITE
-      ? { kind: "source", fixed: new FixedBuffer(index, done, length - done, "source", undefined, lease()) }
-      : { kind: "sink", fixed: new FixedBuffer(index, done, length - done, "sink", undefined, lease()) };
+    return op === Op.READ
+      ? { kind: "sink", fixed: new FixedBuffer(index, done, length - done, "sink", undefined, lease()) }
+      : { kind: "source", fixed: new FixedBuffer(index, done, length - done, "source", undefined, lease()) };
   }
 
   /** Copies a part of a WRITE's data, from `at` on, to where it is wanted. */
@@ -111,6 +122,11 @@ export class TagBuffers {
   #copiesFor(method: string): UserCopies {
     if (this.copies !== undefined) return this.copies;
     throw new TypeError(`${method}: this kernel's ublk has no USER_COPY beside mode '${this.#mode}'; serve with mode: 'copy'`);
+  }
+
+  /** A request's metadata, from the sector `done` of it on, where it has any. */
+  metadata(_tag: number, _done: number): RequestMetadata | undefined {
+    return undefined;
   }
 
   /** A request is about to end: a READ's data goes where the client finds it. */

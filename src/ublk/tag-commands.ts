@@ -80,11 +80,20 @@ export class TagCommands implements QueueCommands {
     this.words[(tag << this.shift) + RESULT] = result;
   }
 
+  /** Sets where the data of a tag's ZONE_APPEND went, in sectors: it is part of the commit. */
+  place(tag: number, sector: number): void {
+    const at = (tag << this.shift) + BUFFER;
+    this.words[at] = sector;
+    this.words[at + 1] = high32(sector);
+  }
+
   /** Writes the tag's SQE anew and repeats a commit that the kernel refused. */
   repeat(tag: number): void {
-    const result = this.words[(tag << this.shift) + RESULT]!;
+    const at = tag << this.shift;
+    const [result, low, high] = this.words.slice(at + RESULT, at + BUFFER + 2) as unknown as [number, number, number];
     this.#write(tag, this.#number(abi.UBLK_U_IO_COMMIT_AND_FETCH_REQ));
     this.setResult(tag, result);
+    if (this.#spec.zoneSize > 0) this.words.set([low, high], at + BUFFER);
     this.raw.armTemplate(tag);
   }
 

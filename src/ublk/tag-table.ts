@@ -1,10 +1,13 @@
+import { join64 } from "../ffi/index.ts";
 import type { Driver, FixedSink, FixedSource } from "../uring/index.ts";
 import { UBLK_IO_F_FUA, UBLK_IO_F_NOUNMAP } from "./abi.ts";
 import type { Lease } from "./lease.ts";
 import { RequestSink, RequestSource } from "./lent-data.ts";
+import type { RequestMetadata } from "./metadata.ts";
+import { Op } from "./op.ts";
 import type { UblkQueue } from "./queue.ts";
 import type { QueueSpec } from "./queue-spec.ts";
-import { DESCRIPTOR_WORDS, DeferredRequest, Op, type RequestBuffer, TagContext, type UblkRequest } from "./request.ts";
+import { DESCRIPTOR_WORDS, DeferredRequest, type RequestBuffer, TagContext, type UblkRequest } from "./request.ts";
 import type { TagBuffers } from "./tag-buffers.ts";
 import type { TagLeases } from "./tag-leases.ts";
 import type { TagMembers } from "./tag-members.ts";
@@ -12,6 +15,7 @@ import type { TagMemory } from "./tag-memory.ts";
 import type { TagSignals } from "./tag-signals.ts";
 import { ANSWERED, DEAD, FETCHING, HELD, IN_HANDLER, IN_KERNEL, isOpen, OPEN, WAITING } from "./tag-states.ts";
 import { ownTags } from "./threads.ts";
+import type { Zone } from "./zones.ts";
 
 /** What a tag table consults. */
 export interface TagTableParts {
@@ -82,10 +86,48 @@ export class TagTable {
     return !this.closed && this.#generations[tag] === generation && (state === OPEN || state === HELD || state === IN_HANDLER);
   }
 
+  /** The metadata of a request, where it has any. */
+  metadataOf(tag: number): RequestMetadata | undefined {
+    this.#checkOpen(tag);
+    return this.#buffers.metadata(tag, this.done[tag]!);
+  }
+
+  /** The result of a request that is done, other than a READ or a WRITE. */
+  wholeOf(tag: number): number {
+    const { zones } = this.#buffers;
+    if (zones === undefined) return 0;
+    const op = this.#opOf(tag);
+    const lacks = zones.lacks(tag, op);
+    if (lacks !== undefined) this.#queue.report(lacks, op, this.#startOf(tag), 0);
+    return zones.resultOf(tag, op);
+  }
+
+  /** Says where the data of a ZONE_APPEND goes. */
+  placeAt(tag: number, offset: number): void {
+    this.#checkOpen(tag);
+    if (this.#opOf(tag) !== Op.ZONE_APPEND) throw new TypeError("placeAt is for ZONE_APPEND requests");
+    this.#buffers.zones!.placeAt(tag, this.#startOf(tag), this.#iod[tag * DESCRIPTOR_WORDS + 1]! * 512, offset);
+  }
+
+  /** Answers a REPORT_ZONES. */
+  reportZones(tag: number, zones: readonly Zone[]): void {
+    this.#checkOpen(tag);
+    if (this.#opOf(tag) !== Op.REPORT_ZONES) throw new TypeError("reportZones is for REPORT_ZONES requests");
+    this.#buffers.zones!.report(tag, this.#startOf(tag), this.#iod[tag * DESCRIPTOR_WORDS + 1]!, zones);
+  }
+
+  #opOf(tag: number): number {
+    return this.#iod[tag * DESCRIPTOR_WORDS]! & 0xff;
+  }
+
+  #startOf(tag: number): number {
+    return join64(this.#iod[tag * DESCRIPTOR_WORDS + 2]!, this.#iod[tag * DESCRIPTOR_WORDS + 3]!) * 512;
+  }
+
   /** The data of a tag's request as memory. */
   bytesOf(tag: number): Uint8Array<ArrayBuffer> {
     const op = this.#iod[tag * DESCRIPTOR_WORDS]! & 0xff;
-    if (op > Op.WRITE) throw new TypeError("only READ and WRITE requests carry data");
+    if (op > Op.WRITE && op !== Op.ZONE_APPEND) throw new TypeError("only READ, WRITE and ZONE_APPEND requests carry data");
     const length = this.#iod[tag * DESCRIPTOR_WORDS + 1]! * 512;
     if (this.#memory === undefined) this.#checkOpen(tag); // or what is copied would be the next request's
     const whole = this.#memory !== undefined ? this.#memory.bytes(tag, length) : this.#buffers.bytes(tag, op, length);
@@ -266,7 +308,8 @@ export class TagTable {
   }
 
   #checkKind(tag: number, op: number): void {
-    if ((this.#iod[tag * DESCRIPTOR_WORDS]! & 0xff) !== op) wrongKind(op);
+    const asked = this.#iod[tag * DESCRIPTOR_WORDS]! & 0xff;
+    if (asked !== op && !(op === Op.WRITE && asked === Op.ZONE_APPEND)) wrongKind(op);
   }
 
   #checkRange(tag: number, op: number, at: number, length: number): void {
@@ -279,7 +322,9 @@ export class TagTable {
 
 function wrongKind(op: number): never {
   throw new TypeError(
-    op === Op.READ ? "readFrom, copyFrom and sink are for READ requests" : "writeTo, copyTo and source are for WRITE requests",
+    op === Op.READ
+      ? "readFrom, copyFrom and sink are for READ requests"
+      : "writeTo, copyTo and source are for WRITE and ZONE_APPEND requests",
   );
 }
 

@@ -1,6 +1,10 @@
 import type { Part } from "../uring/index.ts";
+import type { IntegrityGeometry } from "./integrity.ts";
 import type { UblkQueue } from "./queue.ts";
 import type { RequestContext, UblkRequest } from "./request.ts";
+import type { SegmentLimits } from "./segments.ts";
+import type { ZoneMethods } from "./zone-methods.ts";
+import type { ZonedGeometry } from "./zoned.ts";
 
 /** A size: bytes, or text such as `"512 MiB"`, `"1 GiB"`, `"4k"` (binary units). */
 export type Size = number | string;
@@ -38,6 +42,10 @@ export interface Geometry {
   members?: number;
   /** Memory alignment that the target's files need, in bytes (512 for most O_DIRECT files). */
   dmaAlignment?: number;
+  /** Limits of the memory segments of a request: for zero-copy targets whose files or devices have such. Linux 6.16. */
+  segments?: SegmentLimits;
+  /** There is metadata beside the data, such as protection information; `docs/integrity.md` tells more. */
+  integrity?: IntegrityGeometry;
   /** Nothing in the target ever awaits: a serving thread takes no turns of its event loop. */
   synchronous?: boolean;
   /**
@@ -46,6 +54,17 @@ export interface Geometry {
    * keeps its size.
    */
   resize?(size: number, from: number): Resized | Promise<Resized>;
+}
+
+/**
+ * What a zoned disk is (`UBLK_F_ZONED`, Linux 6.6): every zone is written from its start to its end, and emptied as a whole. Its target has
+ * {@link ZoneMethods}, or takes their requests (`ops: { zones: true }`), and neither discard nor writeZeroes. `docs/zoned.md` tells more.
+ */
+export interface ZonedDisk extends Omit<Geometry, "resize"> {
+  /** Its zones. */
+  zoned: ZonedGeometry;
+  /** Zones stay as they are. */
+  resize?: undefined;
 }
 
 /** What a method may answer: nothing (done), or a promise of it. */
@@ -68,6 +87,17 @@ export interface Methods {
   writeZeroes?(offset: number, length: number, context: RequestContext): MethodResult;
 }
 
+/** Methods of a disk that is not zoned: none of those that only a zoned one has. */
+export type PlainMethods = Methods & { readonly [Name in keyof ZoneMethods]?: undefined };
+
+/** Methods of a zoned disk: all of {@link ZoneMethods}. What a zone holds is given up by resetting it, not by discards. */
+export interface ZonedMethods extends Omit<Methods, "discard" | "writeZeroes">, ZoneMethods {
+  /** Not of a zoned disk. */
+  discard?: undefined;
+  /** Not of a zoned disk. */
+  writeZeroes?: undefined;
+}
+
 /** What {@link RequestTarget.handle} may answer: nothing when it completed or deferred the request, or what completes it. */
 export type HandleResult = void | Promise<number | void> | Part<unknown, unknown>;
 
@@ -81,15 +111,15 @@ export interface RequestTarget {
   handle(request: UblkRequest): HandleResult;
   /** An operation that was started with a member of the request completed. */
   completed?(request: UblkRequest, result: number, member: number): void;
-  /** Ops the target takes besides READ and WRITE. */
-  readonly ops?: { readonly flush?: boolean; readonly discard?: boolean; readonly writeZeroes?: boolean };
+  /** Ops the target takes besides READ and WRITE. `zones`: REPORT_ZONES and ZONE_APPEND to ZONE_RESET_ALL, of a zoned disk. */
+  readonly ops?: { readonly flush?: boolean; readonly discard?: boolean; readonly writeZeroes?: boolean; readonly zones?: boolean };
   /** The serving thread is about to end. */
   detach?(): void;
 }
 
 /** What {@link TargetDefinition.attach} gives: either level. */
 export type Attachment =
-  | (Methods & {
+  | ((PlainMethods | ZonedMethods) & {
       handle?: undefined;
       /** The serving thread is about to end. */
       detach?(): void;
@@ -98,6 +128,8 @@ export type Attachment =
 
 /** What {@link TargetDefinition.open} gives: the disk's geometry, and what every serving thread is handed. */
 export interface Opened<Shared> extends Geometry {
+  /** The disk is zoned, as {@link ZonedDisk} says. */
+  zoned?: ZonedGeometry | undefined;
   /** Cloneable: descriptors, SharedArrayBuffers, plain data. */
   shared?: Shared;
 }
@@ -113,7 +145,13 @@ export interface TargetDefinition<Options = unknown, Shared = unknown> {
 }
 
 /** A target as one object: geometry and methods together, for the calling thread. */
-export type InlineTarget = Geometry & (Methods | RequestTarget);
+export type InlineTarget =
+  | (Geometry & { zoned?: undefined } & (PlainMethods | (RequestTarget & { readonly ops?: { readonly zones?: false } })))
+  | (ZonedDisk &
+      (
+        | ZonedMethods
+        | (RequestTarget & { readonly ops: { readonly zones: true; readonly discard?: false; readonly writeZeroes?: false } })
+      ));
 
 const DEFINED = Symbol.for("uring-ublk.target");
 

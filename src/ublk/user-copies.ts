@@ -1,9 +1,11 @@
 import { addressOf, type SystemError, sys } from "../ffi/index.ts";
-import { UBLK_QID_OFF, UBLK_TAG_OFF, UBLKSRV_IO_BUF_OFFSET } from "./abi.ts";
+import { UBLK_INTEGRITY_FLAG_OFF, UBLK_QID_OFF, UBLK_TAG_OFF, UBLKSRV_IO_BUF_OFFSET } from "./abi.ts";
 import { UblkError } from "./error.ts";
 import type { QueueSpec } from "./queue-spec.ts";
 
 const EIO = -5;
+/** Beyond 2^53, but beside it a tag's place is a multiple of what numbers tell apart there: it is exact. */
+const METADATA = 2 ** UBLK_INTEGRITY_FLAG_OFF;
 
 /**
  * Copies between a request and memory of this process, by the serving thread: `pread(2)` and `pwrite(2)` on the char device (`UBLK_F_USER_COPY`,
@@ -35,6 +37,25 @@ export class UserCopies {
   /** The same from memory that is known by its address. */
   giveFrom(tag: number, at: number, address: number, length: number): void {
     this.#whole("pwrite", sys.pwriteAt, tag, at, address, length);
+  }
+
+  /** Copies a WRITE request's metadata, all of it. */
+  takeMetadata(tag: number, into: Uint8Array): void {
+    this.#whole("pread", sys.preadAt, tag, METADATA, addressOf(into), into.length);
+  }
+
+  /** Copies a READ request's metadata. */
+  giveMetadata(tag: number, from: Uint8Array): void {
+    this.#whole("pwrite", sys.pwriteAt, tag, METADATA, addressOf(from), from.length);
+  }
+
+  /** Copies a report of zones. The kernel may have room for fewer. Answers how many bytes it took. */
+  giveReport(tag: number, report: Uint8Array): number {
+    try {
+      return sys.pwriteAt(this.#charFd, addressOf(report), report.length, this.#offsets[tag]!);
+    } catch (error) {
+      throw this.#error("pwrite", tag, (error as SystemError).errno ?? EIO, { cause: error });
+    }
   }
 
   #whole(

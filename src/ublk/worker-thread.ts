@@ -41,7 +41,7 @@ export class WorkerThread implements QueueThread {
   readonly thread: number;
   readonly closed: Promise<void>;
   readonly local = false;
-  capabilities: Capabilities = { write: false, flush: false, discard: false, writeZeroes: false };
+  capabilities: Capabilities = { write: false, flush: false, discard: false, writeZeroes: false, zones: false };
   readonly #spec: QueueSpec;
   readonly #worker: Worker;
   readonly #doorbell = new Doorbell();

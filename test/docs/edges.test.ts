@@ -27,7 +27,7 @@ const rows: Row[] = readFileSync(join(ROOT, "docs/edges.md"), "utf8")
 describe("docs/edges.md", () => {
   test("has every edge once", () => {
     const numbers = rows.map(({ number }) => number).sort((a, b) => a - b);
-    expect(numbers).toEqual(Array.from({ length: 55 }, (_, i) => i + 1));
+    expect(numbers).toEqual(Array.from({ length: 59 }, (_, i) => i + 1));
   });
 
   test("names tests that are there, in the files where they are", () => {

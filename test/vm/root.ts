@@ -10,6 +10,7 @@ import type { Session } from "./session.ts";
 /** The programs that tests and benchmarks may count on. */
 const PACKAGES = [
   "bash",
+  "btrfs-progs",
   "busybox",
   "coreutils",
   "e2fsprogs",

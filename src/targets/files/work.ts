@@ -73,14 +73,11 @@ export class FileWork {
 
   /** Begins what a request asks for, on a range of the file. Answers {@link GOES_ON}, or how it ended: 0, or a negative errno. */
   begin(request: UblkRequest, from: number, length: number): number {
-    const { tag } = request;
-    this.from[tag] = from;
-    this.length[tag] = length;
-    this.done[tag] = 0;
-    this.retries[tag] = 0;
+    this.take(request.tag, from, length);
     switch (request.op) {
       case Op.READ:
       case Op.WRITE:
+      case Op.ZONE_APPEND:
         return this.start(request, MOVE);
       case Op.FLUSH:
         return this.start(request, SYNC);
@@ -91,6 +88,18 @@ export class FileWork {
       default:
         return EOPNOTSUPP;
     }
+  }
+
+  /** Makes the file's data durable, whatever the request asks for. */
+  sync(request: UblkRequest): void {
+    this.take(request.tag, 0, 0);
+    this.start(request, SYNC);
+  }
+
+  /** Gives a range of the file back, which reads as zeros then, whatever the request asks for. */
+  zeroRange(request: UblkRequest, from: number, length: number): void {
+    this.take(request.tag, from, length);
+    this.zero(request, ZERO_PUNCH);
   }
 
   /** The request's operation on this file completed. Answers as {@link FileWork.begin} does. */
@@ -118,6 +127,13 @@ export class FileWork {
   /** The flags that a WRITE takes along: its FUA is in the operation itself. */
   protected flagsOf(request: UblkRequest): number {
     return request.fua ? RWF_DSYNC : 0;
+  }
+
+  private take(tag: number, from: number, length: number): void {
+    this.from[tag] = from;
+    this.length[tag] = length;
+    this.done[tag] = 0;
+    this.retries[tag] = 0;
   }
 
   private discard(request: UblkRequest): number {

@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
 import { serve, type UblkDevice } from "../ublk/index.ts";
 import { nearest } from "../uring/options.ts";
+import { servedAgain } from "./again.ts";
 import { bundledUrl } from "./bundled.ts";
 import type { CommandLine } from "./command-line.ts";
 import { SECONDS } from "./commands.ts";
@@ -16,14 +17,15 @@ import { startInBackground } from "./start.ts";
 export async function add(line: CommandLine, given: readonly string[], output: Output, front: Front | undefined): Promise<number> {
   const plan = planOf(line);
   if (plan.file !== undefined && !existsSync(plan.file)) throw new Error(`there is no ${plan.file}${similar(plan.file)}`);
-  if (front !== undefined) return await serveHere(() => begin(plan), front, output);
+  if (front !== undefined) return await serveHere(() => begin(plan, line.flag("--again")), front, output);
   return await startInBackground(given, output, { log: line.text("--log"), seconds: line.seconds(SECONDS.add), json: line.json });
 }
 
-async function begin({ module, file, options, serving }: Plan): Promise<UblkDevice> {
+async function begin({ module, file, options, serving }: Plan, again: boolean): Promise<UblkDevice> {
   const url = typeof module === "string" ? bundledUrl(module) : module;
+  const all = { ...serving, options: options as never };
   try {
-    return await serve<never>(url, { ...serving, options: options as never });
+    return (again ? await servedAgain(url, all) : undefined) ?? (await serve<never>(url, all));
   } catch (error) {
     if (file === undefined || isMachine(error)) throw error;
     throw new Error(explainModule(error, file), { cause: error });

@@ -1,16 +1,29 @@
-import { closeSync, writeSync } from "node:fs";
+import { closeSync, readFileSync, writeSync } from "node:fs";
+import { sys } from "../ffi/index.ts";
 import { READY_FD, type Word } from "./daemon.ts";
 import type { Front, Started } from "./front.ts";
 import { LogFile } from "./log-file.ts";
 import type { Output } from "./output.ts";
+
+const PR_SET_PDEATHSIG = 1;
+const SIGTERM = 15;
+
+/** The process that is the parent now. */
+const parent = (): number => Number(/^PPid:\s+(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]);
 
 /** The server's side of a start in the background: see daemon.ts. */
 export class Background implements Front {
   #log: LogFile;
   #told = false;
 
-  constructor(word: string) {
+  /** Until it serves it ends with whoever has started it. */
+  constructor(word: string, caller: number) {
     this.#log = LogFile.of(word);
+    process.on("exit", () => {
+      if (!this.#told) this.#log.discard();
+    });
+    sys.prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (parent() !== caller) process.exit(1);
   }
 
   /** What the server says, with the time. */
@@ -20,6 +33,7 @@ export class Background implements Front {
   }
 
   ready(started: Started): boolean {
+    sys.prctl(PR_SET_PDEATHSIG, 0);
     // It keeps no directory from being unmounted.
     process.chdir("/");
     this.#log = this.#log.settle(started.id);

@@ -42,6 +42,11 @@ export const SECONDS = { add: 60, stop: 15, del: 15, resize: 30, quiesce: 30 } a
 
 const FOREGROUND: readonly Option[] = [
   { name: "--foreground", kind: "flag", help: "serves in this process, until it is told to end; for systemd and the like" },
+  {
+    name: "--again",
+    kind: "flag",
+    help: "with --id: where a disk of ours has that number and no server any more, it is recovered, or deleted before",
+  },
   { name: "--log", kind: "text", value: "FILE", help: "where the server writes (default /var/log/uring-ublk/ublkbN.log)" },
 ];
 
@@ -114,7 +119,7 @@ export const COMMANDS: readonly CommandKind[] = [
     words: "device",
     options: [
       { name: "--daemon", kind: "flag", help: "in the background, as add does" },
-      FOREGROUND[1]!,
+      FOREGROUND[2]!,
       timeout(SECONDS.add, "how long the start may take, with --daemon"),
       json,
     ],

@@ -20,80 +20,77 @@ export type Outcome = { readonly started: Started } | { readonly problem: string
 
 /**
  * Starts this program again, in the background: in a session of its own, with nothing of the caller's open (Bun marks all descriptors but the
- * ones it hands over close-on-exec). Waits until that says that it serves. Whoever gives up meanwhile (Ctrl-C, the time limit) ends it.
+ * ones it hands over close-on-exec). Waits until that says that it serves. Whoever gives up meanwhile (Ctrl-C, the time limit) ends it; and
+ * if this process is killed, the server ends by itself.
  */
 export async function startDaemon(words: readonly string[], log: string | undefined, seconds: number): Promise<Outcome> {
   const file = LogFile.create(log);
   const [reader, writer] = sys.pipe();
-  let child: Bun.Subprocess;
+  using start = new Start(file.log, seconds);
   try {
-    child = Bun.spawn(self(DAEMON_WORD, file.log.word, ...words), { stdio: ["ignore", file.fd, file.fd, writer], detached: true });
-  } catch (error) {
-    sys.close(reader);
-    file.log.discard();
-    throw error;
+    try {
+      const caller = `${process.pid}`;
+      start.child = Bun.spawn(self(DAEMON_WORD, file.log.word, caller, ...words), {
+        stdio: ["ignore", file.fd, file.fd, writer],
+        detached: true,
+      });
+    } finally {
+      sys.close(writer);
+      LogFile.close(file.fd);
+    }
+    return await start.hear(reader);
   } finally {
-    sys.close(writer);
-    LogFile.close(file.fd);
-  }
-  try {
-    return await new Start(child, file.log, seconds).outcome(reader);
-  } finally {
     sys.close(reader);
-    child.unref();
+    if (start.child === undefined) file.log.discard();
   }
 }
 
-/** A server that is starting. */
-class Start {
-  readonly #child: Bun.Subprocess;
+/** A server that is starting, and what may end it before it has started. */
+class Start implements Disposable {
+  child: Bun.Subprocess | undefined;
   readonly #log: LogFile;
-  readonly #seconds: number;
+  readonly #ends: (() => void)[] = [];
   #gaveUp: { readonly problem: string; readonly status: number } | undefined;
-  #kill: Timer | undefined;
 
-  constructor(child: Bun.Subprocess, log: LogFile, seconds: number) {
-    this.#child = child;
+  constructor(log: LogFile, seconds: number) {
     this.#log = log;
-    this.#seconds = seconds;
-  }
-
-  async outcome(reader: number): Promise<Outcome> {
-    const limit = setTimeout(() => {
-      this.#giveUp({ problem: `the server did not start within ${this.#seconds} s, and was ended; --timeout gives it more`, status: 1 });
-    }, this.#seconds * 1000);
-    const heard = Object.entries(SIGNALS).map(([signal, number]) => {
+    const late = { problem: `the server did not start within ${seconds} s, and was ended; --timeout gives it more`, status: 1 };
+    const limit = setTimeout(() => this.#giveUp(late), seconds * 1000);
+    this.#ends.push(() => clearTimeout(limit));
+    for (const [signal, number] of Object.entries(SIGNALS)) {
       const listener = (): void => this.#giveUp({ problem: "given up; the server was ended", status: 128 + number });
       process.on(signal, listener);
-      return () => process.removeListener(signal, listener);
-    });
-    try {
-      return await this.#hear(reader);
-    } finally {
-      for (const forget of heard) forget();
-      clearTimeout(limit);
-      clearTimeout(this.#kill);
+      this.#ends.push(() => process.removeListener(signal, listener));
     }
   }
 
   #giveUp(why: { readonly problem: string; readonly status: number }): void {
     if (this.#gaveUp !== undefined) return;
     this.#gaveUp = why;
-    this.#child.kill("SIGTERM");
-    this.#kill = setTimeout(() => this.#child.kill("SIGKILL"), END_MS);
+    this.child?.kill("SIGTERM");
+    const kill = setTimeout(() => this.child?.kill("SIGKILL"), END_MS);
+    this.#ends.push(() => clearTimeout(kill));
   }
 
-  async #hear(reader: number): Promise<Outcome> {
+  /** Waits for what it says, or for its end. */
+  async hear(reader: number): Promise<Outcome> {
+    const child = this.child!;
+    if (this.#gaveUp !== undefined) child.kill("SIGTERM");
     const text = await allOf(reader);
     const word = text === "" ? undefined : (JSON.parse(text) as Word);
     if (word !== undefined && "ready" in word && this.#gaveUp === undefined) return { started: word.ready };
-    const status = await this.#child.exited;
+    const status = await child.exited;
     const tail = this.#log.tail();
     this.#log.discard();
     if (this.#gaveUp !== undefined) return this.#gaveUp;
     if (word !== undefined && "error" in word) return { problem: word.error, status: word.status };
     const said = tail === "" ? "" : `; it wrote:\n${tail}`;
     return { problem: `the server ended before its disk was there (status ${status})${said}`, status: 1 };
+  }
+
+  [Symbol.dispose](): void {
+    for (const end of this.#ends) end();
+    this.child?.unref();
   }
 }
 

@@ -30,7 +30,7 @@ function objection({ id, pid, alive, ours, state }: Device): string | undefined 
  * Deletes one device. A device whose server died is dead already: nothing is stopped that nobody would answer. One that is still
  * there is stopped first, which its server has to serve.
  */
-async function remove(control: UblkControl, device: Device, { seconds, later }: Manner): Promise<void> {
+export async function remove(control: UblkControl, device: Device, { seconds, later }: Manner): Promise<void> {
   const { id } = device;
   if (device.state !== "dead") await stopInChild(id, seconds);
   removeState(id); // while the id is taken: once it is free, the next device's file has this name

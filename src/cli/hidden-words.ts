@@ -4,7 +4,7 @@
  * @module
  */
 
-/** A server in the background. Behind it come the log, and the command that it was started with. */
+/** A server in the background. Behind it come the log, the process that starts it, and the command that it was started with. */
 export const DAEMON_WORD = "--in-background";
 
 /** The child that sends STOP_DEV for `stop` and `del`. Behind it comes the device. */

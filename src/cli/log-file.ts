@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 /** Where logs are: `/var/log/uring-ublk`, or `URING_UBLK_LOG_DIR`. */
@@ -6,6 +6,15 @@ const logDirectory = (): string => process.env.URING_UBLK_LOG_DIR ?? "/var/log/u
 
 /** How much of a log an error shows. */
 const TAIL_LINES = 10;
+
+/** Removes what starts have left that were killed together with their servers. */
+function removeStale(): void {
+  for (const name of readdirSync(logDirectory())) {
+    const [, pid] = /^starting-(\d+)\.log$/.exec(name) ?? [];
+    if (pid !== undefined && (Number(pid) === process.pid || !existsSync(`/proc/${pid}`)))
+      rmSync(join(logDirectory(), name), { force: true });
+  }
+}
 
 /**
  * The log of a server in the background. Until its disk has a number the file has a name of its own; a log that lies where it belongs then is
@@ -24,7 +33,10 @@ export class LogFile {
   static create(name: string | undefined): { log: LogFile; fd: number } {
     const path = name === undefined ? join(logDirectory(), `starting-${process.pid}.log`) : resolve(name);
     try {
-      if (name === undefined) mkdirSync(logDirectory(), { recursive: true, mode: 0o755 });
+      if (name === undefined) {
+        mkdirSync(logDirectory(), { recursive: true, mode: 0o755 });
+        removeStale();
+      }
       return { log: new LogFile(path, name !== undefined), fd: openSync(path, name === undefined ? "wx" : "a", 0o640) };
     } catch (error) {
       throw new Error(`the log cannot be written: ${(error as Error).message}; --log FILE names another place`);

@@ -49,9 +49,9 @@ async function command(given: readonly string[], output: Output, background: Bac
 }
 
 /** A server in the background: what it has to say goes to whoever has started it, and to its log. */
-async function inBackground(log: string, given: readonly string[]): Promise<number> {
+async function inBackground([log = "", caller, ...given]: readonly string[]): Promise<number> {
   const { Background } = await import("./background.ts");
-  const background = new Background(log);
+  const background = new Background(log, Number(caller));
   const { status, message } = await command(given, background.output, background);
   if (message !== undefined) {
     background.output.message(message);
@@ -74,7 +74,7 @@ async function main([first, ...rest]: readonly string[]): Promise<number> {
     return 0;
   }
   if (COMPILED) (await import("../ublk/outside.ts")).startOutsideWith(self(OUTSIDE_WORD));
-  if (first === DAEMON_WORD) return await inBackground(rest[0] ?? "", rest.slice(1));
+  if (first === DAEMON_WORD) return await inBackground(rest);
   const { status, message } = await command(first === undefined ? [] : [first, ...rest], standard, undefined);
   if (message !== undefined) standard.message(message);
   return status;

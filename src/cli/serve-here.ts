@@ -18,10 +18,13 @@ export async function serveHere(begin: () => Promise<UblkDevice>, front: Front, 
   });
   const socket = ServerSocket.open(disk, output);
   try {
-    if (!(await front.ready({ path: disk.path, id: disk.id, pid: process.pid }))) {
-      await disk.stop();
-      return 1;
+    let wanted = false;
+    try {
+      wanted = await front.ready({ path: disk.path, id: disk.id, pid: process.pid });
+    } finally {
+      if (!wanted) await disk.stop();
     }
+    if (!wanted) return 1;
     await disk.finished;
   } finally {
     await socket?.close();

@@ -38,6 +38,8 @@ export function checkTarget([word, ...rest]: readonly string[], values: Readonly
   checkOptions(target, values);
   if (target.name === "memory" && !values.has("--size")) throw new UsageError("add memory needs --size, such as --size 1GiB");
   for (const set of (values.get("--set") ?? []) as readonly string[]) checkSet(set);
+  if (values.has("--again") && !values.has("--id"))
+    throw new UsageError("--again needs --id, such as --id 7: it is about the disk that has that number");
   if (values.has("--foreground") && values.has("--log"))
     throw new UsageError("--log is for a server in the background; with --foreground it writes to standard error");
 }

@@ -95,16 +95,17 @@ socket.
     name: "systemd",
     summary: "a server as a service",
     title: "systemd",
-    text: `With --foreground 'add' and 'recover' stay in the process that was started, write to standard error,
-and tell the supervisor when the disk can be opened (READY=1) and when it is being stopped
-(STOPPING=1), by the socket that NOTIFY_SOCKET names: Type=notify.
+    text: `'add --foreground' and 'recover' stay in the process that was started, write to standard error, and
+tell the supervisor when the disk can be opened (READY=1) and when it is being stopped (STOPPING=1),
+by the socket that NOTIFY_SOCKET names: Type=notify.
 
 The package has a unit for it, systemd/uring-ublk@.service. Copy it to /etc/systemd/system, and
 write what is to be added into /etc/uring-ublk/NAME.conf:
 
 ADD=loop /var/lib/disk.img --create 10GiB --id 7
 
-Then 'systemctl enable --now uring-ublk@NAME'. With --id the disk has the same path each time.
+Then 'systemctl enable --now uring-ublk@NAME'. With --id the disk has the same path each time. After
+a crash the unit's --again recovers a disk that waits for that, and replaces one that is dead.
 `,
   },
   {

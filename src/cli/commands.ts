@@ -38,7 +38,7 @@ export type Command =
 const { json, timeout, force } = COMMON;
 
 /** How long each command waits, in seconds, unless it is told. */
-export const SECONDS = { add: 60, stop: 15, del: 15, resize: 30, quiesce: 30 } as const;
+export const SECONDS = { add: 60, stop: 60, del: 15, resize: 30, quiesce: 30 } as const;
 
 const FOREGROUND: readonly Option[] = [
   { name: "--foreground", kind: "flag", help: "serves in this process, until it is told to end; for systemd and the like" },

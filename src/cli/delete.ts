@@ -1,18 +1,20 @@
 import { holdersInWords, holdersOf, removeState, type UblkControl, UblkError } from "../ublk/index.ts";
-import type { Output } from "./output.ts";
+import type { CommandLine } from "./command-line.ts";
+import { SECONDS } from "./commands.ts";
+import { jsonText, type Output } from "./output.ts";
+import { removeSockets } from "./server-path.ts";
 import { stopInChild } from "./stop.ts";
 import { type Device, look, openControl, survey } from "./survey.ts";
 
-/** What `del` was asked for. */
-export interface Deletion {
-  readonly ids: readonly number[];
-  readonly all: boolean;
-  readonly force: boolean;
-  /** How long a device may take to stop. */
-  readonly seconds: number;
-}
-
 const DELETE_MS = 5_000;
+
+/** How a device is deleted. */
+interface Manner {
+  /** How long it may take to stop. */
+  readonly seconds: number;
+  /** Those who still have it open are not waited for. */
+  readonly later: boolean;
+}
 
 /** Why a device is better left alone; undefined when nothing speaks against deleting it. */
 function objection({ id, pid, alive, ours, state }: Device): string | undefined {
@@ -28,13 +30,15 @@ function objection({ id, pid, alive, ours, state }: Device): string | undefined 
  * Deletes one device. A device whose server died is dead already: nothing is stopped that nobody would answer. One that is still
  * there is stopped first, which its server has to serve.
  */
-async function remove(control: UblkControl, device: Device, seconds: number): Promise<void> {
+export async function remove(control: UblkControl, device: Device, { seconds, later }: Manner): Promise<void> {
   const { id } = device;
   if (device.state !== "dead") await stopInChild(id, seconds);
   removeState(id); // while the id is taken: once it is free, the next device's file has this name
+  removeSockets(id);
   // The server may delete it itself once it is stopped.
   try {
-    await control.deleteDevice(id, { timeoutMs: DELETE_MS });
+    if (later) await control.deleteDeviceAsync(id, { timeoutMs: DELETE_MS });
+    else await control.deleteDevice(id, { timeoutMs: DELETE_MS });
   } catch (error) {
     if (!(error instanceof UblkError) || error.code !== "ENODEV") throw error;
   }
@@ -54,8 +58,10 @@ function explain(error: unknown, { id, path, pid, alive }: Device, seconds: numb
   return `device ${id} is stopped, but something still holds it: its server${server}, or a program in another mount namespace. It goes when they let go`;
 }
 
-async function chosen(control: UblkControl, { ids, all, force }: Deletion, output: Output): Promise<Device[] | undefined> {
-  if (all) {
+async function chosen(control: UblkControl, line: CommandLine, output: Output): Promise<Device[] | undefined> {
+  const { ids } = line;
+  const force = line.flag("--force");
+  if (line.flag("--all")) {
     const ours = (await survey(control)).filter((device) => device.ours);
     const wanted = ours.filter((device) => force || objection(device) === undefined);
     for (const device of ours) if (!wanted.includes(device)) output.message(`left alone: ${objection(device)}`);
@@ -75,20 +81,22 @@ async function chosen(control: UblkControl, { ids, all, force }: Deletion, outpu
 }
 
 /** `uring-ublk del`: all or, where one of the named devices may not be deleted, none. */
-export async function del(output: Output, deletion: Deletion): Promise<number> {
+export async function del(line: CommandLine, output: Output): Promise<number> {
   await using control = await openControl();
-  const devices = await chosen(control, deletion, output);
+  const devices = await chosen(control, line, output);
   if (devices === undefined) return 1;
   if (devices.length === 0) output.message("there is nothing to delete");
-  let failed = false;
+  const manner = { seconds: line.seconds(SECONDS.del), later: line.flag("--async") };
+  const deleted: number[] = [];
   for (const device of devices) {
     try {
-      await remove(control, device, deletion.seconds);
+      await remove(control, device, manner);
+      deleted.push(device.id);
       output.message(`device ${device.id} is deleted`);
     } catch (error) {
-      failed = true;
-      output.message(explain(error, device, deletion.seconds));
+      output.message(explain(error, device, manner.seconds));
     }
   }
-  return failed ? 1 : 0;
+  if (line.json) output.data(jsonText({ deleted }));
+  return deleted.length === devices.length ? 0 : 1;
 }

@@ -1,22 +1,25 @@
 #!/usr/bin/env bun
 /**
- * The `uring-ublk` command: what the driver can do, which devices there are, and deleting or serving again those that lost
- * their server.
+ * The `uring-ublk` command: makes disks, looks after them, and says what is wrong.
  *
  * @module
  */
 import { existsSync, readFileSync } from "node:fs";
-import { UblkError } from "../ublk/index.ts";
-import { type Arguments, HELP, parseArguments, UsageError } from "./arguments.ts";
-import { del } from "./delete.ts";
-import { features } from "./features.ts";
-import { list } from "./list.ts";
+import { type Asked, parseArguments } from "./arguments.ts";
+import type { Background } from "./background.ts";
+import { DAEMON_WORD, OUTSIDE_WORD, STOP_WORD } from "./hidden-words.ts";
+import { UsageError } from "./option.ts";
 import { type Output, standard } from "./output.ts";
-import { recover } from "./recover.ts";
-import { STOP_WORD, stop } from "./stop.ts";
+import { plainly } from "./plainly.ts";
+import { run } from "./run.ts";
+import { COMPILED, self } from "./self.ts";
+
+/** Set where an executable is made. */
+declare const URING_UBLK_VERSION: string | undefined;
 
 /** This package's version: its manifest is one folder up in the built package, two in the sources. */
 function version(): string {
+  if (typeof URING_UBLK_VERSION === "string") return URING_UBLK_VERSION;
   for (const path of ["../package.json", "../../package.json"]) {
     const url = new URL(path, import.meta.url);
     if (!existsSync(url)) continue;
@@ -26,53 +29,64 @@ function version(): string {
   return "unknown";
 }
 
-async function run(words: readonly string[], output: Output): Promise<number> {
-  if (words[0] === STOP_WORD) {
-    await stop(Number(words[1]));
+/** How a command line ended, and what there is to say of it. */
+interface End {
+  readonly status: number;
+  readonly message?: string;
+}
+
+async function command(given: readonly string[], output: Output, background: Background | undefined): Promise<End> {
+  let asked: Asked;
+  try {
+    asked = parseArguments(given);
+    if (asked !== "version") return { status: await run(asked, output, { given, background }) };
+  } catch (error) {
+    if (error instanceof UsageError) return { status: 2, message: `${error.message} (see uring-ublk --help)` };
+    return { status: 1, message: plainly(error) };
+  }
+  output.data(`${version()}\n`);
+  return { status: 0 };
+}
+
+/** A server in the background: what it has to say goes to whoever has started it, and to its log. */
+async function inBackground([log = "", caller, ...given]: readonly string[]): Promise<number> {
+  const { Background } = await import("./background.ts");
+  const background = new Background(log, Number(caller));
+  const { status, message } = await command(given, background.output, background);
+  if (message !== undefined) {
+    background.output.message(message);
+    background.failed(message, status);
+  }
+  return status;
+}
+
+/** The child that sends what a server must not. Its program takes its words from where they would be if it were alone. */
+async function outside(): Promise<number> {
+  process.argv.splice(2, 1);
+  await import("../ublk/stopper.ts");
+  return Number(process.exitCode ?? 0);
+}
+
+async function main([first, ...rest]: readonly string[]): Promise<number> {
+  if (first === OUTSIDE_WORD) return await outside();
+  if (first === STOP_WORD) {
+    await (await import("./stop.ts")).stop(Number(rest[0]));
     return 0;
   }
-  let parsed: Arguments;
-  try {
-    parsed = parseArguments(words);
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    output.message(`${error.message} (see uring-ublk --help)`);
-    return 2;
-  }
-  switch (parsed.command) {
-    case "help":
-      output.data(HELP);
-      return 0;
-    case "version":
-      output.data(`${version()}\n`);
-      return 0;
-    case "features":
-      return features(output, parsed.json);
-    case "list":
-      return list(output, parsed.json);
-    case "del":
-      return del(output, parsed);
-    case "recover":
-      return recover(output, parsed.ids[0]!);
-  }
+  if (COMPILED) (await import("../ublk/outside.ts")).startOutsideWith(self(OUTSIDE_WORD));
+  if (first === DAEMON_WORD) return await inBackground(rest);
+  const { status, message } = await command(first === undefined ? [] : [first, ...rest], standard, undefined);
+  if (message !== undefined) standard.message(message);
+  return status;
 }
 
-/** An error in words; a stack helps nobody here. Where the driver cannot be reached, cause and remedy say it all. */
-function plainly(error: unknown): string {
-  if (error instanceof UblkError && error.command === "open" && error.hint !== undefined) return error.hint;
-  return error instanceof Error ? error.message : String(error);
+let status: number;
+try {
+  status = await main(process.argv.slice(2));
+} catch (error) {
+  standard.message(plainly(error));
+  status = 1;
 }
-
-async function main(): Promise<number> {
-  try {
-    return await run(process.argv.slice(2), standard);
-  } catch (error) {
-    standard.message(plainly(error));
-    return 1;
-  }
-}
-
-const status = await main();
 // What was written must be out; a command that the kernel never gave back must not hold the process.
 await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))));
 process.exit(status);

@@ -35,3 +35,12 @@ export function sizeText(bytes: number): string {
   }
   return `${Number(value.toFixed(1))} ${UNITS[unit]}`;
 }
+
+/** Names and what they stand for, one below the other. */
+export function pairs(rows: readonly (readonly [name: string, value: string])[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length)) + 2;
+  return rows
+    .map(([name, value]) => `${name.padEnd(width)}${value}`.trimEnd())
+    .join("\n")
+    .concat("\n");
+}

@@ -1,5 +1,11 @@
 import { type DeviceState, readState, recover as serveAgain, type UblkDevice } from "../ublk/index.ts";
+import { moduleHere } from "./bundled.ts";
+import type { CommandLine } from "./command-line.ts";
+import { SECONDS } from "./commands.ts";
+import { Foreground, type Front } from "./front.ts";
 import type { Output } from "./output.ts";
+import { serveHere } from "./serve-here.ts";
+import { startInBackground } from "./start.ts";
 import { look, openControl } from "./survey.ts";
 
 /** Why the command cannot know what to serve; undefined where it can. */
@@ -19,25 +25,19 @@ async function refused(id: number): Promise<string | undefined> {
 }
 
 /** `uring-ublk recover`: serves a device again, with the module and the options of the server before, until it is stopped. */
-export async function recover(output: Output, id: number): Promise<number> {
+export async function recover(line: CommandLine, given: readonly string[], output: Output, background: Front | undefined): Promise<number> {
+  const id = line.ids[0]!;
   const problem = await refused(id);
-  if (problem !== undefined) {
-    output.message(problem);
-    return 1;
-  }
-  const { module, options, serving } = readState(id)!;
-  const disk = await serveAgain(id, module!, { ...serving, options: options as never });
-  const pause = disk.pauseMs === undefined ? "" : `; it was handed over, and waited for ${disk.pauseMs} ms`;
-  output.message(`${disk.path} is served again by process ${process.pid}, with ${module}${pause}`);
-  onUpgrade(output, disk);
-  await disk.finished;
-  output.message(disk.state === "left" ? `${disk.path} waits for another server` : `${disk.path} is stopped`);
-  return 0;
+  if (problem !== undefined) throw new Error(problem);
+  if (line.flag("--daemon") && background === undefined)
+    return await startInBackground(given, output, { log: line.text("--log"), seconds: line.seconds(SECONDS.add), json: line.json });
+  return await serveHere(() => begin(id, output), background ?? new Foreground(output, line.json), output);
 }
 
-/** SIGUSR2 asks for the disk: another process is about to serve it. */
-function onUpgrade(output: Output, disk: UblkDevice): void {
-  process.on("SIGUSR2", () => {
-    disk.handOver().catch((error: Error) => output.message(error.message));
-  });
+async function begin(id: number, output: Output): Promise<UblkDevice> {
+  const { module, options, serving } = readState(id)!;
+  const disk = await serveAgain(id, moduleHere(module!), { ...serving, options: options as never });
+  const pause = disk.pauseMs === undefined ? "" : `; it was handed over, and waited for ${disk.pauseMs} ms`;
+  output.message(`${disk.path} is served again by process ${process.pid}, with ${module}${pause}`);
+  return disk;
 }

@@ -1,7 +1,6 @@
 import { UblkControl, UblkError } from "../ublk/index.ts";
-
-/** The word that makes this program the child of {@link stopInChild}. */
-export const STOP_WORD = "--stop-in-child";
+import { STOP_WORD } from "./hidden-words.ts";
+import { self } from "./self.ts";
 
 const LONG_MS = 2 ** 31 - 1;
 const ETIMEDOUT = -110;
@@ -11,7 +10,7 @@ const ETIMEDOUT = -110;
  * cannot end before its commands have: the child is left behind then, and ends when the server does.
  */
 export async function stopInChild(id: number, seconds: number): Promise<void> {
-  const child = Bun.spawn([process.execPath, Bun.main, STOP_WORD, String(id)], {
+  const child = Bun.spawn(self(STOP_WORD, String(id)), {
     stdio: ["ignore", "ignore", "pipe"],
     detached: true,
   });

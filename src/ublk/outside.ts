@@ -7,8 +7,17 @@ const PROGRAM = import.meta.url.endsWith(".ts") ? new URL("./stopper.ts", import
 /** How long the child may take until it sends its command. */
 const CHILD_START_MS = 60_000;
 
-/** Whether a child process can be had. In an executable made by `bun build --compile` there is no program for it to run. */
-export const hasOutside = !import.meta.url.includes("$bunfs");
+/** What starts the child. In an executable made by `bun build --compile` there is no program for it to run but the executable itself. */
+let command: readonly string[] = import.meta.url.includes("$bunfs") ? [] : [process.execPath, fileURLToPath(PROGRAM)];
+
+/** Whether a child process can be had. */
+export let hasOutside: boolean = command.length > 0;
+
+/** Says what starts the child, in an executable that can be told by words to do what stopper.ts does. */
+export function startOutsideWith(words: readonly string[]): void {
+  command = words;
+  hasOutside = words.length > 0;
+}
 
 /** What a device's command is sent with by a child process. */
 export interface OutsideOptions {
@@ -34,8 +43,7 @@ export interface OutsideAnswer {
 const start = <E extends "inherit" | "pipe" | "ignore", O extends "pipe" | "ignore">(
   args: readonly string[],
   stdio: ["ignore", O, E, ...number[]],
-): Bun.Subprocess<"ignore", O, E> =>
-  Bun.spawn([process.execPath, fileURLToPath(PROGRAM), ...args], { stdio, detached: true }) as Bun.Subprocess<"ignore", O, E>;
+): Bun.Subprocess<"ignore", O, E> => Bun.spawn([...command, ...args], { stdio, detached: true }) as Bun.Subprocess<"ignore", O, E>;
 
 /**
  * Has a child process send a device's command that a server must not send itself: one that sleeps until requests are answered, where no signal

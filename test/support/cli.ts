@@ -14,6 +14,7 @@ export interface CliResult {
 /** Runs the `uring-ublk` command, from the sources or as it is built. */
 export async function cli(...words: string[]): Promise<CliResult> {
   const child = Bun.spawn([process.execPath, PROGRAM, ...words], {
+    env: process.env, // as it is now: the standard is as it was at the start
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

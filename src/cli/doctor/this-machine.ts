@@ -1,0 +1,73 @@
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
+import { release } from "node:os";
+import { dirname } from "node:path";
+import { charHolders } from "../../ublk/char-holders.ts";
+import { holdersOf, stateDirectory } from "../../ublk/index.ts";
+import { Ring } from "../../uring/index.ts";
+import { type Device, openControl, survey } from "../survey.ts";
+import type { Attempt, Machine } from "./machine.ts";
+
+async function attempt<T>(what: () => Promise<T>): Promise<Attempt<T>> {
+  try {
+    return { value: await what() };
+  } catch (error) {
+    const { code, message } = error as { code?: unknown; message: string };
+    return { code: typeof code === "string" ? code : "", message };
+  }
+}
+
+function writable(path: string): boolean {
+  const there = existsSync(path) ? path : dirname(path);
+  try {
+    accessSync(there, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The machine that this runs on. */
+export function thisMachine(): Machine {
+  let devices: Promise<readonly Device[]> | undefined;
+  return {
+    release: release(),
+    arch: process.arch,
+    bun: Bun.version,
+    stateDirectory: stateDirectory(),
+    exists: existsSync,
+    writable,
+    read(path) {
+      try {
+        return readFileSync(path, "utf8").trim();
+      } catch {
+        return undefined;
+      }
+    },
+    list(path) {
+      try {
+        return readdirSync(path);
+      } catch {
+        return [];
+      }
+    },
+    ring: () =>
+      attempt(async () => {
+        await using _ = await Ring.open({ entries: 4, sqe: 128 });
+        return true as const;
+      }),
+    features: () =>
+      attempt(async () => {
+        await using control = await openControl();
+        return control.features;
+      }),
+    devices() {
+      devices ??= (async () => {
+        await using control = await openControl();
+        return await survey(control);
+      })();
+      return devices;
+    },
+    holders: holdersOf,
+    serverSide: charHolders,
+  };
+}

@@ -32,10 +32,17 @@ function wantsUserCopy({ integrity, zoned }: CheckedGeometry): string | undefine
 /** Whether devices of the mode may have USER_COPY: for itself, or beside the pages that are lent. */
 const hasUserCopy = ({ flags, lends }: ModeInfo, features: number): boolean => ((lends ? features : flags) & UBLK_F_USER_COPY) !== 0;
 
-function refuse(info: ModeInfo, geometry: CheckedGeometry, features: number): void {
+/** Linux 7.2 ends an append of a batch whose pages were lent before it has taken its place: the client is told another one. */
+const losesPlaces = ({ lends }: ModeInfo, { zoned }: CheckedGeometry, batch: boolean): boolean => lends && batch && zoned !== undefined;
+
+const LOSES = "it loses the places of appends with batch: true";
+
+function refuse(info: ModeInfo, geometry: CheckedGeometry, features: number, batch: boolean): void {
   const { zeroCopy } = geometry;
   if (!hasMode(info, features)) throw unsupported(`mode '${info.name}'`, info.flags, features, ". Leave mode out, or use 'copy'");
   if (info.lends && !zeroCopy) throw new TypeError(`serve: mode is '${info.name}', but ${LOOKS}; leave mode out, or use 'copy'`);
+  if (losesPlaces(info, geometry, batch))
+    throw new TypeError(`serve: mode is '${info.name}', the disk is zoned, and ${LOSES}; leave one of them out, or use 'user-copy'`);
   const why = wantsUserCopy(geometry);
   if (why !== undefined && !hasUserCopy(info, features))
     throw new TypeError(`serve: mode is '${info.name}', but ${why}; leave mode out, or use 'user-copy'`);
@@ -54,13 +61,14 @@ export function checkBatch({ batch }: CheckedOptions, features: number): void {
 }
 
 /** The data mode that was asked for, or the best that target and kernel allow. */
-export function chooseMode({ mode }: CheckedOptions, geometry: CheckedGeometry, features: number): DataMode {
+export function chooseMode({ batch, mode }: CheckedOptions, geometry: CheckedGeometry, features: number): DataMode {
   if (mode === undefined) {
     const must = wantsUserCopy(geometry) !== undefined;
-    const fits = (info: ModeInfo): boolean => (geometry.zeroCopy || !info.lends) && (!must || hasUserCopy(info, features));
+    const fits = (info: ModeInfo): boolean =>
+      (geometry.zeroCopy || !info.lends) && (!must || hasUserCopy(info, features)) && !losesPlaces(info, geometry, batch);
     return MODES.find((info) => hasMode(info, features) && fits(info))!.name;
   }
-  refuse(modeInfo(mode), geometry, features);
+  refuse(modeInfo(mode), geometry, features, batch);
   return mode;
 }
 
@@ -78,11 +86,14 @@ export function explainMode(
     if (!hasMode(info, features)) return lacking(info.flags, features);
     if (batch && info.name === "need-get-data") return "it does not go with batch: true";
     if (needs !== undefined && !hasUserCopy(info, features)) return needs;
+    if (losesPlaces(info, geometry, batch)) return LOSES;
     return info.lends && !zeroCopy ? LOOKS : `possible: serve with mode: '${info.name}'`;
   };
   const lent = modeInfo(mode).lends
     ? "the target never looks at the data (zeroCopy is set), and this kernel has it"
-    : "this kernel lends no pages";
+    : losesPlaces(MODES[0]!, geometry, batch)
+      ? `a mode that lends pages would not do: ${LOSES}`
+      : "this kernel lends no pages";
   const best = [zeroCopy ? lent : LOOKS, ...(needs === undefined ? [] : [needs])].join("; ");
   return {
     mode,

@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 // file timeout: 600 s
 /** Metadata beside the data: the kernel makes and checks it, and the disk keeps it. */
 import { expect } from "bun:test";

@@ -389,6 +389,7 @@ full(
       [{ ...target, zoned: { zonesize: 1 } }, {}, "zoneSize"],
       [{ ...target, resize() {} }, {}, "resize is given with zoned; the zones of a disk stay: leave resize out"],
       [target, { mode: "copy" }, "mode is 'copy', but the disk is zoned, and zones are reported by a copy of this process (USER_COPY)"],
+      [zoned({ size: "8 MiB" }), { mode: "auto-buf-reg", batch: true }, "it loses the places of appends with batch: true"],
       [target, { recovery: "reissue" }, "recovery is 'reissue' and the disk is zoned"],
       [zoned({ size: "6 MiB" }), {}, "zoned: size is 6291456 bytes; it must be whole zones of 4194304"],
       [zoned({ size: "8 MiB", conventional: 2 }), {}, "zoned: conventional is 2"],

@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 /** The package as it is published serves a disk: the built files, found through node_modules, with the Worker file beside them. */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";
 import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-// usual kernels: the newest
+// usual kernels: none
 // file timeout: 600 s
 /** Another size for a disk that is in use. */
 import { afterEach, describe, expect, setDefaultTimeout } from "bun:test";

@@ -5,7 +5,6 @@ import { nearest } from "../uring/options.ts";
 import { servedAgain } from "./again.ts";
 import { bundledUrl } from "./bundled.ts";
 import type { CommandLine } from "./command-line.ts";
-import { SECONDS } from "./commands.ts";
 import type { Front } from "./front.ts";
 import { explainModule } from "./module-error.ts";
 import type { Output } from "./output.ts";
@@ -18,7 +17,7 @@ export async function add(line: CommandLine, given: readonly string[], output: O
   const plan = planOf(line);
   if (plan.file !== undefined && !existsSync(plan.file)) throw new Error(`there is no ${plan.file}${similar(plan.file)}`);
   if (front !== undefined) return await serveHere(() => begin(plan, line.flag("--again")), front, output);
-  return await startInBackground(given, output, { log: line.text("--log"), seconds: line.seconds(SECONDS.add), json: line.json });
+  return await startInBackground(line, given, output);
 }
 
 async function begin({ module, file, options, serving }: Plan, again: boolean): Promise<UblkDevice> {

@@ -1,6 +1,6 @@
 import type { CommandLine } from "./command-line.ts";
 import { jsonText, type Output, table } from "./output.ts";
-import { look, openControl } from "./survey.ts";
+import { known, openControl } from "./survey.ts";
 
 /** CPUs as people write them: `0-3,7`. */
 export function rangesOf(cpus: readonly number[]): string {
@@ -17,8 +17,7 @@ export function rangesOf(cpus: readonly number[]): string {
 export async function affinity(line: CommandLine, output: Output): Promise<number> {
   const id = line.ids[0]!;
   await using control = await openControl();
-  const device = await look(control, id);
-  if (device === undefined) throw new Error(`there is no device ${id}; uring-ublk list shows what there is`);
+  const device = await known(control, id);
   const queues: { queue: number; cpus: number[] }[] = [];
   for (let queue = 0; queue < device.queues; queue++) queues.push({ queue, cpus: await control.getQueueAffinity(id, queue) });
   if (line.json) output.data(jsonText(queues));

@@ -40,6 +40,13 @@ const { json, timeout, force } = COMMON;
 /** How long each command waits, in seconds, unless it is told. */
 export const SECONDS = { add: 60, stop: 60, del: 15, resize: 30, quiesce: 30 } as const;
 
+const LOG: Option = {
+  name: "--log",
+  kind: "text",
+  value: "FILE",
+  help: "where the server writes (default /var/log/uring-ublk/ublkbN.log)",
+};
+
 const FOREGROUND: readonly Option[] = [
   { name: "--foreground", kind: "flag", help: "serves in this process, until it is told to end; for systemd and the like" },
   {
@@ -47,7 +54,7 @@ const FOREGROUND: readonly Option[] = [
     kind: "flag",
     help: "with --id: where a disk of ours has that number and no server any more, it is recovered, or deleted before",
   },
-  { name: "--log", kind: "text", value: "FILE", help: "where the server writes (default /var/log/uring-ublk/ublkbN.log)" },
+  LOG,
 ];
 
 /** Every command, in the order of help. */
@@ -119,7 +126,7 @@ export const COMMANDS: readonly CommandKind[] = [
     words: "device",
     options: [
       { name: "--daemon", kind: "flag", help: "in the background, as add does" },
-      FOREGROUND[2]!,
+      LOG,
       timeout(SECONDS.add, "how long the start may take, with --daemon"),
       json,
     ],

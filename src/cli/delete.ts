@@ -4,7 +4,7 @@ import { SECONDS } from "./commands.ts";
 import { jsonText, type Output } from "./output.ts";
 import { removeSockets } from "./server-path.ts";
 import { stopInChild } from "./stop.ts";
-import { type Device, look, openControl, survey } from "./survey.ts";
+import { type Device, look, noDevice, openControl, survey } from "./survey.ts";
 
 const DELETE_MS = 5_000;
 
@@ -71,8 +71,7 @@ async function chosen(control: UblkControl, line: CommandLine, output: Output): 
   let refused = false;
   for (const id of ids) {
     const device = await look(control, id);
-    const problem =
-      device === undefined ? `there is no device ${id}; uring-ublk list shows what there is` : force ? undefined : objection(device);
+    const problem = device === undefined ? noDevice(id) : force ? undefined : objection(device);
     if (problem !== undefined) output.message(problem);
     refused ||= problem !== undefined;
     if (problem === undefined && device !== undefined) devices.push(device);

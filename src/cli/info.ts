@@ -6,7 +6,7 @@ import { recoveryOf } from "../ublk/recovery.ts";
 import { listens } from "./ask-server.ts";
 import type { CommandLine } from "./command-line.ts";
 import { jsonText, type Output, pairs, sizeText } from "./output.ts";
-import { type Device, look, openControl } from "./survey.ts";
+import { type Device, known, openControl } from "./survey.ts";
 
 /** What the kernel tells of a disk's shape, without a command that could wait. */
 interface Shape {
@@ -123,8 +123,7 @@ function text({ device, info, shape, state, holders, serverSide, asks }: Facts):
 export async function info(line: CommandLine, output: Output): Promise<number> {
   const id = line.ids[0]!;
   await using control = await openControl();
-  const device = await look(control, id);
-  if (device === undefined) throw new Error(`there is no device ${id}; uring-ublk list shows what there is`);
+  const device = await known(control, id);
   const facts: Facts = {
     device,
     info: await control.getDeviceInfo(id),

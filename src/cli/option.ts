@@ -36,9 +36,12 @@ function countOf({ name, value = "N", range: [least, most] = [0, Number.MAX_SAFE
   throw new UsageError(`${name} takes ${what} from ${least} to ${most}, and not '${word}'`);
 }
 
+/** A size in words of the command line: plain digits are bytes. */
+export const sizeFrom = (word: string, what?: string): number => parseSize(/^\d+$/.test(word) ? Number(word) : word, what);
+
 function sizeOf({ name }: Option, word: string): number {
   try {
-    return parseSize(/^\d+$/.test(word) ? Number(word) : word, name);
+    return sizeFrom(word, name);
   } catch {
     throw new UsageError(`${name} takes a size such as 4096, 64k, 512MiB or 1GiB, and not '${word}'`);
   }

@@ -1,12 +1,11 @@
 import { type DeviceState, readState, recover as serveAgain, type UblkDevice } from "../ublk/index.ts";
 import { moduleHere } from "./bundled.ts";
 import type { CommandLine } from "./command-line.ts";
-import { SECONDS } from "./commands.ts";
 import { Foreground, type Front } from "./front.ts";
 import type { Output } from "./output.ts";
 import { serveHere } from "./serve-here.ts";
 import { startInBackground } from "./start.ts";
-import { look, openControl } from "./survey.ts";
+import { known, openControl } from "./survey.ts";
 
 /** Why the command cannot know what to serve; undefined where it can. */
 function unknown(id: number, state: DeviceState | undefined): string | undefined {
@@ -19,8 +18,7 @@ function unknown(id: number, state: DeviceState | undefined): string | undefined
 
 async function refused(id: number): Promise<string | undefined> {
   await using control = await openControl();
-  const device = await look(control, id);
-  if (device === undefined) return `there is no device ${id}; uring-ublk list shows what there is`;
+  const device = await known(control, id);
   return device.ours ? unknown(id, readState(id)) : `device ${id} was not made by uring-ublk; recover it with the program that made it`;
 }
 
@@ -29,8 +27,7 @@ export async function recover(line: CommandLine, given: readonly string[], outpu
   const id = line.ids[0]!;
   const problem = await refused(id);
   if (problem !== undefined) throw new Error(problem);
-  if (line.flag("--daemon") && background === undefined)
-    return await startInBackground(given, output, { log: line.text("--log"), seconds: line.seconds(SECONDS.add), json: line.json });
+  if (line.flag("--daemon") && background === undefined) return await startInBackground(line, given, output);
   return await serveHere(() => begin(id, output), background ?? new Foreground(output, line.json), output);
 }
 

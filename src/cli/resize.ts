@@ -1,7 +1,7 @@
-import { parseSize } from "../ublk/index.ts";
 import { askServer } from "./ask-server.ts";
 import type { CommandLine } from "./command-line.ts";
 import { SECONDS } from "./commands.ts";
+import { sizeFrom } from "./option.ts";
 import { jsonText, type Output, sizeText } from "./output.ts";
 import { served } from "./served.ts";
 
@@ -9,7 +9,7 @@ import { served } from "./served.ts";
 export async function resize(line: CommandLine, output: Output): Promise<number> {
   const id = line.ids[0]!;
   const word = line.words[1]!;
-  const size = parseSize(/^\d+$/.test(word) ? Number(word) : word);
+  const size = sizeFrom(word);
   const pid = await served(id, `let it call disk.resize(${JSON.stringify(word)})`);
   await askServer(id, pid, { ask: "resize", size }, line.seconds(SECONDS.resize));
   if (line.json) output.data(jsonText({ id, size }));

@@ -1,5 +1,5 @@
 import { listens } from "./ask-server.ts";
-import { look, openControl } from "./survey.ts";
+import { known, openControl } from "./survey.ts";
 
 /**
  * The process that serves a device, if it can be asked.
@@ -8,8 +8,7 @@ import { look, openControl } from "./survey.ts";
  */
 export async function served(id: number, program: string): Promise<number> {
   await using control = await openControl();
-  const device = await look(control, id);
-  if (device === undefined) throw new Error(`there is no device ${id}; uring-ublk list shows what there is`);
+  const device = await known(control, id);
   const { ours, state, pid } = device;
   if (!ours) throw new Error(`device ${id} was not made by uring-ublk: only the program that made it can do that`);
   if (state === "quiesced" || state === "fail-io")

@@ -7,7 +7,7 @@ import type { CommandLine } from "./command-line.ts";
 import { SECONDS } from "./commands.ts";
 import { jsonText, type Output } from "./output.ts";
 import { stopInChild } from "./stop.ts";
-import { type Device, look, openControl } from "./survey.ts";
+import { type Device, known, openControl } from "./survey.ts";
 
 const GONE_MS = 5_000;
 const POLL_MS = 10;
@@ -34,8 +34,7 @@ export async function stopDisk(line: CommandLine, output: Output): Promise<numbe
   const seconds = line.seconds(SECONDS.stop);
   const safe = line.flag("--safe");
   await using control = await openControl();
-  const device = await look(control, id);
-  if (device === undefined) throw new Error(`there is no device ${id}; uring-ublk list shows what there is`);
+  const device = await known(control, id);
   const problem = line.flag("--force") ? undefined : objection(device);
   if (problem !== undefined) throw new Error(problem);
   const { state, pid } = device;

@@ -103,6 +103,20 @@ export async function look(control: UblkControl, id: number): Promise<Device | u
   }
 }
 
+/** What is said where there is no such device. */
+export const noDevice = (id: number): string => `there is no device ${id}; uring-ublk list shows what there is`;
+
+/**
+ * Looks at one device.
+ *
+ * @throws Error: there is none.
+ */
+export async function known(control: UblkControl, id: number): Promise<Device> {
+  const device = await look(control, id);
+  if (device === undefined) throw new Error(noDevice(id));
+  return device;
+}
+
 /** Looks at every device; those that go meanwhile are left out. */
 export async function survey(control: UblkControl): Promise<Device[]> {
   const devices = await Promise.all(deviceIds().map((id) => look(control, id)));

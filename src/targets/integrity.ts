@@ -1,5 +1,6 @@
 import { sys } from "../ffi/index.ts";
 import { defineTarget, parseSize } from "../ublk/index.ts";
+import { TUPLE_BYTES } from "../ublk/integrity.ts";
 import { discard, type LockedFile, openLocked, refuse } from "./files/locked-file.ts";
 import { checkIntegrityOptions, type IntegrityOptions, type IntegrityWish } from "./integrity/options.ts";
 import { IntegrityRequests, type IntegrityShared } from "./integrity/requests.ts";
@@ -11,7 +12,7 @@ export default defineTarget({
   async open(options: IntegrityOptions) {
     const wish = checkIntegrityOptions(options);
     const { blockSize, checksum } = wish;
-    const tuple = checksum === "crc64-nvme" ? 16 : 8;
+    const tuple = TUPLE_BYTES[checksum];
     const { files, size } = await openBoth(wish, tuple);
     const [fd, metadataFd] = files.map((file) => file.fd) as [number, number];
     const shared: IntegrityShared = { fd, metadataFd, blockSize, tuple };

@@ -24,16 +24,16 @@ export function checkHandOver(options: HandOverOptions, info: DeviceInfo): numbe
   checkInteger("handOver", "grace", grace, 0, TIMER_MAX, "milliseconds");
   if (!outlives(info.flags))
     throw new TypeError("handOver: the disk goes with this process; serve it with recovery: 'queue' or 'reissue' to hand it over");
-  if ((info.flags & UBLK_F_QUIESCE) === 0) {
-    const hint =
-      "this kernel's ublk has no QUIESCE, which came with Linux 6.16. With recovery 'reissue' simply end the process, and recover";
-    throw new UblkError({ command: "QUIESCE_DEV", device: info.id, errno: EOPNOTSUPP, hint });
-  }
-  if ((info.flags & UBLK_F_BATCH_IO) !== 0) {
-    const hint = "frozen, a batched device fails new requests with EIO. With recovery 'reissue' simply end the process, and recover";
-    throw new UblkError({ command: "QUIESCE_DEV", device: info.id, errno: EOPNOTSUPP, hint });
-  }
-  return grace;
+  const why = unfrozen(info);
+  if (why === undefined) return grace;
+  const hint = `${why}. With recovery 'reissue' simply end the process, and recover`;
+  throw new UblkError({ command: "QUIESCE_DEV", device: info.id, errno: EOPNOTSUPP, hint });
+}
+
+/** Why a device cannot be frozen; undefined where it can. */
+function unfrozen({ flags }: DeviceInfo): string | undefined {
+  if ((flags & UBLK_F_QUIESCE) === 0) return "this kernel's ublk has no QUIESCE, which came with Linux 6.16";
+  return (flags & UBLK_F_BATCH_IO) === 0 ? undefined : "frozen, a batched device fails new requests with EIO";
 }
 
 /**

@@ -74,6 +74,7 @@ export class BufferRing implements Disposable {
   readonly #entries: Arena;
   declare private readonly words: Int32Array;
   declare private readonly mask: number;
+  declare private readonly consumed: boolean; // the kernel writes to the entries, too
   declare private readonly next: Uint16Array; // by buffer: the one given after it
   private newest = NONE;
   private tail = 0;
@@ -86,6 +87,7 @@ export class BufferRing implements Disposable {
     this.size = size;
     this.#register = register;
     this.mask = buffers - 1;
+    this.consumed = incremental;
     this.next = new Uint16Array(buffers).fill(NONE);
     this.data = Arena.allocate(buffers * size);
     try {
@@ -115,15 +117,21 @@ export class BufferRing implements Disposable {
   give(buffer: number, length = this.size): void {
     const { words } = this;
     const at = (this.tail & this.mask) << ENTRY_SHIFT;
+    // Buffers mostly come back in the order in which they were taken: then the entry says what it shall say already.
+    if (this.consumed || words[at + 2] !== length || (words[at + TAIL_WORD]! & 0xffff) !== buffer) this.write(at, buffer, length);
+    this.tail = (this.tail + 1) & 0xffff;
+    if (this.newest !== NONE) this.next[this.newest] = buffer;
+    this.newest = buffer;
+  }
+
+  private write(at: number, buffer: number, length: number): void {
+    const { words } = this;
     const address = this.address(buffer);
     words[at] = address;
     words[at + 1] = high32(address);
     words[at + 2] = length;
     // Entry 0 shares its last two bytes with the tail, so they are not touched here.
     words[at + TAIL_WORD] = (words[at + TAIL_WORD]! & ~0xffff) | buffer;
-    this.tail = (this.tail + 1) & 0xffff;
-    if (this.newest !== NONE) this.next[this.newest] = buffer;
-    this.newest = buffer;
   }
 
   /** Shows the kernel what was given. Entries come before the tail: its store must not be reordered with theirs. */

@@ -1,6 +1,6 @@
 // file timeout: 1800 s
 // usual kernels: none
-import { describe, expect } from "bun:test";
+import { describe, expect, setDefaultTimeout } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { loop } from "uring-ublk/targets";
 import { sh, treeSum } from "../support/disk-tools.ts";
@@ -13,6 +13,7 @@ const FIO =
   "fio --name=v --directory=$1 --rw=randwrite --bs=4k --size=4m --iodepth=16 --ioengine=libaio --direct=1 --verify=crc32c --do_verify=1 --verify_fatal=1";
 
 aroundRecovery();
+setDefaultTimeout(1_200_000); // so many starts of a process take their time on an emulated machine
 
 const module = loop.url.href;
 const target = { path, create: "64 MiB" };

@@ -15,7 +15,10 @@ export default {
       const name = `batch ${batch}`;
       context.say(`ring-nop: ${name}`);
       const floorName = "C with liburing (bench/floor/ring_nop.c)";
-      rows.push(await compareRaw(context, { name, ours: ["nop", batch], floor: [program, "--batch", batch], floorName }));
+      const floor = [program, "--batch", batch];
+      rows.push(await compareRaw(context, { name, ours: ["nop", batch], floor, floorName }));
+      // What of that is the language's share: nobody can use such a loop for anything.
+      rows.push(await compareRaw(context, { name: `bare JavaScript, batch ${batch}`, ours: ["bareNop", batch], floor, floorName }));
     }
     return rows;
   },

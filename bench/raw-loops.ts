@@ -38,6 +38,29 @@ export function rawNops(batch: number): Round {
   return checked(() => failed, work);
 }
 
+/** The same with permanent SQEs, which are written once: what the queues of a disk use. */
+export function permanentNops(batch: number): Round {
+  const ring = new RawRing({ entries: 2 * batch, taskrun: "defer", sqArray: true }, { templates: batch });
+  let failed = 0;
+  ring.allocateTemplates({
+    completed(result) {
+      if (result !== 0) failed = result;
+    },
+  });
+  for (let slot = 0; slot < batch; slot++) ring.writeTemplate(slot, new Int32Array(16)); // IORING_OP_NOP is 0
+  const rounds = roundsOf(batch);
+  const work = (): number => {
+    let ops = 0;
+    for (let round = 0; round < rounds; round++) {
+      for (let slot = 0; slot < batch; slot++) ring.armTemplate(slot);
+      ring.enter(batch);
+      ops += ring.reap();
+    }
+    return ops;
+  };
+  return checked(() => failed, work);
+}
+
 export interface ReadShape {
   /** Into a registered buffer. */
   readonly fixed: boolean;

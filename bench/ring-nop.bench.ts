@@ -1,7 +1,23 @@
-import type { Benchmark, Row } from "./harness.ts";
+import type { BenchContext, Benchmark, Row } from "./harness.ts";
 import { compareRaw } from "./raw-program.ts";
 
 const BATCHES = ["1", "8", "32", "128"] as const;
+
+/** Loops of raw-loop.ts, and what their rows begin with. */
+const KINDS = [
+  ["nop", ""],
+  ["permanentNop", "permanent SQEs, "],
+  ["bareNop", "bare JavaScript, "], // the language's share of it: nobody can use such a loop for anything
+] as const;
+
+function compare(context: BenchContext, program: string, kind: string, batch: string, prefix: string): Promise<Row> {
+  return compareRaw(context, {
+    name: `${prefix}batch ${batch}`,
+    ours: [kind, batch],
+    floor: [program, "--batch", batch],
+    floorName: "C with liburing (bench/floor/ring_nop.c)",
+  });
+}
 
 export default {
   name: "ring-nop",
@@ -12,13 +28,8 @@ export default {
     const program = await context.floor("ring_nop");
     const rows: Row[] = [];
     for (const batch of BATCHES) {
-      const name = `batch ${batch}`;
-      context.say(`ring-nop: ${name}`);
-      const floorName = "C with liburing (bench/floor/ring_nop.c)";
-      const floor = [program, "--batch", batch];
-      rows.push(await compareRaw(context, { name, ours: ["nop", batch], floor, floorName }));
-      // What of that is the language's share: nobody can use such a loop for anything.
-      rows.push(await compareRaw(context, { name: `bare JavaScript, batch ${batch}`, ours: ["bareNop", batch], floor, floorName }));
+      context.say(`ring-nop: batch ${batch}`);
+      for (const [kind, prefix] of KINDS) rows.push(await compare(context, program, kind, batch, prefix));
     }
     return rows;
   },

@@ -1,5 +1,7 @@
 import { type CompletionHandler, SlotTable } from "./slots.ts";
-import { IN_FLIGHT, PROMPT, SQ_TAIL } from "./submission.ts";
+import { IN_FLIGHT, PROMPT, SQ_TAIL, SQE_USER_DATA } from "./submission.ts";
+
+const SQE_WORDS = 16;
 
 /** What the CQEs of permanent SQEs go to. An object, because a method of it can be inlined where a function in a variable cannot. */
 export interface TemplateHandler {
@@ -23,7 +25,43 @@ export abstract class PermanentSlots extends SlotTable {
     this.templates = handler;
   }
 
-  /** Queues the slot's permanent SQE: the allocation-free path of a ublk commit. */
+  /**
+   * Writes the permanent SQE of a slot: a copy of 64 bytes, as {@link SubmissionQueue.sqe} answers them behind a writer, with a user_data of its
+   * own. Where SQEs have 128 bytes the others are zeroes. What it points to must live as long as it is queued.
+   *
+   * @throws RangeError for a slot without a permanent SQE; TypeError while it is in flight.
+   */
+  writeTemplate(slot: number, sqe: Int32Array): void {
+    if (!(slot >= 0 && slot < this.permanentSqes))
+      throw new RangeError(`writeTemplate: slot ${slot} has no permanent SQE; the ring was opened with templates: ${this.permanentSqes}`);
+    if (sqe.length !== SQE_WORDS) throw new RangeError(`writeTemplate: an SQE has ${SQE_WORDS} words, not ${sqe.length}`);
+    if (this.inFlightAt(slot)) throw new TypeError(`writeTemplate: slot ${slot} is in flight; write its SQE after its CQE`);
+    const at = slot << this.sqeShift;
+    this.words.set(sqe, at);
+    this.words.fill(0, at + SQE_WORDS, at + (1 << this.sqeShift));
+    this.words[at + SQE_USER_DATA] = slot;
+    this.words[at + SQE_USER_DATA + 1] = 0; // its generation
+  }
+
+  /**
+   * Queues the slot's permanent SQE: the cheapest way to repeat an operation. It may be queued again when its CQE has been handled.
+   *
+   * @example
+   * ```ts
+   * import { RawRing } from "uring-ublk/uring";
+   * using ring = new RawRing({ entries: 8, sqArray: true }, { templates: 1 });
+   * let seen = 0;
+   * ring.allocateTemplates({ completed: (result) => (seen += result === 0 ? 1 : 0) });
+   * ring.nop(ring.allocate(() => {}), 0, 0); // written in the usual way once
+   * ring.writeTemplate(0, ring.sqe);
+   * for (let i = 0; i < 3; i++) {
+   *   ring.armTemplate(0);
+   *   ring.enter(1);
+   *   ring.reap();
+   * }
+   * console.log(seen); // 3
+   * ```
+   */
   armTemplate(slot: number): void {
     this.states[slot] = 0; // its user_data never changes
     this.counts[IN_FLIGHT]!++;

@@ -42,6 +42,47 @@ function queueTimer(raw: RawRing): void {
 }
 
 describe("a permanent SQE", () => {
+  for (const sqe of [64, 128] as const) {
+    test(`of ${sqe} bytes is a copy of one that a writer made, and is queued again and again`, () => {
+      using raw = new RawRing({ entries: 16, sqArray: true, sqe }, { templates: 2 });
+      const seen: [number, number][] = [];
+      raw.allocateTemplates({ completed: (result, slot) => void seen.push([slot, result]) });
+      const slot = raw.allocate((result) => seen.push([slot, result]));
+      raw.nop(slot, abi.IORING_NOP_INJECT_RESULT, 7);
+      raw.words.fill(-1, 1 << raw.sqeShift, 2 << raw.sqeShift); // nothing of what was there before stays
+      raw.writeTemplate(1, raw.sqe);
+      const at = 1 << raw.sqeShift;
+      expect([...raw.words.subarray(at + 8, at + (1 << raw.sqeShift))]).toEqual([1, ...new Array((sqe >> 2) - 9).fill(0)]);
+      for (let round = 0; round < 3; round++) {
+        raw.armTemplate(1);
+        raw.enter(1);
+        raw.reap();
+      }
+      expect(seen).toEqual([
+        [slot, 7],
+        [1, 7],
+        [1, 7],
+        [1, 7],
+      ]);
+      expect(raw.inFlight).toBe(0);
+    });
+  }
+
+  test("is not written where there is none, in part, or in flight", () => {
+    using raw = new RawRing({ entries: 16, sqArray: true }, { templates: 1 });
+    raw.allocateTemplates({ completed() {} });
+    const nop = new Int32Array(16);
+    expect(() => raw.writeTemplate(1, nop)).toThrow(/slot 1 has no permanent SQE; the ring was opened with templates: 1/);
+    expect(() => raw.writeTemplate(-1, nop)).toThrow(RangeError);
+    expect(() => raw.writeTemplate(0, nop.subarray(1))).toThrow(/an SQE has 16 words, not 15/);
+    raw.writeTemplate(0, nop);
+    raw.armTemplate(0);
+    expect(() => raw.writeTemplate(0, nop)).toThrow(/slot 0 is in flight; write its SQE after its CQE/);
+    raw.enter(1);
+    raw.reap();
+    raw.writeTemplate(0, nop);
+  });
+
   test("that is quiet tells only of its failure, and is not waited for", () => {
     using ring = quietRing(1);
     const { raw, seen } = ring;

@@ -47,8 +47,8 @@ export function openQueue(spec: QueueSpec, awaiting: () => boolean): QueueParts 
     raw.register.updateFiles(CHAR_FILE, [spec.charFd]);
     if (buffers.tableSlots > 0) raw.register.sparseBuffers(buffers.tableSlots);
     traceQueue(raw.trace, descriptors.words(), spec.depth);
-    // A batched queue takes its real turns in any case: so it sees a list of commits that the kernel refused, and that nobody waits for.
-    const driver = new Driver(raw, { serving: spec.serving, synchronous: spec.synchronous && !spec.batch, awaiting });
+    // A batched queue counts the lists of commits that it sends into its waits: one that the kernel refused is seen with the pulse.
+    const driver = new Driver(raw, { serving: spec.serving, synchronous: spec.synchronous, pulse: spec.batch, awaiting });
     return { raw, driver, descriptors, buffers };
   } catch (error) {
     raw.close();

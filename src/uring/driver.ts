@@ -1,10 +1,9 @@
 import { drainMicrotasks } from "bun:jsc";
-import { addressOf } from "../ffi/index.ts";
 import { IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_IOPOLL } from "./abi.ts";
 import { UringError } from "./error.ts";
 import { kernelIsAtLeast } from "./features.ts";
 import type { RawRing } from "./raw-ring.ts";
-import { io_timespec } from "./structs.ts";
+import { Tick } from "./tick.ts";
 import { WakeUp } from "./wake-up.ts";
 
 /** How a thread drives a ring. */
@@ -13,6 +12,8 @@ export interface DriverPolicy {
   readonly serving: boolean;
   /** A serving thread takes no real turn of its event loop between batches: nothing it runs needs one. */
   readonly synchronous?: boolean;
+  /** A synchronous thread's wait ends every 50 ms even so: it may count on completions that turn out to be others than it waits for. */
+  readonly pulse?: boolean;
   /** Whether something outside the ring is awaited (a handler's fetch, a timer): only the event loop advances it. */
   readonly awaiting?: () => boolean;
 }
@@ -31,6 +32,7 @@ const ETIME = -62;
 const STAY = 0;
 const COME_BACK = 1;
 const LEAVE = 2;
+const GO_ON = 3; // the tick was all that was due
 /**
  * How often a ring with operations in flight is looked at without having been woken. Bun loses wake-ups and immediates of a turn of its event
  * loop in which something runs an event loop of its own (a test's `expect().rejects` does): that costs this much, and no more.
@@ -59,6 +61,7 @@ export class Driver {
   readonly #holder: Timer;
   readonly #searching: boolean;
   readonly #deaf: boolean;
+  readonly #tick: Tick | undefined; // what bounds the stretches
   #held = false;
   #scheduled = false;
   private running = false;
@@ -69,14 +72,11 @@ export class Driver {
   #busy = false;
   #microtasksDue = false;
   #flushes = 0;
-  #tickSlot = -1;
-  #tickDue = false;
   #woken = false;
   #found = false;
   #punctual = false;
   #calls = this.#makeCalls();
   #idle: (() => void)[] = [];
-  readonly #timespec = io_timespec.build({ tv_sec: 0, tv_nsec: TURN_MS * 1e6 });
 
   constructor(raw: RawRing, policy: DriverPolicy = { serving: false }) {
     this.#raw = raw;
@@ -92,6 +92,7 @@ export class Driver {
     this.#searching = (raw.record.flags & IORING_SETUP_IOPOLL) !== 0;
     // Linux 6.12 tells of work that waits for this thread's enter only once for each registration of an eventfd.
     this.#deaf = (raw.record.flags & IORING_SETUP_DEFER_TASKRUN) !== 0 && !kernelIsAtLeast("6.16");
+    this.#tick = !policy.synchronous || policy.pulse ? new Tick(raw, TURN_MS) : undefined;
     this.#holder = setInterval(this.#sweep, SWEEP_MS);
     this.#holder.unref();
   }
@@ -296,15 +297,17 @@ export class Driver {
   #stretch(): boolean {
     const raw = this.#raw;
     let handled = 0;
-    this.#tickDue = false;
     raw.eventfdEnabled = false;
     try {
-      if (!this.#policy.synchronous) this.#armTick();
+      this.#tick?.arm();
       for (;;) {
         handled += raw.serve();
         if (!raw.attention) return false; // nothing is in flight: nothing could end the wait
         const leave = this.attend(handled);
-        if (leave !== STAY) return leave === COME_BACK;
+        if (leave === GO_ON) {
+          handled = 0;
+          this.#tick!.arm();
+        } else if (leave !== STAY) return leave === COME_BACK;
       }
     } finally {
       if (!raw.closed) raw.eventfdEnabled = true;
@@ -320,20 +323,9 @@ export class Driver {
       this.#yield = false;
       return COME_BACK;
     }
-    if (!this.#tickDue) return STAY;
-    this.#tickDue = false;
-    return handled > 1 ? COME_BACK : LEAVE; // more than the tick itself
-  }
-
-  // A kernel timer bounds the stretch: one CQE in 50 ms costs less than a time limit on every wait.
-  #armTick(): void {
-    if (this.#tickSlot < 0) {
-      this.#tickSlot = this.#raw.allocate(() => {
-        this.#tickDue = true;
-        this.#raw.attention = true;
-      });
-    }
-    if (!this.#raw.inFlightAt(this.#tickSlot)) this.#raw.timeout(this.#tickSlot, addressOf(this.#timespec), 0, 0);
+    if (!this.#tick?.due) return STAY;
+    if (handled <= 1) return LEAVE; // nothing but the tick itself
+    return this.#policy.synchronous ? GO_ON : COME_BACK;
   }
 
   #microtasks(): void {

@@ -1,5 +1,5 @@
 // usual kernels: the newest
-// file timeout: 600 s
+// file timeout: 1800 s
 /** However a program that serves ends, it leaves no device: only kill -9 leaves a dead char device, which `uring-ublk del` removes. */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";
 import { cli } from "../support/cli.ts";

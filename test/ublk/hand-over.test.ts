@@ -1,4 +1,4 @@
-// file timeout: 600 s
+// file timeout: 1800 s
 // usual kernels: none
 import { describe, expect } from "bun:test";
 import { serve } from "uring-ublk";

@@ -1,5 +1,5 @@
 // usual kernels: the newest
-// file timeout: 600 s
+// file timeout: 1800 s
 import { afterEach, expect, setDefaultTimeout } from "bun:test";
 import { existsSync } from "node:fs";
 import { serve } from "uring-ublk";

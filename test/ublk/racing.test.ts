@@ -1,5 +1,5 @@
 // usual kernels: none
-// file timeout: 900 s
+// file timeout: 1800 s
 /** Programs that want the same id at once, and udev, which looks at disks whenever it likes. */
 import { afterEach, expect, setDefaultTimeout } from "bun:test";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// file timeout: 600 s
+// file timeout: 1800 s
 // usual kernels: the newest
 import { describe, expect } from "bun:test";
 import { readFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 // usual kernels: none
-// file timeout: 600 s
+// file timeout: 1200 s
 /** Another size for a disk that is in use. */
 import { afterEach, describe, expect, setDefaultTimeout } from "bun:test";
 import { statSync, truncateSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 /** What the tests of recovery have in common. */
-import { afterAll, afterEach, beforeAll, expect } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout } from "bun:test";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { deviceIds, type KernelState, readState, removeState, UblkControl } from "uring-ublk/ublk";
@@ -43,6 +43,7 @@ export async function ended(server: Server): Promise<void> {
 
 /** Around the tests of a file: nothing looks at disks but they, and nothing is left of them. */
 export function aroundRecovery(): void {
+  setDefaultTimeout(300_000); // each test starts several processes
   // udev looks at disks that were written to, and would wait with the others, at places of its own.
   beforeAll(async () => {
     if (!existsSync("/dev/ublk-control")) return;

@@ -10,9 +10,28 @@ const SQ_TAIL = 44;
 const CQ_HEAD = 80;
 const CQ_TAIL = 84;
 const CQES = 100;
-const DOUBLES_PER_SQE = 8;
-const USER_DATA = 4; // of them
+const WORDS_SHIFT = 4; // in an SQE
 const WORDS_PER_CQE = 4;
+
+/** All words of an SQE, as constants; one bounds check is enough for them. IORING_OP_NOP is 0. */
+function writeNop(sqes: Int32Array, at: number, userData: number): void {
+  sqes[at] = 0;
+  sqes[at + 1] = 0;
+  sqes[at + 2] = 0;
+  sqes[at + 3] = 0;
+  sqes[at + 4] = 0;
+  sqes[at + 5] = 0;
+  sqes[at + 6] = 0;
+  sqes[at + 7] = 0;
+  sqes[at + 8] = userData;
+  sqes[at + 9] = 0;
+  sqes[at + 10] = 0;
+  sqes[at + 11] = 0;
+  sqes[at + 12] = 0;
+  sqes[at + 13] = 0;
+  sqes[at + 14] = 0;
+  sqes[at + 15] = 0;
+}
 
 /** Queues a batch of NOPs, submits and waits with one enter, and looks at the results. The ring lives as long as the process. */
 export function bareNops(batch: number, rounds: number): Round {
@@ -30,17 +49,12 @@ export function bareNops(batch: number, rounds: number): Round {
   const index = update.getUint32(0, true);
   const cqes = params.getUint32(CQES, true) >> 2;
   const shared = Arena.map(fd, abi.IORING_OFF_SQ_RING, cqes * 4 + 2 * batch * WORDS_PER_CQE * 4).words();
-  const memory = Arena.map(fd, abi.IORING_OFF_SQES, batch * DOUBLES_PER_SQE * 8).bytes();
-  const sqes = new Float64Array(memory.buffer, memory.byteOffset, batch * DOUBLES_PER_SQE);
+  const sqes = Arena.map(fd, abi.IORING_OFF_SQES, (batch << WORDS_SHIFT) * 4).words();
   const [sqTail, cqHead, cqTail] = [SQ_TAIL, CQ_HEAD, CQ_TAIL].map((at) => params.getUint32(at, true) >> 2) as [number, number, number];
   const mask = 2 * batch - 1;
   let queued = 0;
   const round = (): number => {
-    for (let i = 0; i < batch; i++) {
-      const at = ((queued + i) & (batch - 1)) * DOUBLES_PER_SQE;
-      for (let field = 0; field < DOUBLES_PER_SQE; field++) sqes[at + field] = 0; // IORING_OP_NOP is 0
-      sqes[at + USER_DATA] = i;
-    }
+    for (let i = 0; i < batch; i++) writeNop(sqes, ((queued + i) & (batch - 1)) << WORDS_SHIFT, i);
     queued = (queued + batch) | 0;
     shared[sqTail] = queued;
     enter(index, batch, batch, abi.IORING_ENTER_GETEVENTS | abi.IORING_ENTER_REGISTERED_RING, 0, 0);

@@ -64,7 +64,7 @@ export const COMMANDS: readonly CommandKind[] = [
     usage: ["TARGET [WORDS] [OPTIONS]"],
     summary: "makes a disk, and a server for it in the background",
     about: [
-      "The target is null, loop, memory, stripe, mirror, nbd, or the path of a module (./disk.ts) whose default export is one. See 'help targets'.",
+      "The target is null, loop, memory, stripe, mirror, zoned, integrity, nbd, or the path of a module (./disk.ts) whose default export is one. See 'help targets'.",
       "It returns when the disk can be opened, and prints one line: the disk's path, its number, and the process that serves it. That process is all there is of the server: 'kill PID' stops the disk and removes it, 'kill -9 PID' leaves nothing but what 'del' or 'recover' deal with. It has none of the caller's descriptors, a session of its own, and / as its directory.",
       "What fails on the way leaves nothing behind.",
     ],

@@ -33,7 +33,8 @@ A module has a target as its default export: export default defineTarget({ open,
 object with size and read(buffer, offset). It is served in Workers, one for each queue and thread.
 What --set gives it arrives in open(options): --set size=1GiB --set 'deep={"a":1}'.
 
-Paths of loop, stripe and mirror may be relative. The server's own directory is /, once it serves.
+Paths of loop, stripe, mirror, zoned and integrity may be relative. The server's own directory is
+/, once it serves.
 `,
   },
   {

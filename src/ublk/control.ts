@@ -1,6 +1,6 @@
 import { cpusOf, sys } from "../ffi/index.ts";
-import { Ring } from "../uring/index.ts";
 import { checkChoice, checkInteger, checkKnown } from "../uring/options.ts";
+import { Ring } from "../uring/ring.ts";
 import * as abi from "./abi.ts";
 import { Adding, MADE } from "./adding.ts";
 import { ANY_ID, behindPath, type Command } from "./command.ts";

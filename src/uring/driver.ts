@@ -2,7 +2,7 @@ import { drainMicrotasks } from "bun:jsc";
 import { addressOf } from "../ffi/index.ts";
 import { IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_IOPOLL } from "./abi.ts";
 import { UringError } from "./error.ts";
-import { kernelIsAtLeast } from "./features.ts";
+import { kernelIsAtLeast } from "./kernel-release.ts";
 import type { RawRing } from "./raw-ring.ts";
 import { io_timespec } from "./structs.ts";
 import { WakeUp } from "./wake-up.ts";

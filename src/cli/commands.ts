@@ -174,7 +174,8 @@ export const COMMANDS: readonly CommandKind[] = [
     usage: ["[ID]"],
     summary: "requests, bytes and latency of each disk, by operation",
     about: [
-      "Without --interval or --watch: totals since the disk was made. The kernel keeps these sums for every disk, whether or not somebody looks; a look reads a file of one line. What it does not keep is each request's own latency, so there are means, and no histogram; see 'help stats'.",
+      "Without --interval or --watch: totals since the disk was made. The kernel keeps these sums for every disk, whether or not somebody looks; a look reads a file of one line.",
+      "It does not keep each request's own latency, so there are means. With --latency it counts those, too, for as long as this runs: percentiles and a histogram for each operation of each disk, whoever serves it. That needs root, and costs something for each request; see 'help stats'.",
     ],
     words: "device-or-all",
     options: [
@@ -184,8 +185,9 @@ export const COMMANDS: readonly CommandKind[] = [
         kind: "count",
         value: "SECONDS",
         range: [1, 86_400],
-        help: "what happens within this time, instead of totals (with --watch default 1)",
+        help: "what happens within this time, instead of totals (with --watch default 1, with --latency 5)",
       },
+      { name: "--latency", kind: "flag", help: "how long requests take, as percentiles and histograms, counted by the kernel meanwhile" },
       { name: "--count", kind: "count", range: [1, 2 ** 31], help: "with --watch: ends after so many looks" },
       json,
     ],

@@ -129,8 +129,8 @@ It is done with the kernel's tracing (probes on two tracepoints, a histogram tri
 that are shown and no others, in an instance of its own, so that nobody else's tracing is disturbed.
 It needs root, tracefs (mount -t tracefs nodev /sys/kernel/tracing), and a kernel with
 CONFIG_FPROBE_EVENTS, CONFIG_HIST_TRIGGERS, CONFIG_SYNTH_EVENTS and CONFIG_DEBUG_INFO_BTF, as
-Debian's. What was set up is removed when the command ends, however it ends; after 'kill -9' by the
-next one that starts, and 'doctor' tells of it.
+Debian's. Linux 6.12 lets one do it at a time. What was set up is removed when the command ends,
+however it ends; after 'kill -9' by the next one that starts, and 'doctor' tells of it.
 `,
   },
   {

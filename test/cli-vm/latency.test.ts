@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cli } from "../support/cli.ts";
 import { sh } from "../support/disk-tools.ts";
-import { haveUblk, inVm, requires, ublkTest } from "../support/requires.ts";
+import { haveUblk, inVm, kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
 import { added, aroundServers, begun, ended, nothingLeft } from "./support.ts";
 
 const TRACING = "/sys/kernel/tracing";
@@ -132,6 +132,25 @@ describe("uring-ublk stats --latency", () => {
     expect(
       await sh(`cat ${TRACING}/dynamic_events; rmdir ${TRACING}/instances/mine; echo '-:mine' >> ${TRACING}/dynamic_events`),
     ).toContain("mine");
+    process.kill(pid, "SIGTERM");
+    await ended(pid);
+    nothingLeft();
+  });
+
+  const known =
+    kernelAtLeast("7.2") || !kernelAtLeast("6.13") ? t : requires(false, "how many there may be is known of Linux 6.12 and 7.2");
+  known("can be two at a time, or says that this kernel lets only one", async () => {
+    const { id, pid } = await added("null");
+    const first = begun(["stats", String(id), "--latency", "--watch"], "ignore");
+    await counting();
+    const second = await cli("stats", String(id), "--latency", "--interval", "1");
+    expect([second.status, second.stderr]).toEqual(
+      kernelAtLeast("7.2") ? [0, ""] : [1, expect.stringContaining("this kernel lets only one at a time")],
+    );
+    expect(traces()).toHaveLength(4);
+    first.kill("SIGTERM");
+    await first.exited;
+    expect(traces()).toEqual([]);
     process.kill(pid, "SIGTERM");
     await ended(pid);
     nothingLeft();

@@ -131,6 +131,11 @@ export class LatencySession implements Disposable {
     try {
       writeFileSync(path, line, { flag });
     } catch (error) {
+      // Linux 6.12 takes one such probe on a tracepoint, whoever makes it; 7.2 takes several.
+      if ((error as { code?: string }).code === "EEXIST")
+        throw new Error("somebody counts latencies already, and this kernel lets only one at a time: another stats --latency, perhaps", {
+          cause: error,
+        });
       const said = readFileSync(join(this.#folder, "error_log"), "utf8")
         .match(/error: .*/g)
         ?.at(-1);

@@ -105,7 +105,7 @@ describe("the kernel's tracing", () => {
   const place = join(folder, "tracing");
   const refusal = (isRoot: boolean): string => {
     try {
-      return usableTracefs([place], btf, isRoot);
+      return usableTracefs(place, btf, isRoot);
     } catch (error) {
       return (error as Error).message;
     }

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Where tracefs may be mounted; the first one is where it should be. */
-export const PLACES = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] as const;
+/** Where tracefs is to be mounted. A look at its old place, below debugfs, would mount it there. */
+export const TRACEFS = "/sys/kernel/tracing";
 const BTF = "/sys/kernel/btf/vmlinux";
 
 /** What the kernel's own help for its tracing mentions where it can do it, and the option of the kernel's configuration. */
@@ -12,22 +12,17 @@ const NEEDS: readonly (readonly [what: string, text: string, option: string])[] 
   ["synthetic events", "synthetic_events", "CONFIG_SYNTH_EVENTS"],
 ];
 
-/** The folder of the kernel's tracing, where it is mounted and this process may see it. */
-export const tracefsFolder = (places: readonly string[] = PLACES): string | undefined =>
-  places.find((place) => existsSync(join(place, "README")));
-
 /**
- * The same, with all that histograms of latencies need.
+ * The folder of the kernel's tracing, with all that histograms of latencies need.
  *
  * @throws Error: what is missing, and how to get it.
  */
-export function usableTracefs(places: readonly string[] = PLACES, btf = BTF, isRoot = process.getuid?.() === 0): string {
+export function usableTracefs(folder: string = TRACEFS, btf = BTF, isRoot = process.getuid?.() === 0): string {
   if (!isRoot) throw new Error("--latency needs root: the kernel's tracing is for root alone; start it with sudo");
-  const folder = tracefsFolder(places);
-  if (folder === undefined)
+  if (!existsSync(join(folder, "README")))
     throw new Error(
-      existsSync(places[0]!)
-        ? `--latency needs the kernel's tracing, which is not mounted: mount -t tracefs nodev ${places[0]}`
+      existsSync(folder)
+        ? `--latency needs the kernel's tracing, which is not mounted: mount -t tracefs nodev ${folder}`
         : "--latency needs the kernel's tracing, and this kernel has none (CONFIG_FTRACE); the distribution's own kernel usually has it",
     );
   const help = readFileSync(join(folder, "README"), "utf8");

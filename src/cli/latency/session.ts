@@ -35,6 +35,14 @@ function requestsOf(id: number): number {
   }
 }
 
+function removeLeft(folder: string, name: string): void {
+  try {
+    removeAll(folder, name);
+  } catch {
+    // Somebody looks at it, or removes it as well. It is in nobody's way, and the doctor tells of it.
+  }
+}
+
 /**
  * Has the kernel count how long each request of some disks takes, from its start in the driver to its end. Probes on two tracepoints remember each
  * request by its address, so that there is one entry for each that a disk can have; a synthetic event has its latency, and a histogram counts those.
@@ -46,14 +54,14 @@ export class LatencySession implements Disposable {
   readonly #folder: string;
   readonly #name = ownName();
   readonly #places: Places;
-  #disks: readonly number[] = [];
+  #numbers: readonly number[] = [];
   readonly #ends: (() => void)[] = [];
 
   /** `folder` is where tracefs is mounted. */
   constructor(folder: string) {
     this.#folder = folder;
     this.#places = placesOf(folder, this.#name);
-    for (const left of leftNames(folder)) removeAll(folder, left);
+    for (const left of leftNames(folder)) removeLeft(folder, left);
     this.#listen();
     try {
       this.#makeEvents();
@@ -65,14 +73,14 @@ export class LatencySession implements Disposable {
 
   /** Counts the requests of these disks, and of no others. Answers whether counting has begun anew. */
   watch(ids: readonly number[]): boolean {
-    if (ids.length === this.#disks.length && ids.every((id, at) => id === this.#disks[at])) return false;
+    const numbers = ids.map(deviceNumber).filter((number) => number !== undefined);
+    if (numbers.length === this.#numbers.length && numbers.every((number, at) => number === this.#numbers[at])) return false;
     if (ids.length > MOST_DISKS)
       throw new Error(
         `--latency watches at most ${MOST_DISKS} disks, and there are ${ids.length}; name one: uring-ublk stats ID --latency`,
       );
     removeInstance(this.#folder, this.#name);
-    this.#disks = [...ids];
-    const numbers = ids.map(deviceNumber).filter((number) => number !== undefined);
+    this.#numbers = numbers;
     if (numbers.length > 0) this.#makeTriggers(numbers, ids.map(requestsOf));
     return true;
   }
@@ -80,7 +88,7 @@ export class LatencySession implements Disposable {
   /** What was counted since then, and how many requests there was no room for. */
   look(): { counts: ByDevice; dropped: number } {
     const [, latency, issue] = this.#places.triggers.map((path) => path.replace(/trigger$/, "hist"));
-    if (this.#disks.length === 0) return { counts: new Map(), dropped: 0 };
+    if (this.#numbers.length === 0) return { counts: new Map(), dropped: 0 };
     return { counts: parseHistograms(readFileSync(latency!, "utf8")), dropped: droppedIn(readFileSync(issue!, "utf8")) };
   }
 

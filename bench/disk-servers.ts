@@ -32,7 +32,8 @@ export interface Contest {
   readonly shapes: readonly Shape[];
 }
 
-interface Sample {
+/** One measured run of a server. */
+export interface Sample {
   readonly iops: number;
   readonly cpu: number;
 }
@@ -51,14 +52,16 @@ async function slice(server: Server, shape: Shape, seconds: number): Promise<Sam
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-async function sample(server: Server, shape: Shape, seconds: number): Promise<Sample> {
+/** Runs one pattern against a server. */
+export async function sample(server: Server, shape: Shape, seconds: number): Promise<Sample> {
   const count = shape.depth === 1 ? 1 : SLICES;
   const slices: Sample[] = [];
   while (slices.length < count) slices.push(await slice(server, shape, Math.max(1, Math.round(seconds / count))));
   return { iops: mean(slices.map(({ iops }) => iops)), cpu: mean(slices.map(({ cpu }) => cpu)) };
 }
 
-async function warmUp(server: Server, shapes: readonly Shape[]): Promise<void> {
+/** Runs each pattern until the JIT has settled. */
+export async function warmUp(server: Server, shapes: readonly Shape[]): Promise<void> {
   for (let round = 0; round < WARM_UP_ROUNDS; round++) {
     for (const shape of shapes) await runFio({ device: server.announced, ...shape, seconds: WARM_UP_SECONDS });
   }

@@ -1,4 +1,4 @@
-import { loop, memory, mirror, nbd, nullDisk, stripe } from "../targets/index.ts";
+import { integrity, loop, memory, mirror, nbd, nullDisk, stripe, zoned } from "../targets/index.ts";
 
 const URLS: Readonly<Record<string, URL>> = {
   null: nullDisk.url,
@@ -6,6 +6,8 @@ const URLS: Readonly<Record<string, URL>> = {
   memory: memory.url,
   stripe: stripe.url,
   mirror: mirror.url,
+  zoned: zoned.url,
+  integrity: integrity.url,
   nbd: nbd.url,
 };
 

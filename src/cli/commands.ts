@@ -64,7 +64,7 @@ export const COMMANDS: readonly CommandKind[] = [
     usage: ["TARGET [WORDS] [OPTIONS]"],
     summary: "makes a disk, and a server for it in the background",
     about: [
-      "The target is null, loop, memory, stripe, mirror, nbd, or the path of a module (./disk.ts) whose default export is one. See 'help targets'.",
+      "The target is null, loop, memory, stripe, mirror, zoned, integrity, nbd, or the path of a module (./disk.ts) whose default export is one. See 'help targets'.",
       "It returns when the disk can be opened, and prints one line: the disk's path, its number, and the process that serves it. That process is all there is of the server: 'kill PID' stops the disk and removes it, 'kill -9 PID' leaves nothing but what 'del' or 'recover' deal with. It has none of the caller's descriptors, a session of its own, and / as its directory.",
       "What fails on the way leaves nothing behind.",
     ],
@@ -174,7 +174,8 @@ export const COMMANDS: readonly CommandKind[] = [
     usage: ["[ID]"],
     summary: "requests, bytes and latency of each disk, by operation",
     about: [
-      "Without --interval or --watch: totals since the disk was made. The kernel keeps these sums for every disk, whether or not somebody looks; a look reads a file of one line. What it does not keep is each request's own latency, so there are means, and no histogram; see 'help stats'.",
+      "Without --interval or --watch: totals since the disk was made. The kernel keeps these sums for every disk, whether or not somebody looks; a look reads a file of one line.",
+      "It does not keep each request's own latency, so there are means. With --latency it counts those, too, for as long as this runs: percentiles and a histogram for each operation of each disk, whoever serves it. That needs root, and costs something for each request; see 'help stats'.",
     ],
     words: "device-or-all",
     options: [
@@ -184,8 +185,9 @@ export const COMMANDS: readonly CommandKind[] = [
         kind: "count",
         value: "SECONDS",
         range: [1, 86_400],
-        help: "what happens within this time, instead of totals (with --watch default 1)",
+        help: "what happens within this time, instead of totals (with --watch default 1, with --latency 5)",
       },
+      { name: "--latency", kind: "flag", help: "how long requests take, as percentiles and histograms, counted by the kernel meanwhile" },
       { name: "--count", kind: "count", range: [1, 2 ** 31], help: "with --watch: ends after so many looks" },
       json,
     ],

@@ -9,7 +9,7 @@ import { type Asked, parseArguments } from "./arguments.ts";
 import type { Background } from "./background.ts";
 import { DAEMON_WORD, OUTSIDE_WORD, STOP_WORD } from "./hidden-words.ts";
 import { UsageError } from "./option.ts";
-import { type Output, standard } from "./output.ts";
+import { isUnheard, type Output, standard } from "./output.ts";
 import { plainly } from "./plainly.ts";
 import { run } from "./run.ts";
 import { COMPILED, self } from "./self.ts";
@@ -29,6 +29,9 @@ function version(): string {
   return "unknown";
 }
 
+/** The status of a program that writes to a pipe which nobody reads any more. */
+const SIGPIPE = 128 + 13;
+
 /** How a command line ended, and what there is to say of it. */
 interface End {
   readonly status: number;
@@ -42,7 +45,7 @@ async function command(given: readonly string[], output: Output, background: Bac
     if (asked !== "version") return { status: await run(asked, output, { given, background }) };
   } catch (error) {
     if (error instanceof UsageError) return { status: 2, message: `${error.message} (see uring-ublk --help)` };
-    return { status: 1, message: plainly(error) };
+    return isUnheard(error) ? { status: SIGPIPE } : { status: 1, message: plainly(error) };
   }
   output.data(`${version()}\n`);
   return { status: 0 };
@@ -80,6 +83,9 @@ async function main([first, ...rest]: readonly string[]): Promise<number> {
   return status;
 }
 
+/** Commands that only look: nothing but {@link standard} writes there, and they are spared making Node's streams. */
+const LOOKING: readonly string[] = ["list", "info", "features", "affinity", "stats", "doctor", "completion", "help", "--version", "--help"];
+
 let status: number;
 try {
   status = await main(process.argv.slice(2));
@@ -87,6 +93,7 @@ try {
   standard.message(plainly(error));
   status = 1;
 }
-// What was written must be out; a command that the kernel never gave back must not hold the process.
-await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))));
+// What the library, or a module that was served, has written must be out. A command that the kernel never gave back must not hold the process.
+if (!LOOKING.includes(process.argv[2]!))
+  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))));
 process.exit(status);

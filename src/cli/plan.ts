@@ -33,7 +33,10 @@ function wordsOf({ name }: TargetKind, words: readonly string[]): Record<string,
   const paths = words.map((word) => resolve(word));
   switch (name) {
     case "loop":
+    case "integrity":
       return { path: paths[0] };
+    case "zoned":
+      return paths[0] === undefined ? {} : { path: paths[0] };
     case "stripe":
     case "mirror":
       return { paths };
@@ -67,7 +70,7 @@ function optionsOf(line: CommandLine, target: TargetKind): Record<string, unknow
     if (value === undefined) continue;
     if (name === "--direct") options.direct = DIRECT[value as string];
     else if (name === "--answer-within") options.timeoutMs = value;
-    else options[camel(name)] = value;
+    else options[camel(name)] = name === "--metadata-path" ? resolve(value as string) : value;
   }
   return options;
 }

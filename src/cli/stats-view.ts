@@ -1,4 +1,6 @@
 import { type DiskStat, meanOf, OPS, type OpCount } from "./disk-stat.ts";
+import type { ByOp } from "./latency/histogram.ts";
+import { latencyJson, latencyText } from "./latency/view.ts";
 import { jsonText, sizeText, table } from "./output.ts";
 
 /** One disk: its totals, or what came within some seconds. */
@@ -7,6 +9,8 @@ export interface Row {
   /** The time that it is about; undefined for totals. */
   readonly seconds: number | undefined;
   readonly stat: DiskStat;
+  /** How long requests took; undefined where nobody has asked. */
+  readonly latency?: ByOp | undefined;
 }
 
 const round = (value: number, digits = 0): number => Number(value.toFixed(digits));
@@ -20,13 +24,14 @@ function opJson(count: OpCount, seconds: number | undefined): unknown {
 
 /** For programs: an array; while watching one line for each look. */
 export function statsJson(rows: readonly Row[], lines: boolean): string {
-  const disks = rows.map(({ id, seconds, stat }) => ({
+  const disks = rows.map(({ id, seconds, stat, latency }) => ({
     id,
     path: `/dev/ublkb${id}`,
     seconds: seconds === undefined ? null : round(seconds, 3),
     open: stat.open,
     busyMs: stat.busyMs,
     ops: Object.fromEntries(OPS.map((op) => [op, opJson(stat.ops[op], seconds)])),
+    ...(latency === undefined ? {} : { latency: latencyJson(latency) }),
   }));
   return lines ? `${JSON.stringify(disks)}\n` : jsonText(disks);
 }
@@ -59,5 +64,6 @@ export function statsText(rows: readonly Row[]): string {
       at === 0 ? busy : "",
     ]);
   });
-  return table([head, ...lines]);
+  const histograms = rows.map(({ id, latency }) => (latency === undefined ? "" : latencyText(`/dev/ublkb${id}`, latency, timeText)));
+  return [table([head, ...lines]), ...histograms.filter((text) => text !== "")].join("\n");
 }

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
-import { deviceIds } from "../ublk/index.ts";
+import { deviceIds } from "../ublk/nodes.ts";
 import type { CommandLine } from "./command-line.ts";
 import { type DiskStat, parseStat, since } from "./disk-stat.ts";
+import type { Latencies } from "./latency/latencies.ts";
 import type { Output } from "./output.ts";
 import { type Row, statsJson, statsText } from "./stats-view.ts";
 
@@ -12,6 +13,8 @@ interface Look {
 }
 
 const CLEAR = "\u001b[H\u001b[2J\u001b[3J";
+/** How long `--latency` alone counts, in seconds. */
+const LATENCY_SECONDS = 5;
 
 function statOf(id: number): DiskStat | undefined {
   try {
@@ -31,37 +34,60 @@ function lookAt(ids: readonly number[]): Look {
 }
 
 /** What came to each disk between two looks; a disk that was not there before has all of it. */
-function between(before: Look, now: Look): Row[] {
+function between(before: Look, now: Look, latencies: Latencies | undefined): Row[] {
   const seconds = (now.at - before.at) / 1000;
+  const counted = latencies?.since([...now.disks.keys()]);
   return [...now.disks].map(([id, stat]) => {
     const earlier = before.disks.get(id);
-    return { id, seconds, stat: earlier === undefined ? stat : since(earlier, stat) };
+    return { id, seconds, stat: earlier === undefined ? stat : since(earlier, stat), latency: counted?.get(id) };
   });
 }
 
 const totals = (now: Look): Row[] => [...now.disks].map(([id, stat]) => ({ id, seconds: undefined, stat }));
 
+/** For how long each look is; undefined where there are totals. */
+function secondsOf(line: CommandLine): number | undefined {
+  const standard = line.flag("--watch") ? 1 : line.flag("--latency") ? LATENCY_SECONDS : undefined;
+  return line.number("--interval") ?? standard;
+}
+
 /** `uring-ublk stats`. */
 export async function stats(line: CommandLine, output: Output): Promise<number> {
   const ids = (): readonly number[] => (line.ids.length > 0 ? line.ids : deviceIds());
-  const watch = line.flag("--watch");
-  const seconds = line.number("--interval") ?? (watch ? 1 : undefined);
-  let before = lookAt(ids());
+  const first = lookAt(ids());
   const [only] = line.ids;
-  if (only !== undefined && before.disks.size === 0) throw new Error(`there is no disk ${only}; uring-ublk list shows what there is`);
+  if (only !== undefined && first.disks.size === 0) throw new Error(`there is no disk ${only}; uring-ublk list shows what there is`);
+  const seconds = secondsOf(line);
   if (seconds === undefined) {
-    show(totals(before), line, output);
+    show(totals(first), line, output);
     return 0;
   }
-  const most = watch ? (line.number("--count") ?? Number.POSITIVE_INFINITY) : 1;
+  using latencies = line.flag("--latency")
+    ? (await import("./latency/latencies.ts")).Latencies.open([...first.disks.keys()], output)
+    : undefined;
+  await watch({ line, output, ids, seconds, latencies });
+  return 0;
+}
+
+interface Watch {
+  readonly line: CommandLine;
+  readonly output: Output;
+  readonly ids: () => readonly number[];
+  readonly seconds: number;
+  readonly latencies: Latencies | undefined;
+}
+
+async function watch({ line, output, ids, seconds, latencies }: Watch): Promise<void> {
+  const again = line.flag("--watch");
+  const most = again ? (line.number("--count") ?? Number.POSITIVE_INFINITY) : 1;
+  let before = lookAt(ids());
   for (let done = 0; done < most; done++) {
     await Bun.sleep(seconds * 1000);
     const now = lookAt(ids());
-    if (watch && !line.json && process.stdout.isTTY) output.data(CLEAR);
-    show(between(before, now), line, output);
+    if (again && !line.json && process.stdout.isTTY) output.data(CLEAR);
+    show(between(before, now, latencies), line, output);
     before = now;
   }
-  return 0;
 }
 
 function show(rows: readonly Row[], line: CommandLine, output: Output): void {

@@ -1,16 +1,11 @@
 import { readFileSync } from "node:fs";
-import {
-  blockPath,
-  type DeviceInfo,
-  type DeviceState,
-  deviceIds,
-  isOurs,
-  type KernelState,
-  readState,
-  SECTOR,
-  UblkControl,
-  UblkError,
-} from "../ublk/index.ts";
+// From their own files, which are much less than all of the library: list and the others that only look start with what is here.
+import { UblkControl } from "../ublk/control.ts";
+import { UblkError } from "../ublk/error.ts";
+import { type DeviceInfo, isOurs, type KernelState } from "../ublk/info.ts";
+import { blockPath, deviceIds } from "../ublk/nodes.ts";
+import { SECTOR } from "../ublk/params.ts";
+import { type DeviceState, readState } from "../ublk/state-file.ts";
 
 /** What `list` tells of a device, and what `del` decides by. */
 export interface Device {

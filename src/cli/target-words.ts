@@ -36,7 +36,7 @@ export function checkTarget([word, ...rest]: readonly string[], values: Readonly
       `add ${target === FILE_TARGET ? word : target.name} takes ${most === 0 ? "no word" : `at most ${most} words`} more, but got '${rest[most]}'`,
     );
   checkOptions(target, values);
-  if (target.name === "memory" && !values.has("--size")) throw new UsageError("add memory needs --size, such as --size 1GiB");
+  if (target.needsSize && !values.has("--size")) throw new UsageError(`add ${target.name} needs --size, such as --size 1GiB`);
   for (const set of (values.get("--set") ?? []) as readonly string[]) checkSet(set);
   if (values.has("--again") && !values.has("--id"))
     throw new UsageError("--again needs --id, such as --id 7: it is about the disk that has that number");

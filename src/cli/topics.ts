@@ -33,7 +33,8 @@ A module has a target as its default export: export default defineTarget({ open,
 object with size and read(buffer, offset). It is served in Workers, one for each queue and thread.
 What --set gives it arrives in open(options): --set size=1GiB --set 'deep={"a":1}'.
 
-Paths of loop, stripe and mirror may be relative. The server's own directory is /, once it serves.
+Paths of loop, stripe, mirror, zoned and integrity may be relative. The server's own directory is
+/, once it serves.
 `,
   },
   {
@@ -117,9 +118,19 @@ when a request was handed to the driver until it was answered, for reads, writes
 flushes. MEAN is that time by the number of requests; it is in milliseconds in the kernel, so a mean
 of few short requests is coarse. OPEN is how many are under way, BUSY the time with at least one.
 
-There is no histogram: the kernel keeps sums, and not each request's own time. Where the kernel has
-BPF, 'biolatency -D' of bcc or bpftrace has histograms of every disk, and costs something for each
-request while it runs.
+The kernel keeps sums, and not each request's own time. With --latency it counts that as well, while
+the command runs: from when a request is handed to the driver until it has ended, in buckets of
+powers of two (nanoseconds). A percentile is the upper end of its bucket: 'p99 <= 1 ms' says that 99
+of 100 requests took at most that; max is the end of the last bucket that has any. Flushes, writes
+of zeroes and zone appends have rows of their own. What was under way when the counting began, or
+when a disk appeared or went meanwhile, is left out.
+
+It is done with the kernel's tracing (probes on two tracepoints, a histogram trigger), for the disks
+that are shown and no others, in an instance of its own, so that nobody else's tracing is disturbed.
+It needs root, tracefs (mount -t tracefs nodev /sys/kernel/tracing), and a kernel with
+CONFIG_FPROBE_EVENTS, CONFIG_HIST_TRIGGERS, CONFIG_SYNTH_EVENTS and CONFIG_DEBUG_INFO_BTF, as
+Debian's. Linux 6.12 lets one do it at a time. What was set up is removed when the command ends,
+however it ends; after 'kill -9' by the next one that starts, and 'doctor' tells of it.
 `,
   },
   {

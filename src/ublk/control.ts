@@ -1,6 +1,6 @@
 import { cpusOf, sys } from "../ffi/index.ts";
-import { Ring } from "../uring/index.ts";
 import { checkChoice, checkInteger, checkKnown } from "../uring/options.ts";
+import { Ring } from "../uring/ring.ts";
 import * as abi from "./abi.ts";
 import { Adding, MADE } from "./adding.ts";
 import { ANY_ID, behindPath, type Command } from "./command.ts";
@@ -213,7 +213,7 @@ export class UblkControl implements AsyncDisposable {
 
   /**
    * DEL_DEV_ASYNC (6.9): the same without the final wait; the id is free once the last opener is gone. EINVAL: the device is an unprivileged
-   * one, which only DEL_DEV takes.
+   * one, which only DEL_DEV takes. Drivers of 6.9 and 6.10 may refuse it: they compared it with another number until a fix of July 2024.
    */
   async deleteDeviceAsync(device: number, options?: CommandOptions): Promise<void> {
     await this.#command({ name: "DEL_DEV_ASYNC", op: abi.UBLK_U_CMD_DEL_DEV_ASYNC, device }, options);

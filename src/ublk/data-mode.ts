@@ -1,4 +1,4 @@
-import { kernelIsAtLeast } from "../uring/features.ts";
+import { kernelIsAtLeast } from "../uring/kernel-release.ts";
 import * as abi from "./abi.ts";
 import { sinceOf } from "./features.ts";
 

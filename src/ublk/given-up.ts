@@ -1,4 +1,4 @@
-import { UringError } from "../uring/index.ts";
+import { UringError } from "../uring/error.ts";
 
 const EINTR = -4;
 /** How long a command that was told to stop may take to say so. STOP_DEV and DEL_DEV sleep where no cancel reaches them. */

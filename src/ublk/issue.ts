@@ -1,4 +1,6 @@
-import { type Ring, UringError, uringCmd128 } from "../uring/index.ts";
+import { UringError } from "../uring/error.ts";
+import { uringCmd128 } from "../uring/ops/uring-cmd.ts";
+import type { Ring } from "../uring/ring.ts";
 import { ANY_ID, type Command, payloadOf } from "./command.ts";
 import type { CommandEncoding } from "./control-options.ts";
 import { UblkError } from "./error.ts";

@@ -1,5 +1,6 @@
 import { high32 } from "../ffi/index.ts";
-import { abi as io, type RawRing } from "../uring/index.ts";
+import * as io from "../uring/abi.ts";
+import type { RawRing } from "../uring/raw-ring.ts";
 import * as abi from "./abi.ts";
 import type { QueueSpec } from "./queue-spec.ts";
 import type { TagBuffers } from "./tag-buffers.ts";

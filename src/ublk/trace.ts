@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { abi as io, type RingTrace } from "../uring/index.ts";
+import * as io from "../uring/abi.ts";
+import type { RingTrace } from "../uring/trace/ring-trace.ts";
 import * as abi from "./abi.ts";
 import { DESCRIPTOR_WORDS } from "./request.ts";
 import { CHAR_FILE } from "./tag-commands.ts";

@@ -1,7 +1,7 @@
 import { drainMicrotasks } from "bun:jsc";
 import { IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_IOPOLL } from "./abi.ts";
 import { UringError } from "./error.ts";
-import { kernelIsAtLeast } from "./features.ts";
+import { kernelIsAtLeast } from "./kernel-release.ts";
 import type { RawRing } from "./raw-ring.ts";
 import { Tick } from "./tick.ts";
 import { WakeUp } from "./wake-up.ts";

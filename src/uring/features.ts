@@ -1,8 +1,8 @@
-import { release } from "node:os";
 import { type RingSyscalls, ringSyscalls } from "../ffi/index.ts";
 import * as abi from "./abi.ts";
 import { RingCore } from "./core.ts";
 import { UringError } from "./error.ts";
+import { kernelIsAtLeast } from "./kernel-release.ts";
 import { nearest } from "./options.ts";
 import { type KernelSupport, queryKernel } from "./probe.ts";
 
@@ -188,16 +188,6 @@ function byMask(name: FeatureName, kernel: KernelSupport | undefined, features: 
   return call && kernel !== undefined ? bit < kernel.registerOpcodes : undefined;
 }
 
-/** Compares versions as numbers: 6.16 is newer than 6.9. */
-function atLeast(have: string, want: string): boolean {
-  const [mine, wanted] = [have, want].map((text) => text.split(".").map((part) => Number.parseInt(part, 10) || 0)) as [number[], number[]];
-  const [i] = [0, 1].filter((n) => (mine[n] ?? 0) !== (wanted[n] ?? 0));
-  return i === undefined || (mine[i] ?? 0) > (wanted[i] ?? 0);
-}
-
-/** Whether the running kernel is of that release or a later one. */
-export const kernelIsAtLeast = (want: string): boolean => atLeast(release(), want);
-
 /** Flags whose behaviour is tried once, on a ring of their own: a wrong guess would break what the library uses them for. */
 const TRIALS: Partial<Record<FeatureName, (syscalls: RingSyscalls) => boolean>> = {
   IORING_TIMEOUT_IMMEDIATE_ARG(syscalls) {
@@ -228,7 +218,7 @@ export function kernelSupports(name: FeatureName, features?: number, syscalls: R
   let answer = byMask(name, kernel, features);
   if (answer === undefined) {
     const trial = TRIALS[name];
-    answer = atLeast(release(), since) && (trial === undefined || trial(syscalls));
+    answer = kernelIsAtLeast(since) && (trial === undefined || trial(syscalls));
   }
   answers.set(name, answer);
   return answer;

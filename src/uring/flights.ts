@@ -1,9 +1,9 @@
 import { Canceller } from "./canceller.ts";
 import type { Driver } from "./driver.ts";
-import { kernelIsAtLeast } from "./features.ts";
 import type { Host, Room, Seat } from "./flight-host.ts";
 import type { OperationHandle } from "./handle.ts";
 import { InFlight } from "./in-flight.ts";
+import { kernelIsAtLeast } from "./kernel-release.ts";
 import type { Operation } from "./operation.ts";
 import { type Home, PlainFlight } from "./plain-flight.ts";
 import type { RawRing } from "./raw-ring.ts";

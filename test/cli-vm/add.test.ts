@@ -1,4 +1,4 @@
-// file timeout: 600 s
+// file timeout: 1200 s
 // usual kernels: the newest
 import { describe, expect } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";

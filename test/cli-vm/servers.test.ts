@@ -1,6 +1,6 @@
-// file timeout: 600 s
+// file timeout: 1200 s
 // usual kernels: the newest
-import { describe, expect } from "bun:test";
+import { afterEach, describe, expect } from "bun:test";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { AF_UNIX, bind, close, Ring, recv, SOCK_DGRAM, socket } from "uring-ublk";
@@ -9,6 +9,7 @@ import { kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
 import { added, aroundServers, begun, ended, folder, json, nothingLeft, stateOf } from "./support.ts";
 
 aroundServers();
+afterEach(() => rmSync(image, { force: true }));
 
 const image = join(folder, "disk.img");
 const since616 = kernelAtLeast("6.16") ? ublkTest(false) : requires(false, "needs Linux 6.16");
@@ -26,7 +27,6 @@ describe("a server in the background", () => {
     expect(await json("stop", String(id))).toEqual({ id, stopped: true, deleted: true });
     await ended(second.pid);
     nothingLeft();
-    rmSync(image);
   });
 
   ublkTest(false)("that is killed leaves a disk that the doctor has a remedy for, and that another serves on", async () => {
@@ -48,7 +48,6 @@ describe("a server in the background", () => {
     process.kill(second.pid, "SIGTERM");
     await ended(second.pid);
     nothingLeft();
-    rmSync(image);
   });
 
   ublkTest(false)("that is stopped by a signal is told apart, within the time limit", async () => {
@@ -77,7 +76,8 @@ describe("a server in the background", () => {
   const safe = kernelAtLeast("7.0") ? ublkTest(false) : requires(false, "needs Linux 7.0");
   safe("is not stopped with --safe while somebody has its disk open, who is named", async () => {
     const { id, path, pid } = await added("memory", "--size", "1MiB");
-    const reader = Bun.spawn(["sh", "-c", 'exec 3<"$0"; echo open; sleep 1000', path], { stdout: "pipe" });
+    // No child of it inherits the disk: it is closed as soon as the shell has ended.
+    const reader = Bun.spawn(["sh", "-c", 'exec 3<"$0"; echo open; read -r line', path], { stdin: "pipe", stdout: "pipe" });
     await reader.stdout.getReader().read();
     expect(await cli("stop", path, "--safe")).toMatchObject({
       status: 1,

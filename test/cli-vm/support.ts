@@ -1,5 +1,5 @@
 /** What the tests of servers in the background have in common. */
-import { afterAll, afterEach, beforeAll, expect } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -62,8 +62,12 @@ export const begun = (
 ): Bun.Subprocess<"ignore", "pipe" | "ignore", "pipe" | "ignore"> =>
   Bun.spawn([process.execPath, PROGRAM, ...words], { stdio: ["ignore", stdio, stdio], env: process.env });
 
-/** Around the tests of a file: logs of its own, and nothing is left of a test that failed. */
+/** Each command is a process, which takes seconds to start in an emulated machine with neighbours. */
+const LIMIT = 300_000;
+
+/** Around the tests of a file: time, logs of its own, and nothing is left of a test that failed. */
 export function aroundServers(): void {
+  setDefaultTimeout(LIMIT);
   beforeAll(() => void (process.env.URING_UBLK_LOG_DIR = logs));
   afterEach(async () => {
     if (existsSync("/dev/ublk-control") && deviceIds().length > 0) await cli("del", "--all", "--force");

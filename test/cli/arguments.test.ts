@@ -73,15 +73,24 @@ describe("the command line", () => {
 
 describe("what is to be added", () => {
   test.each([
-    [["add"], "add needs a target: null, loop, memory, stripe, mirror, nbd, or the path of a module such as ./disk.ts"],
+    [["add"], "add needs a target: null, loop, memory, stripe, mirror, zoned, integrity, nbd, or the path of a module such as ./disk.ts"],
     [["add", "memroy"], "unknown target 'memroy'; did you mean 'memory'?"],
     [["add", "memory"], "add memory needs --size, such as --size 1GiB"],
     [["add", "memory", "disk", "--size", "1m"], "add memory takes no word more, but got 'disk'"],
     [["add", "loop"], "add loop needs PATH"],
     [["add", "loop", "a", "b"], "add loop takes at most 1 words more, but got 'b'"],
+    [["add", "zoned", "a", "b", "--size", "1m"], "add zoned takes at most 1 words more, but got 'b'"],
+    [["add", "zoned", "a"], "add zoned needs --size, such as --size 1GiB"],
+    [["add", "zoned", "--size", "8m", "--zone-siez", "1m"], "unknown option of add '--zone-siez'; did you mean '--zone-size'?"],
+    [["add", "memory", "--size", "8m", "--max-open", "1"], "memory takes no --max-open; it is for zoned"],
+    [["add", "integrity"], "add integrity needs PATH"],
+    [
+      ["add", "integrity", "a", "--checksum", "crc16-t10dff"],
+      "--checksum takes one of ip, crc16-t10dif, crc64-nvme, and not 'crc16-t10dff'; did you mean 'crc16-t10dif'?",
+    ],
     [["add", "mirror", "a"], "add mirror needs PATH PATH..."],
     [["add", "loop", "a", "--chunk", "4k"], "loop takes no --chunk; it is for stripe"],
-    [["add", "./disk.ts", "--size", "4k"], "a module takes no --size; it is for null, memory"],
+    [["add", "./disk.ts", "--size", "4k"], "a module takes no --size; it is for null, memory, zoned"],
     [["add", "null", "--set", "a=1"], "null takes no --set; it is for FILE.ts"],
     [["add", "./disk.ts", "--set", "a"], "--set takes NAME=VALUE, such as --set size=1GiB, and not 'a'"],
     [

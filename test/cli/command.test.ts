@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import manifest from "../../package.json";
 import { COMMANDS } from "../../src/cli/commands.ts";
-import { cli } from "../support/cli.ts";
+import { cli, PROGRAM } from "../support/cli.ts";
+import { sh } from "../support/disk-tools.ts";
 import { haveUblk, requires } from "../support/requires.ts";
 
 describe("the uring-ublk command", () => {
@@ -10,6 +11,16 @@ describe("the uring-ublk command", () => {
     expect(stdout).toContain("del ID...");
     expect([status, stderr]).toEqual([0, ""]);
     expect((await cli("del", "--help")).stdout).toBe((await cli("help", "del")).stdout);
+  });
+
+  test("writes all of it, however slowly it is read, and ends where nobody reads", async () => {
+    const pipe = (reader: string): Promise<string> =>
+      sh(`set +o pipefail; "$1" "$2" help manual | { ${reader}; }; echo "\${PIPESTATUS[0]}"`, process.execPath, PROGRAM);
+    const { stdout } = await cli("help", "manual");
+    expect(stdout.length).toBeGreaterThan(20_000);
+    expect(await pipe("sleep 1; wc -c")).toBe(`${Buffer.byteLength(stdout)}\n0`);
+    expect(await pipe("exec <&-; sleep 2")).toBe("141");
+    expect(await sh(`"$1" "$2" help manual 2>&1 >/dev/full || echo "status $?"`, process.execPath, PROGRAM)).toContain("ENOSPC");
   });
 
   test("prints the package's version", async () => {

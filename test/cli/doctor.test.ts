@@ -81,6 +81,20 @@ const orphan = (given: Partial<Device>): Given => ({ devices: async () => [devic
 const refused = (code: string, more: Given = {}): Given => ({ ...more, ring: async () => ({ code, message: `io_uring_setup: ${code}` }) });
 
 describe("the doctor", () => {
+  test("finds what was left in the kernel's tracing by a process that is gone, and not what one that lives has there", async () => {
+    const stat = `7 (bun) S ${"0 ".repeat(18)}1234 0\n`;
+    const left = { "/sys/kernel/tracing/dynamic_events": "t:uring_ublk_7_99/issue block_rq_issue\n", "/proc/7/stat": stat };
+    expect(await only({ files: left })).toMatchObject({
+      check: "tracing",
+      level: "warning",
+      message: expect.stringContaining("uring_ublk_7_99 in /sys/kernel/tracing"),
+      remedy: "uring-ublk stats --latency removes it when it starts",
+    });
+    expect(await found({ files: { ...left, "/sys/kernel/tracing/dynamic_events": "t:uring_ublk_7_1234/issue block_rq_issue\n" } })).toEqual(
+      [],
+    );
+  });
+
   test("finds nothing where nothing is wrong", async () => {
     expect(await found({})).toEqual([]);
     expect(await found({ devices: async () => [device({})] })).toEqual([]);

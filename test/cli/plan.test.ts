@@ -7,6 +7,8 @@ import type { CommandLine } from "../../src/cli/command-line.ts";
 import { UsageError } from "../../src/cli/option.ts";
 import { type Plan, planOf } from "../../src/cli/plan.ts";
 import { TARGETS } from "../../src/cli/targets.ts";
+import { checkIntegrityOptions } from "../../src/targets/integrity/options.ts";
+import { checkZonedOptions } from "../../src/targets/zoned/options.ts";
 
 const planned = (...words: string[]): Plan => planOf(parseArguments(["add", ...words]) as CommandLine);
 
@@ -23,6 +25,63 @@ describe("what add serves", () => {
       options: { size: 2 ** 20 },
       serving: { readOnly: true, partitionScan: false, watchdogMs: 100 },
     });
+  });
+
+  test("is a disk of zones, in memory or in a file, or a file with checksums beside it", () => {
+    expect(planned("zoned", "--size", "64m", "--zone-size", "1m", "--max-open", "4").options).toEqual({
+      size: 2 ** 26,
+      zoneSize: 2 ** 20,
+      maxOpen: 4,
+    });
+    const all = [
+      "--size=8m",
+      "--zone-size=1m",
+      "--zone-capacity=768k",
+      "--conventional=2",
+      "--max-open=3",
+      "--max-active=4",
+      "--block-size=512",
+    ];
+    expect(planned("zoned", "z.img", ...all, "--recovery", "queue")).toEqual({
+      module: "zoned",
+      file: undefined,
+      options: {
+        path: resolve("z.img"),
+        size: 2 ** 23,
+        zoneSize: 2 ** 20,
+        zoneCapacity: 768 * 1024,
+        conventional: 2,
+        maxOpen: 3,
+        maxActive: 4,
+        blockSize: 512,
+      },
+      serving: { recovery: "queue" },
+    });
+    expect(planned("integrity", "a").options).toEqual({ path: resolve("a") });
+    const words = ["--create", "1m", "--checksum", "crc64-nvme", "--metadata-path", "sums", "--block-size", "512"];
+    expect(planned("integrity", "/b", ...words).options).toEqual({
+      path: "/b",
+      create: 2 ** 20,
+      checksum: "crc64-nvme",
+      metadataPath: resolve("sums"),
+      blockSize: 512,
+    });
+  });
+
+  test("has options that the target knows, every one of them", () => {
+    const zoned = planned(
+      "zoned",
+      "z",
+      "--size=8m",
+      "--zone-size=1m",
+      "--zone-capacity=1m",
+      "--conventional=1",
+      "--max-open=1",
+      "--max-active=1",
+    );
+    expect(checkZonedOptions(zoned.options as never)).toMatchObject({ size: 2 ** 23, zoneSize: 2 ** 20, maxActive: 1 });
+    const integrity = planned("integrity", "a", "--create=1m", "--checksum=ip", "--metadata-path=m", "--block-size=512");
+    expect(checkIntegrityOptions(integrity.options as never)).toMatchObject({ checksum: "ip", metadataPath: resolve("m"), blockSize: 512 });
   });
 
   test("is an NBD server's export, by name or address", () => {

@@ -8,8 +8,9 @@ import type { Check, Finding, Machine } from "./machine.ts";
 import { module, nodes } from "./module.ts";
 import { ring } from "./ring.ts";
 import { thisMachine } from "./this-machine.ts";
+import { tracing } from "./tracing.ts";
 
-const CHECKS: readonly Check[] = [platform, kernel, rights, ring, module, nodes, driver, state, devices];
+const CHECKS: readonly Check[] = [platform, kernel, rights, ring, module, nodes, driver, state, devices, tracing];
 
 /** Everything that the checks find on a machine. A check that fails itself is a finding, too, and the others go on. */
 export async function examine(machine: Machine): Promise<Finding[]> {

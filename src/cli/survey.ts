@@ -4,6 +4,7 @@ import {
   type DeviceInfo,
   type DeviceState,
   deviceIds,
+  featureNames,
   isOurs,
   type KernelState,
   readState,
@@ -23,6 +24,10 @@ export interface Device {
   readonly alive: boolean;
   /** Whether uring-ublk made the device. */
   readonly ours: boolean;
+  /** Whose device it is: root's, unless it is an unprivileged one. */
+  readonly owner: { readonly uid: number; readonly gid: number };
+  /** Whether it is a user's who is not root. */
+  readonly unprivileged: boolean;
   /** URL of the target's module, where the state file names one. */
   readonly module: string | undefined;
   readonly queues: number;
@@ -85,6 +90,8 @@ function describe(info: DeviceInfo, size: number | undefined): Device {
     pid: served ? info.pid : state?.pid,
     alive: served ? startOf(info.pid) !== undefined : state !== undefined && writerLives(state),
     ours,
+    owner: { uid: info.ownerUid, gid: info.ownerGid },
+    unprivileged: featureNames(info.flags).includes("UNPRIVILEGED_DEV"),
     module: state?.module,
     queues: info.queues,
     depth: info.depth,
@@ -117,8 +124,22 @@ export async function known(control: UblkControl, id: number): Promise<Device> {
   return device;
 }
 
-/** Looks at every device; those that go meanwhile are left out. */
-export async function survey(control: UblkControl): Promise<Device[]> {
-  const devices = await Promise.all(deviceIds().map((id) => look(control, id)));
-  return devices.filter((device) => device !== undefined);
+const FORBIDDEN = ["EACCES", "EPERM"];
+
+/** Those of all devices that the caller may look at; of the others their number. A device that goes meanwhile is neither. */
+export async function surveyAll(control: UblkControl): Promise<{ devices: Device[]; hidden: number[] }> {
+  const hidden: number[] = [];
+  const found = await Promise.all(
+    deviceIds().map((id) =>
+      look(control, id).catch((error: unknown) => {
+        if (!(error instanceof UblkError) || !FORBIDDEN.includes(error.code)) throw error;
+        hidden.push(id);
+        return undefined;
+      }),
+    ),
+  );
+  return { devices: found.filter((device) => device !== undefined), hidden };
 }
+
+/** Looks at every device that the caller may look at; those that go meanwhile are left out. */
+export const survey = async (control: UblkControl): Promise<Device[]> => (await surveyAll(control)).devices;

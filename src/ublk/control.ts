@@ -3,11 +3,12 @@ import { Ring } from "../uring/index.ts";
 import { checkChoice, checkInteger, checkKnown } from "../uring/options.ts";
 import * as abi from "./abi.ts";
 import { Adding, MADE } from "./adding.ts";
+import { sendCommand } from "./by-path.ts";
 import { ANY_ID, behindPath, type Command } from "./command.ts";
 import type { AddDevice, CommandOptions, ControlOptions, SetParamsOptions } from "./control-options.ts";
 import { UblkError } from "./error.ts";
 import { type DeviceInfo, decodeInfo, SERVER_FLAGS } from "./info.ts";
-import { type CommandRoad, issueCommand } from "./issue.ts";
+import type { CommandRoad } from "./issue.ts";
 import { openControl } from "./open-control.ts";
 import { type DiskParams, decodeParams, encodeParams, sectorsOf } from "./params.ts";
 import { checkParams } from "./params-rules.ts";
@@ -59,7 +60,7 @@ export class UblkControl implements AsyncDisposable {
   /**
    * Opens the control device and asks for the driver's features (GET_FEATURES, 6.5).
    *
-   * @throws UblkError ENOENT: the module is not loaded; EACCES: not root; ENODEV: the kernel is older than 6.5.
+   * @throws UblkError ENOENT: the module is not loaded; EACCES: neither root nor allowed; ENODEV: the kernel is older than 6.5.
    */
   static async open(options: ControlOptions = {}): Promise<UblkControl> {
     checkKnown("UblkControl.open", options, ["timeoutMs", "encoding"]);
@@ -285,6 +286,6 @@ export class UblkControl implements AsyncDisposable {
   }
 
   #issue(command: Command, { timeoutMs = this.#timeoutMs, signal }: CommandOptions): Promise<number> {
-    return issueCommand(this.#road, command, timeoutMs, signal);
+    return sendCommand(this.#road, command, timeoutMs, signal);
   }
 }

@@ -66,6 +66,7 @@ export {
   type ZonedMethods,
 } from "./target.ts";
 export type { QueueThread } from "./thread.ts";
+export type { UnprivilegedMode, UnprivilegedOptions } from "./unprivileged.ts";
 export type { ZoneMethods } from "./zone-methods.ts";
 export type { ZonedGeometry } from "./zoned.ts";
 export type { Zone, ZoneCondition } from "./zones.ts";

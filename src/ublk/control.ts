@@ -2,12 +2,13 @@ import { cpusOf, sys } from "../ffi/index.ts";
 import { Ring } from "../uring/index.ts";
 import { checkChoice, checkInteger, checkKnown } from "../uring/options.ts";
 import * as abi from "./abi.ts";
-import { Adding, MADE } from "./adding.ts";
+import { encodeAdd } from "./add-request.ts";
+import { Adding } from "./adding.ts";
 import { sendCommand } from "./by-path.ts";
 import { ANY_ID, behindPath, type Command } from "./command.ts";
 import type { AddDevice, CommandOptions, ControlOptions, SetParamsOptions } from "./control-options.ts";
 import { UblkError } from "./error.ts";
-import { type DeviceInfo, decodeInfo, SERVER_FLAGS } from "./info.ts";
+import { type DeviceInfo, decodeInfo } from "./info.ts";
 import type { CommandRoad } from "./issue.ts";
 import { openControl } from "./open-control.ts";
 import { type DiskParams, decodeParams, encodeParams, sectorsOf } from "./params.ts";
@@ -97,15 +98,8 @@ export class UblkControl implements AsyncDisposable {
 
   /** ADD_DEV: makes `/dev/ublkcN`. Answers what the driver made of the request. */
   async addDevice(add: AddDevice, options?: CommandOptions): Promise<DeviceInfo> {
-    const id = add.id ?? ANY_ID;
-    const buffer = ublksrv_ctrl_dev_info.build({
-      nr_hw_queues: add.queues,
-      queue_depth: add.depth,
-      max_io_buf_bytes: add.maxIoBytes,
-      dev_id: id,
-      flags: add.flags & ~MADE,
-      ublksrv_flags: SERVER_FLAGS,
-    });
+    const { id = ANY_ID } = add;
+    const buffer = encodeAdd(add);
     return await this.#adding.run(
       buffer,
       (ended) => this.#command({ name: "ADD_DEV", op: abi.UBLK_U_CMD_ADD_DEV, device: id, buffer, ended }, options),

@@ -14,6 +14,7 @@ export {
   UblkControl,
 } from "./control.ts";
 export { type DataMode, MODES, type ModeInfo } from "./data-mode.ts";
+export { type DescriptorMap, descriptorMap } from "./descriptor-map.ts";
 export { UblkDevice } from "./device.ts";
 export type { DeviceEvents, DeviceStateName, RequestErrorEvent, SlowEvent, Target } from "./device-types.ts";
 export { UblkError } from "./error.ts";

@@ -4,8 +4,6 @@ import { UblkError } from "./error.ts";
 import { blockPath, charPath, openChar } from "./nodes.ts";
 
 const EACCES = -13;
-/** How long udev may take to give a node to the device's owner. */
-const CHOWN_MS = 15_000;
 const POLL_MS = 5;
 
 const notGiven = (path: string): string =>
@@ -18,7 +16,7 @@ const notGiven = (path: string): string =>
  */
 export async function openOwnChar(id: number, limitMs: number, signal: AbortSignal): Promise<number> {
   try {
-    return await openChar(id, Math.min(limitMs, CHOWN_MS), signal);
+    return await openChar(id, limitMs, signal);
   } catch (error) {
     if (!(error instanceof SystemError) || error.code !== "EACCES") throw error;
     const hint = `${notGiven(charPath(id))}. Without that only root can delete the device, which is left behind: uring-ublk del ${id} --force`;
@@ -29,7 +27,7 @@ export async function openOwnChar(id: number, limitMs: number, signal: AbortSign
 /** Waits until the user can open the disk. It is not opened here: that would be I/O on one's own disk. */
 export async function ownBlock(id: number, readOnly: boolean, limitMs: number, signal: AbortSignal): Promise<void> {
   const wanted = constants.R_OK | (readOnly ? 0 : constants.W_OK);
-  for (const until = performance.now() + Math.min(limitMs, CHOWN_MS); ; await Bun.sleep(POLL_MS)) {
+  for (const until = performance.now() + limitMs; ; await Bun.sleep(POLL_MS)) {
     signal.throwIfAborted();
     try {
       accessSync(blockPath(id), wanted);

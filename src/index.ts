@@ -52,6 +52,8 @@ export {
   UblkDevice,
   UblkError,
   UblkRequest,
+  type UnprivilegedMode,
+  type UnprivilegedOptions,
   type Zone,
   type ZoneCondition,
   type ZonedDisk,

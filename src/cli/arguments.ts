@@ -17,8 +17,8 @@ function commandOf(word: string): Command {
 }
 
 function idOf(word: string): number {
-  // The number, or either of the device's paths.
-  const [, digits] = /^(?:\/dev\/ublk[bc])?(\d+)$/.exec(word) ?? [];
+  // The number, or either of the device's paths, or what udev calls them.
+  const [, digits] = /^(?:(?:\/dev\/)?ublk[bc])?(\d+)$/.exec(word) ?? [];
   const id = digits === undefined ? Number.NaN : Number(digits);
   if (id <= MOST_ID) return id;
   throw new UsageError(`'${word}' is not a device; give its number, such as 0, or its path, such as /dev/ublkb0`);

@@ -31,6 +31,7 @@ export type Command =
   | "features"
   | "affinity"
   | "stats"
+  | "chown-nodes"
   | "doctor"
   | "completion"
   | "help";
@@ -191,6 +192,16 @@ export const COMMANDS: readonly CommandKind[] = [
       { name: "--count", kind: "count", range: [1, 2 ** 31], help: "with --watch: ends after so many looks" },
       json,
     ],
+  },
+  {
+    name: "chown-nodes",
+    usage: ["ID"],
+    summary: "gives the nodes of a user's device to that user, for udev rules",
+    about: [
+      "What the rules of this package (udev/60-uring-ublk.rules) call for each new device, as root: /dev/ublkcN, and /dev/ublkbN when there is a disk, go to whoever made the device with --unprivileged. Nodes of root's devices are left alone.",
+    ],
+    words: "device",
+    options: [json],
   },
   {
     name: "doctor",

@@ -73,7 +73,6 @@ function json({ device, info, shape, state, holders, serverSide, asks }: Facts):
     recovery: recoveryOf(info.flags),
     flags: featureNames(info.flags),
     maxIoBytes: info.maxIoBytes,
-    owner: { uid: info.ownerUid, gid: info.ownerGid },
     ...shape,
     options: state?.options ?? null,
     serving: state?.serving ?? null,
@@ -88,7 +87,7 @@ const yesNo = (value: boolean | null): string => (value === null ? "?" : value ?
 const bytes = (value: number | null | undefined): string => (value === null || value === undefined ? "?" : sizeText(value));
 
 function text({ device, info, shape, state, holders, serverSide, asks }: Facts): string {
-  const { id, path, pid, alive, ours, module, queues, depth } = device;
+  const { id, path, pid, alive, ours, module, queues, depth, owner, unprivileged } = device;
   const server =
     pid === undefined
       ? "none"
@@ -100,6 +99,7 @@ function text({ device, info, shape, state, holders, serverSide, asks }: Facts):
     ["state", device.state],
     ["server", server],
     ["made by", ours ? "uring-ublk" : `another program, of user ${info.ownerUid}`],
+    ["owner", `user ${owner.uid}, group ${owner.gid}${unprivileged ? ", who may open the disk alone, with root" : ""}`],
     ["target", module ?? "not known"],
     ["options", state?.options === undefined ? "none that are known" : JSON.stringify(state.options)],
     ["served since", state?.started ?? "not known"],

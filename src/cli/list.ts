@@ -1,5 +1,5 @@
 import { jsonText, type Output, sizeText, table } from "./output.ts";
-import { type Device, openControl, survey } from "./survey.ts";
+import { type Device, openControl, surveyAll } from "./survey.ts";
 
 const HEAD = ["ID", "PATH", "STATE", "SERVER", "QUEUES", "DEPTH", "SIZE", "MADE BY"];
 
@@ -20,7 +20,7 @@ function row(device: Device): string[] {
 /** `uring-ublk list`: every ublk device. */
 export async function list(output: Output, json: boolean): Promise<number> {
   await using control = await openControl();
-  const devices = await survey(control);
+  const { devices, hidden } = await surveyAll(control);
   if (json)
     output.data(
       jsonText(
@@ -32,7 +32,9 @@ export async function list(output: Output, json: boolean): Promise<number> {
         })),
       ),
     );
-  else if (devices.length === 0) output.message("there are no ublk devices");
+  else if (devices.length === 0) output.message(hidden.length > 0 ? "there are no ublk devices of yours" : "there are no ublk devices");
   else output.data(table([HEAD, ...devices.map(row)]));
+  if (hidden.length > 0)
+    output.message(`left out: ${hidden.map((id) => `ublkb${id}`).join(", ")}, which only their owners and root may look at`);
   return 0;
 }

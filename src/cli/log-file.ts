@@ -1,8 +1,9 @@
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { userDirectory } from "../ublk/user-directory.ts";
 
-/** Where logs are: `/var/log/uring-ublk`, or `URING_UBLK_LOG_DIR`. */
-const logDirectory = (): string => process.env.URING_UBLK_LOG_DIR ?? "/var/log/uring-ublk";
+/** Where logs are: `/var/log/uring-ublk`, or `URING_UBLK_LOG_DIR`; of users without root's rights, beside their state files. */
+const logDirectory = (): string => process.env.URING_UBLK_LOG_DIR ?? userDirectory("/var/log/uring-ublk");
 
 /** How much of a log an error shows. */
 const TAIL_LINES = 10;

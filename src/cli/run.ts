@@ -40,6 +40,8 @@ export async function run(line: CommandLine, output: Output, { given, background
       return (await import("./affinity.ts")).affinity(line, output);
     case "stats":
       return (await import("./stats.ts")).stats(line, output);
+    case "chown-nodes":
+      return (await import("./chown-nodes.ts")).chownNodes(line, output);
     case "doctor":
       return (await import("./doctor/index.ts")).doctor(line, output);
     case "completion":

@@ -33,6 +33,7 @@ export const SERVING: readonly Option[] = [
     choices: RECOVERIES,
     help: `what becomes of the disk when its server dies: ${RECOVERIES.join(", ")} (default none: it goes)`,
   },
+  { name: "--unprivileged", kind: "flag", help: "a disk of the user who calls, who is not root (Linux 6.3; see docs/admin.md)" },
   { name: "--read-only", kind: "flag", help: "clients may only read" },
   { name: "--rotational", kind: "flag", help: "clients schedule as for a spinning disk" },
   { name: "--serialize", kind: "flag", help: "one request at a time" },

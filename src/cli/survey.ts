@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 // From their own files, which are much less than all of the library: list and the others that only look start with what is here.
 import { UblkControl } from "../ublk/control.ts";
 import { UblkError } from "../ublk/error.ts";
+import { featureNames } from "../ublk/features.ts";
 import { type DeviceInfo, isOurs, type KernelState } from "../ublk/info.ts";
 import { blockPath, deviceIds } from "../ublk/nodes.ts";
 import { SECTOR } from "../ublk/params.ts";
@@ -18,6 +19,10 @@ export interface Device {
   readonly alive: boolean;
   /** Whether uring-ublk made the device. */
   readonly ours: boolean;
+  /** Whose device it is: root's, unless it is an unprivileged one. */
+  readonly owner: { readonly uid: number; readonly gid: number };
+  /** Whether it is a user's who is not root. */
+  readonly unprivileged: boolean;
   /** URL of the target's module, where the state file names one. */
   readonly module: string | undefined;
   readonly queues: number;
@@ -80,6 +85,8 @@ function describe(info: DeviceInfo, size: number | undefined): Device {
     pid: served ? info.pid : state?.pid,
     alive: served ? startOf(info.pid) !== undefined : state !== undefined && writerLives(state),
     ours,
+    owner: { uid: info.ownerUid, gid: info.ownerGid },
+    unprivileged: featureNames(info.flags).includes("UNPRIVILEGED_DEV"),
     module: state?.module,
     queues: info.queues,
     depth: info.depth,
@@ -112,8 +119,22 @@ export async function known(control: UblkControl, id: number): Promise<Device> {
   return device;
 }
 
-/** Looks at every device; those that go meanwhile are left out. */
-export async function survey(control: UblkControl): Promise<Device[]> {
-  const devices = await Promise.all(deviceIds().map((id) => look(control, id)));
-  return devices.filter((device) => device !== undefined);
+const FORBIDDEN = ["EACCES", "EPERM"];
+
+/** Those of all devices that the caller may look at; of the others their number. A device that goes meanwhile is neither. */
+export async function surveyAll(control: UblkControl): Promise<{ devices: Device[]; hidden: number[] }> {
+  const hidden: number[] = [];
+  const found = await Promise.all(
+    deviceIds().map((id) =>
+      look(control, id).catch((error: unknown) => {
+        if (!(error instanceof UblkError) || !FORBIDDEN.includes(error.code)) throw error;
+        hidden.push(id);
+        return undefined;
+      }),
+    ),
+  );
+  return { devices: found.filter((device) => device !== undefined), hidden };
 }
+
+/** Looks at every device that the caller may look at; those that go meanwhile are left out. */
+export const survey = async (control: UblkControl): Promise<Device[]> => (await surveyAll(control)).devices;

@@ -1,4 +1,11 @@
-import { UBLK_F_BATCH_IO, UBLK_F_INTEGRITY, UBLK_F_NO_AUTO_PART_SCAN, UBLK_F_UPDATE_SIZE, UBLK_F_ZONED } from "./abi.ts";
+import {
+  UBLK_F_BATCH_IO,
+  UBLK_F_INTEGRITY,
+  UBLK_F_NO_AUTO_PART_SCAN,
+  UBLK_F_UNPRIVILEGED_DEV,
+  UBLK_F_UPDATE_SIZE,
+  UBLK_F_ZONED,
+} from "./abi.ts";
 import type { UblkControl } from "./control.ts";
 import { type DataMode, flagsOf } from "./data-mode.ts";
 import { UblkError } from "./error.ts";
@@ -34,7 +41,8 @@ export function wantedFlags(options: CheckedOptions, mode: DataMode, { integrity
   const quiet = options.partitionScan ? 0 : UBLK_F_NO_AUTO_PART_SCAN;
   const kind = (zoned === undefined ? resizable : UBLK_F_ZONED) | (integrity === undefined ? 0 : UBLK_F_INTEGRITY);
   const others = kind | quiet | recoveryFlags(options.recovery, features);
-  return flagsOf(mode, features) | sharingFlag(options) | others | (options.batch ? UBLK_F_BATCH_IO : 0);
+  const manner = (options.batch ? UBLK_F_BATCH_IO : 0) | (options.unprivileged ? UBLK_F_UNPRIVILEGED_DEV : 0);
+  return flagsOf(mode, features) | sharingFlag(options) | others | manner;
 }
 
 /** ADD_DEV as the options say. */

@@ -4,6 +4,7 @@ import type { CheckedGeometry } from "./geometry.ts";
 import { checkFeature, lacking, unsupported } from "./lacking.ts";
 import type { CheckedOptions } from "./serve-options.ts";
 import { explainSharing } from "./sharing.ts";
+import { allowsMode, DENIED } from "./unprivileged.ts";
 
 /** Which data mode a device has, and why. */
 export interface ModeExplanation {
@@ -61,11 +62,14 @@ export function checkBatch({ batch }: CheckedOptions, features: number): void {
 }
 
 /** The data mode that was asked for, or the best that target and kernel allow. */
-export function chooseMode({ batch, mode }: CheckedOptions, geometry: CheckedGeometry, features: number): DataMode {
+export function chooseMode({ batch, mode, unprivileged }: CheckedOptions, geometry: CheckedGeometry, features: number): DataMode {
   if (mode === undefined) {
     const must = wantsUserCopy(geometry) !== undefined;
     const fits = (info: ModeInfo): boolean =>
-      (geometry.zeroCopy || !info.lends) && (!must || hasUserCopy(info, features)) && !losesPlaces(info, geometry, batch);
+      (geometry.zeroCopy || !info.lends) &&
+      (!unprivileged || allowsMode(info)) &&
+      (!must || hasUserCopy(info, features)) &&
+      !losesPlaces(info, geometry, batch);
     return MODES.find((info) => hasMode(info, features) && fits(info))!.name;
   }
   refuse(modeInfo(mode), geometry, features, batch);
@@ -75,7 +79,7 @@ export function chooseMode({ batch, mode }: CheckedOptions, geometry: CheckedGeo
 /** Says why a device has its mode. */
 export function explainMode(
   mode: DataMode,
-  { mode: asked, batch }: CheckedOptions,
+  { mode: asked, batch, unprivileged }: CheckedOptions,
   geometry: CheckedGeometry,
   features: number,
   shared: number | undefined,
@@ -84,6 +88,7 @@ export function explainMode(
   const needs = wantsUserCopy(geometry);
   const whyNot = (info: ModeInfo): string => {
     if (!hasMode(info, features)) return lacking(info.flags, features);
+    if (unprivileged && !allowsMode(info)) return DENIED;
     if (batch && info.name === "need-get-data") return "it does not go with batch: true";
     if (needs !== undefined && !hasUserCopy(info, features)) return needs;
     if (losesPlaces(info, geometry, batch)) return LOSES;
@@ -93,7 +98,9 @@ export function explainMode(
     ? "the target never looks at the data (zeroCopy is set), and this kernel has it"
     : losesPlaces(MODES[0]!, geometry, batch)
       ? `a mode that lends pages would not do: ${LOSES}`
-      : "this kernel lends no pages";
+      : unprivileged
+        ? "the kernel lends no pages to unprivileged disks"
+        : "this kernel lends no pages";
   const best = [zeroCopy ? lent : LOOKS, ...(needs === undefined ? [] : [needs])].join("; ");
   return {
     mode,

@@ -37,4 +37,10 @@ export interface AddDevice {
   maxIoBytes: number;
   /** `UBLK_F_*`. */
   flags: number;
+  /**
+   * Bytes of each descriptor (`UBLK_F_IO_DESC_SIZE`, Linux 7.3): a multiple of 8 from 24 to 256, of which the driver writes the first 24. With 64
+   * no two of them share a cache line, which several threads on one queue may feel. {@link descriptorMap} says where they are. For programs that
+   * read them by themselves: {@link serve} and {@link UblkQueue} read descriptors of 24 bytes. Older drivers drop the flag: look at the answer.
+   */
+  descriptorBytes?: number;
 }

@@ -2,12 +2,14 @@ import { cpusOf, sys } from "../ffi/index.ts";
 import { checkChoice, checkInteger, checkKnown } from "../uring/options.ts";
 import { Ring } from "../uring/ring.ts";
 import * as abi from "./abi.ts";
-import { Adding, MADE } from "./adding.ts";
+import { encodeAdd } from "./add-request.ts";
+import { Adding } from "./adding.ts";
+import { sendCommand } from "./by-path.ts";
 import { ANY_ID, behindPath, type Command } from "./command.ts";
 import type { AddDevice, CommandOptions, ControlOptions, SetParamsOptions } from "./control-options.ts";
 import { UblkError } from "./error.ts";
-import { type DeviceInfo, decodeInfo, SERVER_FLAGS } from "./info.ts";
-import { type CommandRoad, issueCommand } from "./issue.ts";
+import { type DeviceInfo, decodeInfo } from "./info.ts";
+import type { CommandRoad } from "./issue.ts";
 import { openControl } from "./open-control.ts";
 import { type DiskParams, decodeParams, encodeParams, sectorsOf } from "./params.ts";
 import { checkParams } from "./params-rules.ts";
@@ -59,7 +61,7 @@ export class UblkControl implements AsyncDisposable {
   /**
    * Opens the control device and asks for the driver's features (GET_FEATURES, 6.5).
    *
-   * @throws UblkError ENOENT: the module is not loaded; EACCES: not root; ENODEV: the kernel is older than 6.5.
+   * @throws UblkError ENOENT: the module is not loaded; EACCES: neither root nor allowed; ENODEV: the kernel is older than 6.5.
    */
   static async open(options: ControlOptions = {}): Promise<UblkControl> {
     checkKnown("UblkControl.open", options, ["timeoutMs", "encoding"]);
@@ -96,15 +98,8 @@ export class UblkControl implements AsyncDisposable {
 
   /** ADD_DEV: makes `/dev/ublkcN`. Answers what the driver made of the request. */
   async addDevice(add: AddDevice, options?: CommandOptions): Promise<DeviceInfo> {
-    const id = add.id ?? ANY_ID;
-    const buffer = ublksrv_ctrl_dev_info.build({
-      nr_hw_queues: add.queues,
-      queue_depth: add.depth,
-      max_io_buf_bytes: add.maxIoBytes,
-      dev_id: id,
-      flags: add.flags & ~MADE,
-      ublksrv_flags: SERVER_FLAGS,
-    });
+    const { id = ANY_ID } = add;
+    const buffer = encodeAdd(add);
     return await this.#adding.run(
       buffer,
       (ended) => this.#command({ name: "ADD_DEV", op: abi.UBLK_U_CMD_ADD_DEV, device: id, buffer, ended }, options),
@@ -285,6 +280,6 @@ export class UblkControl implements AsyncDisposable {
   }
 
   #issue(command: Command, { timeoutMs = this.#timeoutMs, signal }: CommandOptions): Promise<number> {
-    return issueCommand(this.#road, command, timeoutMs, signal);
+    return sendCommand(this.#road, command, timeoutMs, signal);
   }
 }

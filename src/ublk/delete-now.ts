@@ -1,6 +1,7 @@
 import { O_RDWR, sys } from "../ffi/index.ts";
 import { RawRing } from "../uring/index.ts";
 import { UBLK_U_CMD_DEL_DEV, UBLK_U_CMD_GET_DEV_INFO } from "./abi.ts";
+import { asAllowed } from "./by-path.ts";
 import { type Command, payloadOf } from "./command.ts";
 import { decodeInfo } from "./info.ts";
 import { CONTROL_PATH } from "./open-control.ts";
@@ -44,16 +45,19 @@ export function deleteNow(id: number, limitMs: number): boolean {
 }
 
 function runNow(ring: RawRing, fd: number, command: Command, until: number): number | undefined {
+  const { sent, answer: take } = asAllowed(command);
   let answer: number | undefined;
   const slot = ring.allocate((result) => {
     answer = result;
   });
-  const payload = new Int32Array(payloadOf(command).buffer as ArrayBuffer);
+  const payload = new Int32Array(payloadOf(sent).buffer as ArrayBuffer);
   ring.uringCmd128(slot, fd, command.op, 0, payload);
   while (answer === undefined && performance.now() < until) {
     ring.enter(1, STEP_NS);
     ring.reap();
   }
-  if (answer !== undefined) ring.release(slot);
+  if (answer === undefined) return undefined;
+  ring.release(slot);
+  take();
   return answer;
 }

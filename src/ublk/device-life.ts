@@ -17,7 +17,8 @@ import { noteInState } from "./state-file.ts";
 import { stopServed, stuck } from "./stop-device.ts";
 import { GRACE_MS, type StopOptions } from "./stop-options.ts";
 import { stopUnused } from "./stop-unused.ts";
-import { Watchdog } from "./watchdog.ts";
+import { ownBlock } from "./user-nodes.ts";
+import { killMsOf, Watchdog } from "./watchdog.ts";
 import { writeBackFirst } from "./write-back-first.ts";
 
 const REFUSE_MS = 100;
@@ -60,6 +61,7 @@ export class DeviceLife {
     this.#id = info.id;
     this.#parts = parts;
     this.#reports = reports;
+    reports.killMs = () => killMsOf({ id: info.id, unprivileged: options.unprivileged });
     this.outlives = outlives(info.flags);
     this.#stays = starting.again;
     if (options.sharedMemory)
@@ -150,13 +152,14 @@ export class DeviceLife {
       this.threads.start();
       await starting.live(signal);
       await blockNode(id, options.timeoutMs, signal);
+      if (options.unprivileged) await ownBlock(id, this.params.readOnly, options.timeoutMs, signal);
       this.#drains = true;
       this.#stays = this.outlives;
       this.#setState("live");
       this.shared?.forget(starting.shared ?? []).catch((error: Error) => this.#reports.warn(error));
-      const { watchdogMs } = options;
-      if (watchdogMs > 0 && this.state === "live")
-        this.#watchdog = new Watchdog(this.threads.all, watchdogMs, (event) => this.#reports.slow(event));
+      const { unprivileged, watchdogMs } = options;
+      if (this.state === "live")
+        this.#watchdog = Watchdog.start({ id, threads: this.threads.all, unprivileged, watchdogMs }, (event) => this.#reports.slow(event));
       if (options.hotReload && this.state === "live") this.reloads.watch((error) => this.#reports.reload(error));
       void this.threads.closed.then(() => this.#drained());
     } catch (error) {

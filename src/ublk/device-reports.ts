@@ -6,6 +6,8 @@ import type { ThreadEvents } from "./thread.ts";
 
 /** What a device has to say, to its listeners; where nobody listens, what must not be lost goes to stderr. */
 export class DeviceReports {
+  /** After how long a request's server is ended by the kernel. */
+  killMs: () => number | undefined = () => undefined;
   readonly #emitter: EventEmitter<DeviceEvents>;
   readonly #path: string;
   readonly #requests = new RequestReporter();
@@ -39,7 +41,8 @@ export class DeviceReports {
   }
 
   /** Something takes too long. */
-  slow(event: SlowEvent): void {
+  slow(found: Omit<SlowEvent, "killMs">): void {
+    const event: SlowEvent = { ...found, killMs: this.killMs() };
     if (this.#emitter.listenerCount("slow") > 0) this.#tell(() => this.#emitter.emit("slow", event));
     else process.stderr.write(`uring-ublk: ${this.#path}: ${inWords(event)}\n`);
   }
@@ -74,12 +77,13 @@ export class DeviceReports {
   }
 }
 
-function inWords({ queue, thread, ms, requests, request }: SlowEvent): string {
+function inWords({ queue, thread, ms, requests, request, killMs }: SlowEvent): string {
   const where = `queue ${queue}${thread > 0 ? `, thread ${thread}` : ""}`;
   const time = `${Math.round(ms)} ms`;
+  const end = killMs === undefined ? "" : `. The disk is unprivileged: the kernel ends its server (SIGKILL) after ${killMs} ms`;
   if (request === undefined)
-    return `the thread of ${where} has not come back to its loop for ${time}: a handler blocks it, or something else`;
+    return `the thread of ${where} has not come back to its loop for ${time}: a handler blocks it, or something else${end}`;
   const { op, offset, length } = request;
   const others = requests > 1 ? `, the oldest of ${requests}` : "";
-  return `a ${op} of ${length} bytes at ${offset} (${where}) has been open for ${time}${others}`;
+  return `a ${op} of ${length} bytes at ${offset} (${where}) has been open for ${time}${others}${end}`;
 }

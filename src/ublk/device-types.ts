@@ -15,7 +15,10 @@ export interface RequestErrorEvent {
   readonly length: number;
 }
 
-/** Something has taken longer than `watchdogMs`: requests that are open, or a thread that does not come back to its loop. */
+/**
+ * Something has taken longer than `watchdogMs`, or of an unprivileged disk half as long as the kernel allows: requests that are open, or a thread
+ * that does not come back to its loop.
+ */
 export interface SlowEvent {
   /** The hardware queue. */
   readonly queue: number;
@@ -27,13 +30,15 @@ export interface SlowEvent {
   readonly requests: number;
   /** The oldest of them: `"READ"`, `"WRITE"`, ..., and its place in bytes; a FLUSH has none. */
   readonly request: { readonly op: string; readonly offset: number; readonly length: number } | undefined;
+  /** Of an unprivileged disk: when a request has been open for so many milliseconds, the kernel ends this process by SIGKILL. */
+  readonly killMs: number | undefined;
 }
 
 /** Events of a {@link UblkDevice}. */
 export interface DeviceEvents {
   /** A target's method threw; the request was answered with the error's errno. Unheard ones go to stderr, one a second. */
   requesterror: [RequestErrorEvent];
-  /** With `watchdogMs`: something takes too long. Unheard, it goes to stderr. */
+  /** With `watchdogMs`, and of an unprivileged disk always: something takes too long. Unheard, it goes to stderr. */
   slow: [SlowEvent];
   /** With `hotReload`: the module was loaded anew. With an error it was not, and the old code serves on. Unheard, errors go to stderr. */
   reload: [Error | undefined];

@@ -18,6 +18,7 @@ import { checkStop, type StopOptions } from "./stop-options.ts";
 import { takeOver } from "./take-over.ts";
 import type { Size } from "./target.ts";
 import type { QueueThread } from "./thread.ts";
+import type { UnprivilegedOptions } from "./unprivileged.ts";
 
 /**
  * One ublk device and everything that serves it, from ADD_DEV to DEL_DEV.
@@ -53,7 +54,10 @@ export class UblkDevice extends EventEmitter<DeviceEvents> implements AsyncDispo
   }
 
   /** Makes and starts a device: see {@link serve}. */
-  static create<Options = never>(target: Target<Options>, options: ServeOptions<Options> = {}): Promise<UblkDevice> {
+  static create<Options = never>(
+    target: Target<Options>,
+    options: ServeOptions<Options> | UnprivilegedOptions<Options> = {},
+  ): Promise<UblkDevice> {
     return UblkDevice.#begin((begin) => makeDevice(target as Target, checkServeOptions(options as ServeOptions<never>), begin));
   }
 

@@ -3,11 +3,13 @@ import { errnoName, SystemError, type SystemErrorInit } from "../ffi/index.ts";
 /** Causes by command and errno: `"ADD_DEV EEXIST"`, or the errno alone. */
 const HINTS: Readonly<Record<string, string>> = {
   "ADD_DEV EEXIST": "the id is taken; choose another or leave it out",
-  "ADD_DEV EPERM": "creating a device needs root (CAP_SYS_ADMIN in the initial user namespace)",
-  "ADD_DEV EACCES": "the quota of unprivileged devices is used up: /sys/module/ublk_drv/parameters/ublks_max",
+  "ADD_DEV EPERM":
+    "creating a device needs root (CAP_SYS_ADMIN in the initial user namespace), or unprivileged: true, which makes a user's own (--unprivileged)",
+  "ADD_DEV EACCES":
+    "there are as many unprivileged devices as the administrator allows: delete one, or raise /sys/module/ublk_drv/parameters/ublks_max",
   "ADD_DEV EINVAL": "the driver refuses the combination of queues, depth, sizes and flags",
   "SET_PARAMS EINVAL": "the driver refuses a parameter; the stored ones are gone now",
-  "SET_PARAMS EACCES": "the device is started; parameters are fixed then",
+  "SET_PARAMS EACCES": "the device is started, and parameters are fixed then; or it is another user's",
   "START_DEV EINVAL": "no valid parameters are set, or this is not the process that opened the char device",
   "START_DEV EEXIST": "the device is live already, or its previous disk is not released yet",
   "START_DEV EINTR": "it was cancelled while it waited for every queue to fetch",
@@ -24,6 +26,7 @@ const HINTS: Readonly<Record<string, string>> = {
   "UNREG_BUF ENOENT": "nothing is registered under this index",
   "UNREG_BUF EOPNOTSUPP": "the device was made without UBLK_F_SHMEM_ZC, or the kernel is older than Linux 7.1",
   "TRY_STOP_DEV EBUSY": "somebody has the device open (a mount counts)",
+  EACCES: "it is another user's: an unprivileged device's owner and root may, once udev has given them its nodes (docs/admin.md)",
   EPERM: "this needs root (CAP_SYS_ADMIN in the initial user namespace)",
   ENODEV: "there is no such device, or it is not started",
   EOPNOTSUPP: "this kernel's driver does not have the command",

@@ -1,4 +1,5 @@
 import * as abi from "./abi.ts";
+import { IO_DESC_SIZE } from "./descriptor-map.ts";
 
 /** A feature flag of the driver. */
 export interface Feature {
@@ -36,7 +37,7 @@ export const FEATURES: readonly Feature[] = Object.freeze([
   feature("SAFE_STOP_DEV", abi.UBLK_F_SAFE_STOP_DEV, "7.0", "a device in use is not stopped by TRY_STOP_DEV"),
   feature("NO_AUTO_PART_SCAN", abi.UBLK_F_NO_AUTO_PART_SCAN, "7.0", "no partition scan at start"),
   feature("SHMEM_ZC", abi.UBLK_F_SHMEM_ZC, "7.1", "client memory that the server shares is recognised"),
-  feature("IO_DESC_SIZE", 0x100000, "7.3", "the size of the I/O descriptors is negotiable"),
+  feature("IO_DESC_SIZE", IO_DESC_SIZE, "7.3", "the size of the I/O descriptors is negotiable"),
 ]);
 
 /** The kernel that brought the last of the flags in a mask. Of those that are asked for together, the later one has the higher bit. */

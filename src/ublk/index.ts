@@ -14,6 +14,7 @@ export {
   UblkControl,
 } from "./control.ts";
 export { type DataMode, MODES, type ModeInfo } from "./data-mode.ts";
+export { type DescriptorMap, descriptorMap } from "./descriptor-map.ts";
 export { UblkDevice } from "./device.ts";
 export type { DeviceEvents, DeviceStateName, RequestErrorEvent, SlowEvent, Target } from "./device-types.ts";
 export { UblkError } from "./error.ts";
@@ -66,6 +67,7 @@ export {
   type ZonedMethods,
 } from "./target.ts";
 export type { QueueThread } from "./thread.ts";
+export type { UnprivilegedMode, UnprivilegedOptions } from "./unprivileged.ts";
 export type { ZoneMethods } from "./zone-methods.ts";
 export type { ZonedGeometry } from "./zoned.ts";
 export type { Zone, ZoneCondition } from "./zones.ts";

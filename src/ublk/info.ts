@@ -1,4 +1,5 @@
 import { UBLK_S_DEV_DEAD, UBLK_S_DEV_FAIL_IO, UBLK_S_DEV_LIVE, UBLK_S_DEV_QUIESCED } from "./abi.ts";
+import { DESCRIPTOR_BYTES, IO_DESC_SIZE } from "./descriptor-map.ts";
 import { ublksrv_ctrl_dev_info } from "./structs.ts";
 
 /** The driver's state of a device: no disk; a disk with a server; a disk without one, holding or failing its I/O. */
@@ -21,6 +22,8 @@ export interface DeviceInfo {
   readonly depth: number;
   /** The largest request in bytes. */
   readonly maxIoBytes: number;
+  /** Bytes from one descriptor to the next: 24, unless {@link AddDevice.descriptorBytes} asked for more. */
+  readonly descriptorBytes: number;
   /** The driver's state of it. */
   readonly state: KernelState;
   /** The server's process, in the caller's pid namespace; -1 without one. */
@@ -44,6 +47,7 @@ export function decodeInfo(view: DataView, base = 0): DeviceInfo {
     queues: get("nr_hw_queues"),
     depth: get("queue_depth"),
     maxIoBytes: get("max_io_buf_bytes"),
+    descriptorBytes: (get("flags") & IO_DESC_SIZE) === 0 ? DESCRIPTOR_BYTES : get("pad0"),
     state: STATES[get("state")] ?? "dead",
     pid: pid > 0 ? pid : -1, // before START_DEV, Linux 6.18 and 7.0 answer 0
     flags: get("flags"),

@@ -17,6 +17,7 @@ import { checkSharing } from "./sharing.ts";
 import { FirstStart, type Starting } from "./starting.ts";
 import type { Opened, TargetDefinition } from "./target.ts";
 import { checkThreads } from "./threads.ts";
+import { checkUnprivileged } from "./unprivileged.ts";
 import { checkZoned } from "./zoned.ts";
 
 /** What a device is made of: all that exists before anything serves it. */
@@ -49,6 +50,7 @@ export async function makeDevice<Device>(target: Target, options: CheckedOptions
     checkReload(options, module);
     opened = await openWithin(definition, module, options);
     const geometry = checkGeometry(opened);
+    checkUnprivileged(options.unprivileged, geometry, control.features);
     checkSharing(options, control.features);
     checkBatch(options, control.features);
     checkScan(options, control.features);

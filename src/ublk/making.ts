@@ -8,6 +8,7 @@ import { lifeline } from "./lifeline.ts";
 import { openChar } from "./nodes.ts";
 import { removeNow, removeUnused } from "./removal.ts";
 import type { CheckedOptions } from "./serve-options.ts";
+import { openOwnChar } from "./user-nodes.ts";
 
 /** How long an exiting process waits for an ADD_DEV that is under way. */
 const ADD_NOW_MS = 1_000;
@@ -39,7 +40,8 @@ export class Making {
     this.#info = info;
     signal.throwIfAborted();
     checkGranted(info, this.#options, flags);
-    this.#charFd = await openChar(info.id, this.#options.timeoutMs, signal);
+    const open = this.#options.unprivileged ? openOwnChar : openChar;
+    this.#charFd = await open(info.id, this.#options.timeoutMs, signal);
     signal.throwIfAborted();
     return { info, charFd: this.#charFd };
   }

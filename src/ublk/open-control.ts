@@ -17,7 +17,7 @@ export function openControl(): number {
           ? "the ublk module is loaded but its node is missing: is devtmpfs mounted on /dev?"
           : "the ublk driver is not loaded: run `modprobe ublk_drv`; if there is no such module, this kernel has no ublk (CONFIG_BLK_DEV_UBLK)"
         : error.code === "EACCES" || error.code === "EPERM"
-          ? "ublk needs root: run as root"
+          ? "ublk needs root: run as root; or have the administrator allow disks of users (docs/admin.md)"
           : undefined;
     throw new UblkError({
       command: "open",

@@ -1,17 +1,14 @@
-import { Arena, PAGE_SIZE, PROT_READ } from "../ffi/index.ts";
+import { Arena, PROT_READ } from "../ffi/index.ts";
 import { Driver, RawRing } from "../uring/index.ts";
 import { powerOfTwo } from "../uring/setup.ts";
-import { UBLK_MAX_QUEUE_DEPTH } from "./abi.ts";
 import { permanentSqes } from "./buffer-commands.ts";
+import { descriptorMap } from "./descriptor-map.ts";
 import type { QueueEvents, QueueResources, QueueSpec } from "./queue-spec.ts";
-import { DESCRIPTOR_WORDS } from "./request.ts";
 import { TagBuffers } from "./tag-buffers.ts";
 import { CHAR_FILE } from "./tag-commands.ts";
 import { MetadataBuffers } from "./tag-metadata.ts";
 import { traceQueue } from "./trace.ts";
 
-const descriptorBytes = (depth: number): number => Math.ceil((depth * DESCRIPTOR_WORDS * 4) / PAGE_SIZE) * PAGE_SIZE;
-const STRIDE = descriptorBytes(UBLK_MAX_QUEUE_DEPTH);
 const SPARE_SLOTS = 32;
 
 /** The most slots a ring can have: its CQ's limit. */
@@ -38,8 +35,9 @@ export function openQueue(spec: QueueSpec, awaiting: () => boolean): QueueParts 
   let buffers: TagBuffers | undefined;
   let descriptors: Arena | undefined;
   try {
-    // The stride is fixed and the length exact: anything else silently maps another queue, or fails.
-    descriptors = Arena.map(spec.charFd, spec.queue * STRIDE, descriptorBytes(spec.depth), PROT_READ);
+    // Where it starts and how long it is must be right: anything else silently maps another queue, or fails.
+    const { offset, length } = descriptorMap(spec, spec.queue);
+    descriptors = Arena.map(spec.charFd, offset, length, PROT_READ);
     const { integrity } = spec;
     const iod = descriptors.words();
     buffers = integrity === undefined ? new TagBuffers(spec, iod) : new MetadataBuffers(spec, integrity, iod);

@@ -6,6 +6,7 @@ import { RECOVERIES, type Recovery } from "./recovery.ts";
 import { REGISTRATIONS, type Registration } from "./registration.ts";
 import { parseSize } from "./size.ts";
 import type { Size } from "./target.ts";
+import { checkUnprivilegedOptions } from "./unprivileged.ts";
 
 /** Options of {@link serve}: how a target is served. What the disk is belongs to the target. */
 export interface ServeOptions<Options = unknown> {
@@ -42,6 +43,8 @@ export interface ServeOptions<Options = unknown> {
    * stays and waits for {@link recover}; see {@link Recovery}. Default `"none"`.
    */
   recovery?: Recovery;
+  /** Root's disk. `true` makes one for a user without root's rights, with options of its own: {@link UnprivilegedOptions}. Default false. */
+  unprivileged?: false;
   /** Clients may only read, whatever the target can do. */
   readOnly?: boolean;
   /** Clients schedule as for a spinning disk. */
@@ -96,6 +99,7 @@ export interface CheckedOptions {
   batch: boolean;
   id: number | undefined;
   recovery: Recovery;
+  unprivileged: boolean;
   readOnly: boolean | undefined;
   rotational: boolean | undefined;
   serialize: boolean;
@@ -119,6 +123,7 @@ export const DEVICE_OPTIONS = [
   "batch",
   "id",
   "recovery",
+  "unprivileged",
   "readOnly",
   "rotational",
   "sharedMemory",
@@ -157,7 +162,17 @@ export function checkServeOptions(options: ServeOptions<never>, what: "serve" | 
   const integer = (option: keyof ServeOptions, value: number | undefined, standard: number, least: number, most: number): number =>
     value === undefined ? standard : checkInteger(what, option, value, least, most);
   const boolean = (
-    option: "batch" | "readOnly" | "rotational" | "serialize" | "sharedMemory" | "lockMemory" | "partitionScan" | "hotReload" | "signals",
+    option:
+      | "batch"
+      | "unprivileged"
+      | "readOnly"
+      | "rotational"
+      | "serialize"
+      | "sharedMemory"
+      | "lockMemory"
+      | "partitionScan"
+      | "hotReload"
+      | "signals",
   ): boolean | undefined => (options[option] === undefined ? undefined : checkBoolean(what, option, options[option]));
   const queues = integer("queues", options.queues, 1, 1, 4096);
   checkQueues(queues, possibleCpus());
@@ -181,25 +196,23 @@ export function checkServeOptions(options: ServeOptions<never>, what: "serve" | 
       "serve: batch is true and mode is 'need-get-data', and the driver cannot do both; leave one of them out, or use mode: 'copy'",
     );
   if (batch && depth === 1) throw new RangeError("serve: batch is true and depth is 1, and the driver's lists need depth: 2 or more");
+  const names = MODES.map(({ name }) => name);
+  const mode = options.mode === undefined ? undefined : checkChoice<DataMode>(what, "mode", options.mode, names);
+  const recovery = options.recovery === undefined ? "none" : checkChoice<Recovery>(what, "recovery", options.recovery, RECOVERIES);
+  const unprivileged = boolean("unprivileged") ?? false;
+  checkUnprivilegedOptions({ unprivileged, mode, recovery });
   return {
     queues,
     threads,
     depth,
     maxIoBytes,
-    mode:
-      options.mode === undefined
-        ? undefined
-        : checkChoice<DataMode>(
-            what,
-            "mode",
-            options.mode,
-            MODES.map(({ name }) => name),
-          ),
+    mode,
     registration:
       options.registration === undefined ? undefined : checkChoice<Registration>(what, "registration", options.registration, REGISTRATIONS),
     batch,
     id: options.id === undefined ? undefined : checkInteger(what, "id", options.id, 0, 2 ** 20 - 1),
-    recovery: options.recovery === undefined ? "none" : checkChoice<Recovery>(what, "recovery", options.recovery, RECOVERIES),
+    recovery,
+    unprivileged,
     readOnly: boolean("readOnly"),
     rotational: boolean("rotational"),
     serialize,

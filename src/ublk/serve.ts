@@ -1,13 +1,14 @@
 import { UblkDevice } from "./device.ts";
 import type { Target } from "./device-types.ts";
 import type { ServeOptions } from "./serve-options.ts";
+import type { UnprivilegedOptions } from "./unprivileged.ts";
 
 /**
  * Serves a target as a block device, and resolves when `/dev/ublkbN` can be opened.
  *
  * A target is an object with `size` and methods (served on this thread), a `defineTarget(...)` (the same), or the URL or path of a module
  * whose default export is one (served in a Worker per queue). The device keeps the process alive until `stop()`; SIGINT and SIGTERM stop
- * it. Needs root and the `ublk_drv` module (Linux 6.5 or newer).
+ * it. Needs the `ublk_drv` module (Linux 6.5 or newer), and root; or {@link UnprivilegedOptions}, where the administrator allows it.
  *
  * Never run anything synchronous that touches the disk on the thread that serves it (`execSync("mkfs ...")`): use `Bun.$` or `Bun.spawn`.
  *
@@ -25,6 +26,9 @@ import type { ServeOptions } from "./serve-options.ts";
  * console.log(disk.path); // /dev/ublkb0
  * ```
  */
-export function serve<Options = never>(target: Target<Options>, options: ServeOptions<Options> = {}): Promise<UblkDevice> {
+export function serve<Options = never>(
+  target: Target<Options>,
+  options: ServeOptions<Options> | UnprivilegedOptions<Options> = {},
+): Promise<UblkDevice> {
   return UblkDevice.create(target, options);
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type RecoverOptions, servingOf } from "./recover-options.ts";
 import type { Recovery } from "./recovery.ts";
 import type { CheckedOptions } from "./serve-options.ts";
+import { userDirectory } from "./user-directory.ts";
 
 /** What a device's state file says: enough to recognise its server, and to start it again. */
 export interface DeviceState {
@@ -28,9 +29,12 @@ export interface DeviceState {
   readonly started: string;
 }
 
-/** Where state files are: `/run/uring-ublk`, or `URING_UBLK_STATE_DIR`. */
+/**
+ * Where state files are: `/run/uring-ublk`, or `URING_UBLK_STATE_DIR`. Those of users without root's rights are in `$XDG_RUNTIME_DIR/uring-ublk`, or
+ * `~/.local/state/uring-ublk` where there is no such directory.
+ */
 export function stateDirectory(): string {
-  return process.env.URING_UBLK_STATE_DIR ?? "/run/uring-ublk";
+  return process.env.URING_UBLK_STATE_DIR ?? userDirectory("/run/uring-ublk");
 }
 
 const fileOf = (id: number): string => join(stateDirectory(), `${id}.json`);

@@ -20,7 +20,7 @@ export const ublksrv_ctrl_dev_info = new Struct("ublksrv_ctrl_dev_info", 64, {
   nr_hw_queues: [0, 2],
   queue_depth: [2, 2],
   state: [4, 2],
-  pad0: [6, 2],
+  pad0: [6, 2], // Linux 7.3: io_desc_size
   max_io_buf_bytes: [8, 4],
   dev_id: [12, 4],
   ublksrv_pid: [16, 4],

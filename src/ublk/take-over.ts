@@ -3,6 +3,7 @@ import { checkInteger } from "../uring/options.ts";
 import { charHolders } from "./char-holders.ts";
 import { UblkControl } from "./control.ts";
 import { modeOf } from "./data-mode.ts";
+import { DESCRIPTOR_BYTES } from "./descriptor-map.ts";
 import type { Target } from "./device-types.ts";
 import { UblkError } from "./error.ts";
 import { checkGeometryFits, checkMethodsFit } from "./fits.ts";
@@ -76,6 +77,11 @@ async function recoverable(control: UblkControl, id: number): Promise<DeviceInfo
   };
   if (!isOurs(info)) refuse(EPERM, "another program made it, and may have made it otherwise; recover it with that program");
   if (!outlives(info.flags)) refuse(EINVAL, "it was made without recovery: serve with recovery: 'queue', 'reissue' or 'fail-io'");
+  if (info.descriptorBytes !== DESCRIPTOR_BYTES)
+    refuse(
+      EINVAL,
+      `its descriptors have ${info.descriptorBytes} bytes, and are read by the program that asked for that; recover it with that program`,
+    );
   if (info.state === "dead") refuse(EINVAL, "it has no disk: it was stopped, or never started; `uring-ublk del` removes it");
   return info;
 }

@@ -35,6 +35,7 @@ function machine({ files: more = {}, ...given }: Given = {}): Machine {
         .filter((file) => files[file] !== undefined && file.startsWith(`${path}/`))
         .map((file) => file.slice(path.length + 1)),
     writable: () => true,
+    opens: () => false,
     ring: async () => ({ value: true }),
     features: async () => ({ value: 0x1fffff }),
     devices: async () => [],
@@ -51,6 +52,8 @@ const device = (given: Partial<Device>): Device => ({
   pid: 4711,
   alive: true,
   ours: true,
+  owner: { uid: 0, gid: 0 },
+  unprivileged: false,
   module: undefined,
   queues: 1,
   depth: 128,
@@ -79,6 +82,16 @@ const BUILT_IN = `/lib/modules/${RELEASE}/modules.builtin`;
 const HAS = "kernel/drivers/block/loop.ko.xz:\nkernel/drivers/block/ublk_drv.ko.xz:\n";
 const orphan = (given: Partial<Device>): Given => ({ devices: async () => [device({ alive: false, ...given })] });
 const refused = (code: string, more: Given = {}): Given => ({ ...more, ring: async () => ({ code, message: `io_uring_setup: ${code}` }) });
+
+/** A user whom the administrator lets open the control node. */
+const user = (files: Given["files"], more: Given = {}): Given => ({
+  files: { "/proc/self/status": "CapEff:\t0000000000000000", ...files },
+  opens: (path) => path === "/dev/ublk-control",
+  ...more,
+});
+const RULE = "/etc/udev/rules.d/60-uring-ublk.rules";
+const GIVES = 'KERNEL=="ublk[bc]*", RUN+="/usr/local/bin/uring-ublk chown-nodes %k"\n';
+const QUOTA = "/sys/module/ublk_drv/parameters/ublks_max";
 
 describe("the doctor", () => {
   test("finds what was left in the kernel's tracing by a process that is gone, and not what one that lives has there", async () => {
@@ -197,9 +210,23 @@ describe("the doctor", () => {
   test.each<[string, Given, string, string]>([
     ["a device of another program", orphan({ state: "dead", ours: false }), "orphan", "was not made by uring-ublk"],
     ["io_uring that is not for everybody", { files: { "/proc/sys/kernel/io_uring_disabled": "1" } }, "io_uring", "not to everybody"],
+    ["a user who may make unprivileged disks", user({ [RULE]: GIVES }), "rights", "this process may make unprivileged disks only"],
     ["a state file of a device that is gone", { files: { "/run/uring-ublk/9.json": "{}" } }, "state", "/run/uring-ublk/9.json"],
   ])("notes %s", async (_, given, check, message) => {
     expect(await only(given)).toMatchObject({ check, level: "note", message: expect.stringContaining(message) });
+  });
+
+  test("tells a user what the administrator has left out, and how much is used up", async () => {
+    const rules = (await found(user({ "/lib/udev/rules.d/60-ublk.rules": 'KERNEL=="ublk-control", MODE="0666"' }))).at(-1);
+    expect(rules).toMatchObject({ check: "users", level: "problem", message: expect.stringContaining("no udev rule gives") });
+    expect(rules!.remedy).toContain("udev/60-uring-ublk.rules");
+    const own = (id: number): Device => device({ id, unprivileged: true, owner: { uid: 7, gid: 7 } });
+    const full = (await found(user({ [RULE]: GIVES, [QUOTA]: "2" }, { devices: async () => [own(3), own(4)] }))).at(-1);
+    expect(full).toMatchObject({ check: "users", level: "warning", message: expect.stringContaining("2 of at most 2") });
+    expect(await found(user({ [RULE]: GIVES, [QUOTA]: "3" }, { devices: async () => [own(3), own(4)] }))).toHaveLength(1);
+    const denied = await only({ files: { "/proc/self/status": "CapEff:\t0000000000000000" } });
+    expect(denied).toMatchObject({ check: "rights", level: "problem" });
+    expect(denied.remedy).toContain("udev/60-uring-ublk.rules");
   });
 
   test("says what is missed without a flag, and since when there is one", async () => {

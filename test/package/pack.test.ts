@@ -44,13 +44,18 @@ describe("the package as a user gets it", () => {
 
   test("contains the build and the papers, and nothing else", () => {
     const strangers = listing.filter(
-      (path) => !/^package\/(dist\/.+|systemd\/uring-ublk@\.service|package\.json|LICENSE|README\.md|CHANGELOG\.md)$/.test(path),
+      (path) =>
+        !/^package\/(dist\/.+|systemd\/uring-ublk(-nodes)?@\.service|udev\/60-uring-ublk\.rules|package\.json|LICENSE|README\.md|CHANGELOG\.md)$/.test(
+          path,
+        ),
     );
     expect(strangers).toEqual([]);
     for (const file of ["index.js", "index.d.ts", "ublk-worker.js", "cli.js"]) {
       expect(listing).toContain(`package/dist/${file}`);
     }
     expect(listing).toContain("package/systemd/uring-ublk@.service");
+    expect(listing).toContain("package/systemd/uring-ublk-nodes@.service");
+    expect(listing).toContain("package/udev/60-uring-ublk.rules");
     expect(listing).toContain("package/LICENSE");
     expect(listing).toContain("package/README.md");
     expect(listing).toContain("package/CHANGELOG.md");

@@ -38,3 +38,15 @@ const options: ServeOptions<never> = {};
 options.registration = "linked";
 // @ts-expect-error a data mode is no way to register pages
 options.registration = "need-get-data";
+
+serve(target, { unprivileged: true });
+serve(target, { unprivileged: true, mode: "need-get-data", batch: true, recovery: "none" });
+serve<{ size: string }>(memory.url, { unprivileged: true, options: { size: "16 MiB" } });
+// @ts-expect-error the kernel lends no pages to users
+serve(target, { unprivileged: true, mode: "auto-buf-reg" });
+// @ts-expect-error nor may they copy themselves
+serve(target, { unprivileged: true, mode: "user-copy" });
+// @ts-expect-error a user's disk goes with its server
+serve(target, { unprivileged: true, recovery: "queue" });
+// @ts-expect-error no pages, so nothing to register
+serve(target, { unprivileged: true, registration: "linked" });

@@ -30,9 +30,12 @@ const NOBODY = ["--reuid=65534", "--regid=65534", "--clear-groups"];
 const WITHOUT_ADMIN = ["--bounding-set=-sys_admin", "--inh-caps=-sys_admin"];
 
 test("an ordinary user is told to be root, by serve and by the command", async () => {
-  const needs = "'/dev/ublk-control': EACCES (ublk needs root: run as root)";
+  const needs =
+    "'/dev/ublk-control': EACCES (ublk needs root: run as root; or have the administrator allow disks of users (docs/admin.md))";
   expect(await as(NOBODY, SERVE)).toBe(`served: UblkError: ublk open ${needs}`);
-  expect(await as(NOBODY, LIST)).toBe("uring-ublk: ublk needs root: run as root");
+  expect(await as(NOBODY, LIST)).toBe(
+    "uring-ublk: ublk needs root: run as root; or have the administrator allow disks of users (docs/admin.md)",
+  );
 });
 
 ublkTest(false)("a Worker that may not become an I/O flusher serves all the same", async () => {
@@ -43,6 +46,6 @@ ublkTest(false)("a Worker that may not become an I/O flusher serves all the same
 
 test("a root without the capability is told which one is missing", async () => {
   expect(await as(WITHOUT_ADMIN, SERVE)).toBe(
-    "served: UblkError: ublk ADD_DEV: EPERM (creating a device needs root (CAP_SYS_ADMIN in the initial user namespace))",
+    "served: UblkError: ublk ADD_DEV: EPERM (creating a device needs root (CAP_SYS_ADMIN in the initial user namespace), or unprivileged: true, which makes a user's own (--unprivileged))",
   );
 });

@@ -2,15 +2,16 @@ import type { CommandLine } from "../command-line.ts";
 import { jsonText, type Output } from "../output.ts";
 import { wrap } from "../wrap.ts";
 import { devices, state } from "./devices.ts";
-import { driver, rights } from "./driver.ts";
+import { driver } from "./driver.ts";
 import { kernel, platform } from "./kernel.ts";
 import type { Check, Finding, Machine } from "./machine.ts";
 import { module, nodes } from "./module.ts";
 import { ring } from "./ring.ts";
 import { thisMachine } from "./this-machine.ts";
 import { tracing } from "./tracing.ts";
+import { rights, users } from "./users.ts";
 
-const CHECKS: readonly Check[] = [platform, kernel, rights, ring, module, nodes, driver, state, devices, tracing];
+const CHECKS: readonly Check[] = [platform, kernel, rights, ring, module, nodes, driver, users, state, devices, tracing];
 
 /** Everything that the checks find on a machine. A check that fails itself is a finding, too, and the others go on. */
 export async function examine(machine: Machine): Promise<Finding[]> {

@@ -19,6 +19,8 @@ export interface Machine {
   /** The names in a folder; empty where there is none. */
   list(path: string): readonly string[];
   exists(path: string): boolean;
+  /** Whether a node can be opened for reading and writing. */
+  opens(path: string): boolean;
   /** Whether a folder can be written to, or made. */
   writable(path: string): boolean;
   /** Sets up a ring as control commands need it. */

@@ -16,10 +16,13 @@ async function attempt<T>(what: () => Promise<T>): Promise<Attempt<T>> {
   }
 }
 
-function writable(path: string): boolean {
-  const there = existsSync(path) ? path : dirname(path);
+const writable = (path: string): boolean => may(existsSync(path) ? path : dirname(path), constants.W_OK);
+
+const mayOpen = (path: string): boolean => may(path, constants.R_OK | constants.W_OK);
+
+function may(path: string, how: number): boolean {
   try {
-    accessSync(there, constants.W_OK);
+    accessSync(path, how);
     return true;
   } catch {
     return false;
@@ -43,6 +46,7 @@ export function thisMachine(): Machine {
         return undefined;
       }
     },
+    opens: mayOpen,
     list(path) {
       try {
         return readdirSync(path);

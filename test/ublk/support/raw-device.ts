@@ -1,7 +1,7 @@
 /** A ublk device that a test serves by hand, command by command: what the kernel does without this library's care. */
 import { Ring, UringError, uringCmd } from "uring-ublk";
 import { Arena, high32, O_RDWR, PAGE_SIZE, sys } from "uring-ublk/ffi";
-import { abi, type DeviceInfo, type DiskParams, UblkControl } from "uring-ublk/ublk";
+import { type AddDevice, abi, type DeviceInfo, type DiskParams, descriptorMap, UblkControl } from "uring-ublk/ublk";
 import { sh } from "../../support/disk-tools.ts";
 
 const MiB = 2 ** 20;
@@ -84,14 +84,14 @@ export class RawDevice implements AsyncDisposable {
     this.#rings = [ring];
     this.fd = sys.open(`/dev/ublkc${info.id}`, O_RDWR);
     const queues = Array.from({ length: info.queues }, (_, queue) => queue);
-    this.descriptors = queues.map((queue) => Arena.map(this.fd, queue * STRIDE, this.descriptorBytes, 1));
+    this.descriptors = queues.map((queue) => Arena.map(this.fd, descriptorMap(info, queue).offset, this.descriptorBytes, 1));
     this.#data = Arena.allocate(info.queues * info.depth * DATA_BYTES);
     this.#copies = (info.flags & (abi.UBLK_F_USER_COPY | abi.UBLK_F_SUPPORT_ZERO_COPY | abi.UBLK_F_AUTO_BUF_REG)) === 0;
   }
 
-  static async make({ flags = 0, depth = 1, queues = 1 } = {}): Promise<RawDevice> {
+  static async make({ flags = 0, depth = 1, queues = 1, ...more }: Partial<AddDevice> = {}): Promise<RawDevice> {
     const control = await UblkControl.open();
-    const info = await control.addDevice({ queues, depth, maxIoBytes: DATA_BYTES, flags });
+    const info = await control.addDevice({ queues, depth, maxIoBytes: DATA_BYTES, flags, ...more });
     await control.setParams(info.id, PARAMS);
     await sh(`udevadm settle; test -c "/dev/ublkc$1"`, info.id);
     return new RawDevice(control, info, await Ring.open({ entries: 512 }));
@@ -106,7 +106,7 @@ export class RawDevice implements AsyncDisposable {
   }
 
   get descriptorBytes(): number {
-    return Math.ceil((this.info.depth * 24) / PAGE_SIZE) * PAGE_SIZE;
+    return descriptorMap(this.info, 0).length;
   }
 
   /** Another ring of this thread. */
@@ -123,7 +123,7 @@ export class RawDevice implements AsyncDisposable {
 
   /** The words of a tag's descriptor. */
   words(tag: number, queue = 0): Int32Array {
-    return this.descriptors[queue]!.words().subarray(tag * 6, tag * 6 + 6);
+    return this.descriptors[queue]!.words().subarray((tag * this.info.descriptorBytes) / 4, (tag * this.info.descriptorBytes) / 4 + 6);
   }
 
   /** Gives a command of a tag; answers the result of its CQE. */

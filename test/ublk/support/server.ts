@@ -24,8 +24,8 @@ export class Server implements AsyncDisposable {
   #stderr = "";
   readonly #read: Promise<unknown>;
 
-  private constructor(program: string, args: readonly string[], env: Record<string, string>) {
-    this.child = Bun.spawn([process.execPath, join(HERE, program), ...args], {
+  private constructor(program: string, args: readonly string[], env: Record<string, string>, before: readonly string[]) {
+    this.child = Bun.spawn([...before, process.execPath, join(HERE, program), ...args], {
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
@@ -41,9 +41,14 @@ export class Server implements AsyncDisposable {
     ]);
   }
 
-  /** Starts a program and waits for its disk. */
-  static async start(program: string, args: readonly string[] = [], env: Record<string, string> = {}): Promise<Server> {
-    const server = new Server(program, args, env);
+  /** Starts a program and waits for its disk. `before` are words in front of it, as of setpriv, that make it somebody's. */
+  static async start(
+    program: string,
+    args: readonly string[] = [],
+    env: Record<string, string> = {},
+    before: readonly string[] = [],
+  ): Promise<Server> {
+    const server = new Server(program, args, env, before);
     try {
       await server.said(/^disk (\S+)$/m, START_MS);
     } catch (error) {

@@ -84,7 +84,7 @@ describe("a user's disk", () => {
     expect(stopped).toMatchObject({ status: 0, stderr: expect.stringContaining("its server has deleted it") });
   });
 
-  usual("stays its owner's when udev looks again, and goes when its server is killed: the owner deletes what is left", async () => {
+  full("stays its owner's when udev looks again, and goes when its server is killed: the owner deletes what is left", async () => {
     await using server = await userServer();
     const id = idOf(server.path);
     await sh("udevadm trigger --action=change --name-match=$1 && udevadm settle", server.path);
@@ -96,7 +96,7 @@ describe("a user's disk", () => {
     expect(await cliAs(ALICE, "del", String(id))).toMatchObject({ status: 0 });
   });
 
-  usual("is nobody else's: not to open, not to look at, not to command; root may", async () => {
+  full("is nobody else's: not to open, not to look at, not to command; root may", async () => {
     await using server = await userServer();
     const id = idOf(server.path);
     const read = ["dd", `if=${server.path}`, "of=/dev/null", "count=1"];
@@ -173,7 +173,7 @@ describe("modes", () => {
     await server.end();
   });
 
-  usual("what the kernel denies is refused before anything is made, with the remedy", async () => {
+  full("what the kernel denies is refused before anything is made, with the remedy", async () => {
     for (const mode of ["user-copy", "zero-copy", "auto-buf-reg"])
       expect(await refusal({ mode })).toBe(
         `refused: TypeError: serve: unprivileged is true and mode is '${mode}', and the kernel denies it to unprivileged disks; leave mode out, or use 'copy' or 'need-get-data'`,
@@ -192,7 +192,7 @@ describe("modes", () => {
 });
 
 describe("what a user lacks", () => {
-  usual("nodes that nobody gives away: said, and root deletes what is left", async () => {
+  full("nodes that nobody gives away: said, and root deletes what is left", async () => {
     await allowWithoutNodes();
     try {
       const said = await refusal({ timeoutMs: 3_000 });
@@ -207,7 +207,7 @@ describe("what a user lacks", () => {
     }
   });
 
-  usual("room for one more", async () => {
+  full("room for one more", async () => {
     const QUOTA = "/sys/module/ublk_drv/parameters/ublks_max";
     const before = readFileSync(QUOTA, "utf8");
     writeFileSync(QUOTA, "1");
@@ -226,7 +226,7 @@ describe("what a user lacks", () => {
 });
 
 describe("the kernel's time limit", () => {
-  usual("is warned of at its half, and ends the server that does not answer", async () => {
+  full("is warned of at its half, and ends the server that does not answer", async () => {
     await using server = await userServer({ queues: 1 }, "slow");
     const id = idOf(server.path);
     // The target takes two seconds for these: the limit is under that, and the kernel looks once a second or so.

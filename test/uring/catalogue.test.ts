@@ -1,3 +1,4 @@
+// runs on: the sources
 /** The catalogue is complete: every opcode, register operation and flag of the header has its place, its test and its line in the manual. */
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";

@@ -157,7 +157,7 @@ ublkTest(false)(
     expect(after.threads).toBeLessThanOrEqual(before.threads + 1); // the runtime's own helpers come and go
     expect(after.maps).toBeLessThanOrEqual(before.maps + 10); // the garbage collector maps and unmaps, but not once per device
   },
-  240_000,
+  900_000,
 );
 
 ublkTest(false)(
@@ -183,7 +183,7 @@ ublkTest(false)(
       await Promise.all(disks.map((disk) => disk.stop()));
     }
   },
-  240_000,
+  900_000,
 );
 
 test("a device in use is stopped, and its id is free when the last opener lets go", async () => {

@@ -65,6 +65,8 @@ describe("uring-ublk list", () => {
       queues: 1,
       depth: 16,
       size: 16 * 2 ** 20,
+      unprivileged: false,
+      owner: { uid: 0, gid: 0 },
     });
     const { stdout } = await cli("list");
     expect(stdout).toMatch(new RegExp(`^${id} +/dev/ublkb${id} +live +${process.pid} +1 +16 +16 MiB +uring-ublk$`, "m"));

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { charHolders } from "../ublk/char-holders.ts";
 import { modeOf } from "../ublk/data-mode.ts";
 import { type DeviceInfo, type DeviceState, featureNames, type Holder, holdersInWords, holdersOf, readState } from "../ublk/index.ts";
+import { text as textOf } from "../ublk/proc.ts";
 import { recoveryOf } from "../ublk/recovery.ts";
 import { listens } from "./ask-server.ts";
 import type { CommandLine } from "./command-line.ts";
@@ -20,13 +20,7 @@ interface Shape {
   readonly maxWriteZeroesBytes: number | null;
 }
 
-function attribute(id: number, name: string): string | undefined {
-  try {
-    return readFileSync(`/sys/class/block/ublkb${id}/${name}`, "utf8").trim();
-  } catch {
-    return undefined;
-  }
-}
+const attribute = (id: number, name: string): string | undefined => textOf(`/sys/class/block/ublkb${id}/${name}`)?.trim();
 
 function shapeOf(id: number): Shape {
   const text = (name: string): string | undefined => attribute(id, name);

@@ -1,11 +1,10 @@
-import { readFileSync } from "node:fs";
 // From their own files, which are much less than all of the library: list and the others that only look start with what is here.
 import { UblkControl } from "../ublk/control.ts";
 import { UblkError } from "../ublk/error.ts";
-import { featureNames } from "../ublk/features.ts";
-import { type DeviceInfo, isOurs, type KernelState } from "../ublk/info.ts";
+import { type DeviceInfo, isOurs, isUnprivileged, type KernelState } from "../ublk/info.ts";
 import { blockPath, deviceIds } from "../ublk/nodes.ts";
 import { SECTOR } from "../ublk/params.ts";
+import { startTicks, text } from "../ublk/proc.ts";
 import { type DeviceState, readState } from "../ublk/state-file.ts";
 
 /** What `list` tells of a device, and what `del` decides by. */
@@ -33,29 +32,16 @@ export interface Device {
 
 const COMMAND_MS = 5_000;
 const CLOCK_TICKS = 100; // USER_HZ: the same on every Linux x86-64
-const START_FIELD = 19; // field 22 of /proc/PID/stat, counted from behind the name
 const LENIENCE_MS = 2_000; // both clocks are rounded
 
 /** Opens the control for short, quick commands. */
 export const openControl = (): Promise<UblkControl> => UblkControl.open({ timeoutMs: COMMAND_MS });
 
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
-}
-
 /** When a process began, in milliseconds since 1970; undefined when it has ended. */
 function startOf(pid: number): number | undefined {
-  const stat = readText(`/proc/${pid}/stat`);
-  const boot = /^btime (\d+)$/m.exec(readText("/proc/stat") ?? "")?.[1];
-  if (stat === undefined || boot === undefined) return undefined;
-  // The name may hold anything, spaces and brackets included.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  if (fields[0] === "Z" || fields[0] === "X") return undefined;
-  return Number(boot) * 1000 + (Number(fields[START_FIELD]) / CLOCK_TICKS) * 1000;
+  const ticks = startTicks(pid);
+  const boot = /^btime (\d+)$/m.exec(text("/proc/stat") ?? "")?.[1];
+  return ticks === undefined || boot === undefined ? undefined : Number(boot) * 1000 + (Number(ticks) / CLOCK_TICKS) * 1000;
 }
 
 /** Whether the process that wrote the state file lives; a later one may have been given its number. */
@@ -67,7 +53,7 @@ function writerLives({ pid, started }: DeviceState): boolean {
 // GET_PARAMS waits while another command has the device, and one that waits keeps this process from ending. A device with a disk
 // is looked up where nothing waits; one without has nobody to wait for.
 async function sizeOf(control: UblkControl, { id, state }: DeviceInfo): Promise<number | undefined> {
-  const sectors = readText(`/sys/class/block/ublkb${id}/size`);
+  const sectors = text(`/sys/class/block/ublkb${id}/size`);
   if (sectors !== undefined) return Number(sectors) * SECTOR;
   if (state !== "dead") return undefined;
   const { size } = await control.getParams(id);
@@ -86,7 +72,7 @@ function describe(info: DeviceInfo, size: number | undefined): Device {
     alive: served ? startOf(info.pid) !== undefined : state !== undefined && writerLives(state),
     ours,
     owner: { uid: info.ownerUid, gid: info.ownerGid },
-    unprivileged: featureNames(info.flags).includes("UNPRIVILEGED_DEV"),
+    unprivileged: isUnprivileged(info),
     module: state?.module,
     queues: info.queues,
     depth: info.depth,

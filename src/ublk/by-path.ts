@@ -1,7 +1,7 @@
-import { UBLK_F_UNPRIVILEGED_DEV, UBLK_U_CMD_GET_DEV_INFO2 } from "./abi.ts";
+import { UBLK_U_CMD_GET_DEV_INFO2 } from "./abi.ts";
 import { ANY_ID, behindPath, type Command } from "./command.ts";
 import { UblkError } from "./error.ts";
-import { decodeInfo } from "./info.ts";
+import { decodeInfo, isUnprivileged } from "./info.ts";
 import { type CommandRoad, issueCommand } from "./issue.ts";
 import { isAdmin } from "./privilege.ts";
 import { ublksrv_ctrl_dev_info } from "./structs.ts";
@@ -42,17 +42,17 @@ export async function sendCommand(road: CommandRoad, command: Command, timeoutMs
     return await send(first);
   } catch (error) {
     const refused = error instanceof UblkError && error.code === "EINVAL" && first.sent === command;
-    if (!refused || !isAbout(command) || !(await isUnprivileged(road, command.device!, timeoutMs))) throw error;
+    if (!refused || !isAbout(command) || !(await wantsPath(road, command.device!, timeoutMs))) throw error;
     return await send(byPath(command));
   }
 }
 
-async function isUnprivileged(road: CommandRoad, device: number, timeoutMs: number): Promise<boolean> {
+async function wantsPath(road: CommandRoad, device: number, timeoutMs: number): Promise<boolean> {
   const { buffer, pathBytes } = behindPath(device, ublksrv_ctrl_dev_info.size);
   try {
     await issueCommand(road, { name: "GET_DEV_INFO2", op: UBLK_U_CMD_GET_DEV_INFO2, device, buffer, pathBytes }, timeoutMs);
   } catch {
     return false; // it is gone, or has no node here: what was refused says more
   }
-  return (decodeInfo(buffer, pathBytes).flags & UBLK_F_UNPRIVILEGED_DEV) !== 0;
+  return isUnprivileged(decodeInfo(buffer, pathBytes));
 }

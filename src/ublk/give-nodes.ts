@@ -1,7 +1,6 @@
 import { chownSync, closeSync, constants, openSync } from "node:fs";
-import { UBLK_F_UNPRIVILEGED_DEV } from "./abi.ts";
 import type { UblkControl } from "./control.ts";
-import type { DeviceInfo } from "./info.ts";
+import { type DeviceInfo, isUnprivileged } from "./info.ts";
 import { blockPath, charPath } from "./nodes.ts";
 
 const O_PATH = 0x20_0000;
@@ -37,7 +36,7 @@ export async function giveNodes(control: UblkControl, id: number): Promise<Given
   const held = [charPath(id), blockPath(id)].flatMap(hold);
   try {
     const info = await control.getDeviceInfo(id);
-    if ((info.flags & UBLK_F_UNPRIVILEGED_DEV) === 0) return { info, paths: [] };
+    if (!isUnprivileged(info)) return { info, paths: [] };
     // By the link of the descriptor: one that was opened for its path alone takes no fchown.
     for (const { fd } of held) chownSync(`/proc/self/fd/${fd}`, info.ownerUid, info.ownerGid);
     return { info, paths: held.map(({ path }) => path) };

@@ -1,4 +1,4 @@
-import { UBLK_S_DEV_DEAD, UBLK_S_DEV_FAIL_IO, UBLK_S_DEV_LIVE, UBLK_S_DEV_QUIESCED } from "./abi.ts";
+import { UBLK_F_UNPRIVILEGED_DEV, UBLK_S_DEV_DEAD, UBLK_S_DEV_FAIL_IO, UBLK_S_DEV_LIVE, UBLK_S_DEV_QUIESCED } from "./abi.ts";
 import { DESCRIPTOR_BYTES, IO_DESC_SIZE } from "./descriptor-map.ts";
 import { ublksrv_ctrl_dev_info } from "./structs.ts";
 
@@ -62,6 +62,9 @@ const MAGIC = 0x7572_696en << 32n; // "urin"
 
 /** The `ublksrv_flags` of our devices. */
 export const SERVER_FLAGS: bigint = MAGIC;
+
+/** Whether it is a user's who is not root (`UBLK_F_UNPRIVILEGED_DEV`, 6.3). */
+export const isUnprivileged = ({ flags }: Pick<DeviceInfo, "flags">): boolean => (flags & UBLK_F_UNPRIVILEGED_DEV) !== 0;
 
 /** Whether this library made the device. */
 export function isOurs(info: DeviceInfo): boolean {

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { text } from "./proc.ts";
 
 const CAP_SYS_ADMIN = 21;
 const FIRST_NAMESPACE = "0 0 4294967295";
@@ -15,14 +15,6 @@ export function privilegeOf(status: string | undefined, uidMap: string | undefin
   if ((BigInt(`0x${mask}`) >> BigInt(CAP_SYS_ADMIN)) % 2n === 0n) return "user";
   const map = (uidMap ?? FIRST_NAMESPACE).trim().replace(/\s+/g, " ");
   return map === FIRST_NAMESPACE ? "admin" : "container-root";
-}
-
-function text(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
 }
 
 /** Whether the driver takes the calling thread for root: CAP_SYS_ADMIN in the first user namespace. It may be given up at any time. */

@@ -5,14 +5,17 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-/** The lines of a file. */
-export function lines(path: string): string[] {
+/** What a file says; undefined where it cannot be read. */
+export function text(path: string): string | undefined {
   try {
-    return readFileSync(path, "utf8").trimEnd().split("\n");
+    return readFileSync(path, "utf8");
   } catch {
-    return [];
+    return undefined;
   }
 }
+
+/** The lines of a file. */
+export const lines = (path: string): string[] => text(path)?.trimEnd().split("\n") ?? [];
 
 /** The names in a folder. */
 export function names(path: string): string[] {
@@ -34,6 +37,17 @@ export function link(path: string): string {
 
 /** Numbers of all processes. */
 export const processes = (): string[] => names("/proc").filter((name) => /^\d+$/.test(name));
+
+/** In `/proc/PID/stat`: field 22, counted from behind the process's name. */
+const START_FIELD = 19;
+
+/** When a process began, in ticks since the boot; undefined when it has ended. `read` reads a file as {@link text} does. */
+export function startTicks(pid: number, read = text): string | undefined {
+  const stat = read(`/proc/${pid}/stat`);
+  // The name may hold anything, spaces and brackets included.
+  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields === undefined || fields[0] === "Z" || fields[0] === "X" ? undefined : fields[START_FIELD];
+}
 
 /** The name of a process's program. */
 export const commandOf = (pid: string): string => lines(`/proc/${pid}/comm`)[0] ?? "";

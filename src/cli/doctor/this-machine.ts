@@ -1,8 +1,9 @@
-import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { release } from "node:os";
 import { dirname } from "node:path";
 import { charHolders } from "../../ublk/char-holders.ts";
 import { holdersOf, stateDirectory } from "../../ublk/index.ts";
+import { names, text } from "../../ublk/proc.ts";
 import { Ring } from "../../uring/index.ts";
 import { type Device, openControl, survey } from "../survey.ts";
 import type { Attempt, Machine } from "./machine.ts";
@@ -39,21 +40,9 @@ export function thisMachine(): Machine {
     stateDirectory: stateDirectory(),
     exists: existsSync,
     writable,
-    read(path) {
-      try {
-        return readFileSync(path, "utf8").trim();
-      } catch {
-        return undefined;
-      }
-    },
+    read: (path) => text(path)?.trim(),
     opens: mayOpen,
-    list(path) {
-      try {
-        return readdirSync(path);
-      } catch {
-        return [];
-      }
-    },
+    list: names,
     ring: () =>
       attempt(async () => {
         await using _ = await Ring.open({ entries: 4, sqe: 128 });

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { lines, names, text } from "../../ublk/proc.ts";
 import { leftAmong } from "./owner.ts";
 
 /** Where what is set up under a name is to be found. */
@@ -28,17 +29,8 @@ export function placesOf(folder: string, name: string): Places {
   };
 }
 
-const text = (path: string): string => {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
-};
-
 function removeTriggers(path: string): void {
-  for (const line of text(path).split("\n"))
-    if (line !== "" && !line.startsWith("#")) writeFileSync(path, `!${line.replace(/ \[\w+\]$/, "")}`);
+  for (const line of lines(path)) if (line !== "" && !line.startsWith("#")) writeFileSync(path, `!${line.replace(/ \[\w+\]$/, "")}`);
 }
 
 /** Removes the instance of a name, and the triggers in it; nothing is counted any more. */
@@ -53,12 +45,11 @@ export function removeInstance(folder: string, name: string): void {
 export function removeAll(folder: string, name: string): void {
   removeInstance(folder, name);
   const path = join(folder, "dynamic_events");
-  const there = text(path);
+  const there = text(path) ?? "";
   for (const event of placesOf(folder, name).events) if (there.includes(`:${event}`)) writeFileSync(path, `-:${event}`, { flag: "a" });
 }
 
 /** Names of what processes have left behind that were killed hard. */
 export function leftNames(folder: string): string[] {
-  const instances = existsSync(join(folder, "instances")) ? readdirSync(join(folder, "instances")) : [];
-  return leftAmong([...instances, ...text(join(folder, "dynamic_events")).split("\n")]);
+  return leftAmong([...names(join(folder, "instances")), ...lines(join(folder, "dynamic_events"))]);
 }

@@ -7,8 +7,8 @@ export const VM_FOLDERS: readonly string[] = ["ublk", "targets", "examples", "cl
 /** The folder whose tests need only a ring: they run on this machine's kernel, and in the VM on other kernels. */
 const RING_FOLDER = "uring";
 
-/** The oldest kernel we care for, the one all facts were measured on, and the newest. */
-const MAIN_KERNELS: readonly string[] = ["6.12", "7.2", "7.3"];
+/** The oldest kernel we care for, the last one before batches, the one all facts were measured on, and the newest. */
+const MAIN_KERNELS: readonly string[] = ["6.12", "6.18", "7.2", "7.3"];
 
 /** Folders with a step of their own; test/vm is the VM itself. */
 const OTHER_FOLDERS: readonly string[] = ["vm", "package", "docs"];

@@ -137,7 +137,8 @@ describe("a disk without a server", () => {
       (reason: Error) => reason,
     );
     expect(error?.message).toContain(`process ${leaked} (sleep) has open /dev/ublkc${id}: end it, and recover again`);
-    expect(await stateOf(id)).toBe("live");
+    // Linux 6.12 looks at the rings, which ended with the server; newer ones at the char device, which is open.
+    expect(await stateOf(id)).toBe(kernelAtLeast("6.15") ? "live" : "quiesced");
     process.kill(leaked, "SIGKILL");
     await using second = await start({ recover: id, target: { path } });
     expect(await read(second.path, OTHER).exited).toBe(0);

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { serve, type UblkDevice } from "uring-ublk";
-import { ublkTest } from "../support/requires.ts";
+import { kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
 import { client } from "./support/client.ts";
 import { devices } from "./support/machine.ts";
 
@@ -41,8 +41,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("a module that changes while it serves", () => {
   for (const options of [{ queues: 2 }, { batch: true, depth: 16 }, { serialize: true }]) {
-    const usual = "queues" in options;
-    ublkTest(usual)(`is exchanged in its threads, and stays as it was where the new code fails: ${JSON.stringify(options)}`, async () => {
+    const t = !("batch" in options) || kernelAtLeast("7.0") ? ublkTest("queues" in options) : requires(false, "batches need Linux 7.0");
+    t(`is exchanged in its threads, and stays as it was where the new code fails: ${JSON.stringify(options)}`, async () => {
       write(1);
       await using disk = await serve(pathToFileURL(file), options);
       const threads = disk.threads.map((thread) => thread);

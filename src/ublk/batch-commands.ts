@@ -47,8 +47,13 @@ export class BatchCommands implements QueueCommands {
     take(this);
     this.#elements = new BatchElements(spec, buffers);
     if (buffers.zones !== undefined) buffers.zones.place = (tag, sector) => this.#elements.place(tag, sector);
-    this.commits = new BatchCommits(raw, spec, this.#elements, (tag, errno) => queue.completed(errno, tag));
-    this.#fetch = new BatchFetch({ ...parts, over: () => this.#end() });
+    try {
+      this.commits = new BatchCommits(raw, spec, this.#elements, (tag, errno) => queue.completed(errno, tag));
+      this.#fetch = new BatchFetch({ ...parts, over: () => this.#end() });
+    } catch (error) {
+      this.#elements.dispose();
+      throw error;
+    }
     this.#prep = raw.allocate((result) => this.#prepared(result));
     this.#marker = raw.allocate(() => this.#marked());
     traceBatches(raw.trace, parts.iod, this.#elements, this.#fetch);

@@ -56,6 +56,14 @@ export function openQueue(spec: QueueSpec, awaiting: () => boolean): QueueParts 
   }
 }
 
+/** Closes and unmaps what {@link openQueue} opened, for a queue that is not to be: nothing was submitted. */
+export function closeParts({ raw, driver, descriptors, buffers }: QueueParts): void {
+  driver.close();
+  raw.close();
+  buffers.dispose(false);
+  descriptors.dispose();
+}
+
 /** Has failures of the ring told, and what its handlers throw, unless `isBlamed` has found the request whose failure that is. */
 export function listenTo(raw: RawRing, events: QueueEvents, isBlamed: (error: unknown) => boolean): void {
   const ringFailed = raw.onFailure;

@@ -2,6 +2,7 @@ import type { TemplateHandler } from "../uring/index.ts";
 import { BatchCommands, type BatchParts } from "./batch-commands.ts";
 import { BufferCommands } from "./buffer-commands.ts";
 import { lendsPages } from "./data-mode.ts";
+import { closeParts, type QueueParts } from "./open-queue.ts";
 import { type QueueCommands, TagCommands } from "./tag-commands.ts";
 
 /** What writes a queue's commands: one of the two. */
@@ -15,8 +16,18 @@ export interface ChosenCommands {
   readonly lending: BufferCommands | undefined;
 }
 
-/** What writes the commands of a queue, the way its device was made for. It takes the ring's permanent SQEs. */
-export function commandsOf(parts: BatchParts): ChosenCommands {
+/** What writes the commands of a queue, the way its device was made for. If that fails, nothing of the queue stays open. */
+export function commandsOf(parts: BatchParts & QueueParts): ChosenCommands {
+  try {
+    return chosenFor(parts);
+  } catch (error) {
+    closeParts(parts);
+    throw error;
+  }
+}
+
+// It takes the ring's permanent SQEs.
+function chosenFor(parts: BatchParts): ChosenCommands {
   const { raw, spec, buffers, queue } = parts;
   let lending: BufferCommands | undefined;
   const take = (commits: TemplateHandler): void => {

@@ -9,7 +9,7 @@ import { fetchBuffers } from "../../src/ublk/batch-fetch.ts";
 import { haveUblk, kernelAtLeast, requires, ublkTest } from "../support/requires.ts";
 import { client } from "./support/client.ts";
 import { fio } from "./support/fio.ts";
-import { devices, stuckProcesses, until } from "./support/machine.ts";
+import { aroundCycles, devices, stuckProcesses, until } from "./support/machine.ts";
 import { Server } from "./support/server.ts";
 
 setDefaultTimeout(180_000); // an emulated machine, and neighbours
@@ -182,6 +182,21 @@ oneOf(true)("a fetch that runs out of buffers is made again, and no request is l
   try {
     await using disk = await copying(new Uint8Array(SIZE), { mode: "user-copy" });
     expect(await verified(disk.path, 32)).toBe(true);
+  } finally {
+    fetchBuffers.most = most;
+  }
+});
+
+oneOf(false)("a queue that cannot be set up leaves nothing open", async () => {
+  const most = fetchBuffers.most;
+  fetchBuffers.most = 3; // the kernel takes powers of two
+  try {
+    const refused = async (): Promise<void> => {
+      await expect(copying(new Uint8Array(SIZE), { mode: "copy" })).rejects.toThrow("buffers is 3; it must be a power of two");
+    };
+    const { before, after } = await aroundCycles(refused, 5, 2);
+    expect(after.fds).toBe(before.fds);
+    expect(after.maps).toBeLessThanOrEqual(before.maps + 2);
   } finally {
     fetchBuffers.most = most;
   }

@@ -8,6 +8,7 @@ import { sendCommand } from "./by-path.ts";
 import { ANY_ID, behindPath, type Command } from "./command.ts";
 import type { AddDevice, CommandOptions, ControlOptions, SetParamsOptions } from "./control-options.ts";
 import { UblkError } from "./error.ts";
+import { checkHasDisk } from "./has-disk.ts";
 import { type DeviceInfo, decodeInfo } from "./info.ts";
 import type { CommandRoad } from "./issue.ts";
 import { openControl } from "./open-control.ts";
@@ -193,11 +194,13 @@ export class UblkControl implements AsyncDisposable {
 
   /**
    * UPDATE_SIZE (6.16): the disk has this many bytes from now on. The driver checks nothing: no alignment, no client, not even whether the
-   * server can serve them. `UblkDevice.resize` does, and sends it from a child, for it waits for a STOP_DEV that is under way.
+   * server can serve them. `UblkDevice.resize` does, and sends it from a child, for it waits for a STOP_DEV that is under way: Linux 6.18 may
+   * crash then.
    *
    * @throws UblkError ENODEV: the device is not started.
    */
   async updateSize(device: number, bytes: number, options?: CommandOptions): Promise<void> {
+    await checkHasDisk(this, device, options);
     await this.#command({ name: "UPDATE_SIZE", op: abi.UBLK_U_CMD_UPDATE_SIZE, device, data: sectorsOf(bytes) }, options);
   }
 

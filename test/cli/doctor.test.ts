@@ -242,6 +242,9 @@ describe("the doctor", () => {
       ["kernel-known", "warning"],
       ["kernel-known", "note"],
     ]);
+    expect(await found({ release: "6.18.15+deb13-cloud-amd64" })).toMatchObject([
+      { check: "kernel-known", level: "warning", message: expect.stringContaining("another size while it is being stopped") },
+    ]);
     expect((await examine(machine())).filter(({ check }) => check === "kernel-known")).toEqual([]);
   });
 

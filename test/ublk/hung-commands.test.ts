@@ -61,7 +61,8 @@ describe("a device whose server does not answer", () => {
       const { STOP_DEV, ...others } = WAITING;
       await expectGivesUp("STOP_DEV", STOP_DEV!, control, info.id);
       for (const [name, command] of Object.entries(others)) await expectGivesUp(name, command, control, info.id);
-      if ((control.features & abi.UBLK_F_UPDATE_SIZE) !== 0)
+      // Linux 6.18 crashes when its turn comes behind the stop: src/ublk/has-disk.ts
+      if (kernelAtLeast("7.2"))
         await expectGivesUp("UPDATE_SIZE", (_, id, options) => control.updateSize(id, PARAMS.size, options), control, info.id);
       if ((control.features & abi.UBLK_F_SAFE_STOP_DEV) !== 0)
         // it looks who has the disk open before it waits
@@ -108,6 +109,9 @@ test("what is refused in each state, and a hint with every refusal", async () =>
     parameters: await answerOf(control.setParams(id, PARAMS)),
     start: await answerOf(control.startDevice(id, process.pid, { timeoutMs: 500 })),
   });
+  const resizes = (control.features & abi.UBLK_F_UPDATE_SIZE) !== 0;
+  const size = async (): Promise<string> => (resizes ? answerOf(control.updateSize(id, PARAMS.size)) : "ENODEV");
+  expect(await size()).toBe("ENODEV"); // not started
   expect(await ask()).toEqual({ add: "EEXIST", parameters: "ok", start: "ETIMEDOUT" }); // nobody fetches
   device.serve();
   if (kernelAtLeast("7.2")) expect(await answerOf(control.startDevice(id, 1))).toBe("EINVAL"); // not who opened it; Linux 6.12 takes anybody
@@ -115,6 +119,7 @@ test("what is refused in each state, and a hint with every refusal", async () =>
   expect(await ask()).toEqual({ add: "EEXIST", parameters: "EACCES", start: "EEXIST" });
   await device.stop();
   expect(await answerOf(control.stopDevice(id))).toBe("ok"); // again
+  expect(await size()).toBe("ENODEV");
   device.release();
   expect(await answerOf(control.deleteDevice(id))).toBe("ok");
   expect({

@@ -26,11 +26,11 @@ const KNOWN: readonly Known[] = [
     remedy: "Linux 6.16 or newer",
   },
   {
-    from: "7.0",
-    before: "9999",
-    level: "note",
-    message: "a disk with --batch cannot be handed over: frozen, it fails new requests (seen on 7.2 and 7.3)",
-    remedy: "leave --batch out where servers are to be changed under load",
+    from: "6.16",
+    before: "7.2",
+    level: "warning",
+    message: "a disk that gets another size while it is being stopped may crash the kernel (seen on 6.18.15)",
+    remedy: "resize no disk that is being stopped, or use Linux 7.2 or newer",
   },
 ];
 

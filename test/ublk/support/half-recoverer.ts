@@ -7,9 +7,18 @@ import { payloadOf, STRIDE } from "./raw-device.ts";
 const id = Number(process.argv[2]);
 const control = await UblkControl.open();
 const info = await control.getDeviceInfo(id);
-await control.startUserRecovery(id).catch((error: { code: string }) => {
-  if (error.code !== "EINVAL") throw error; // before Linux 6.16 it was begun by the one before
-});
+
+/** Begins the recovery, as soon as nothing is left of the server before. */
+async function begin(patienceMs: number): Promise<void> {
+  await control.startUserRecovery(id).catch(async (error: { code: string }) => {
+    if (error.code === "EINVAL") return; // before Linux 6.16 it was begun by the one before
+    if (error.code !== "EBUSY" || patienceMs < 0) throw error;
+    await Bun.sleep(50);
+    await begin(patienceMs - 50);
+  });
+}
+
+await begin(30_000);
 const fd = sys.open(`/dev/ublkc${id}`, O_RDWR);
 const bytes = Math.ceil((info.depth * 24) / PAGE_SIZE) * PAGE_SIZE;
 Arena.map(fd, 0, bytes, 1);

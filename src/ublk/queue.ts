@@ -297,20 +297,19 @@ export class UblkQueue {
     return (this.iod[at]! & 0xff) <= Op.WRITE ? this.iod[at + 1]! * 512 : this.tags.wholeOf(tag);
   }
 
-  private send(tag: number, result: number): void {
-    const { single } = this;
+  private readonly send = (tag: number, result: number): void => {
     const told = this.copies ? this.#extras.deliver(tag, this.iod[tag * DESCRIPTOR_WORDS]! & 0xff, result) : result;
     if (this.rare) this.#endRare(tag);
     if (this.byHand !== undefined && this.byHand[tag] === 1) this.#extras.byHand.release(tag);
     this.states[tag] = IN_KERNEL;
     this.tags.done[tag] = 0;
-    if (single === undefined) this.batch!.commit(tag, told);
+    if (this.single === undefined) this.batch!.commit(tag, told);
     else {
-      single.setResult(tag, told);
+      this.single.setResult(tag, told);
       this.raw.armTemplate(tag);
     }
     this.driver.kick();
-  }
+  };
 
   // The handler's answer ends the request, or a token or an operation of its own.
   private goesOn(request: UblkRequest, answer: unknown): void {

@@ -1,22 +1,11 @@
 import { drainMicrotasks } from "bun:jsc";
 import { IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_IOPOLL } from "./abi.ts";
+import type { DriverPolicy } from "./driver-policy.ts";
 import { UringError } from "./error.ts";
 import { kernelIsAtLeast } from "./kernel-release.ts";
 import type { RawRing } from "./raw-ring.ts";
 import { Tick } from "./tick.ts";
 import { WakeUp } from "./wake-up.ts";
-
-/** How a thread drives a ring. */
-export interface DriverPolicy {
-  /** The thread exists to serve this ring: it may block in enter. Otherwise the event loop is the caller's and is never blocked. */
-  readonly serving: boolean;
-  /** A serving thread takes no real turn of its event loop between batches: nothing it runs needs one. */
-  readonly synchronous?: boolean;
-  /** A synchronous thread's wait ends every 50 ms even so: it may count on completions that turn out to be others than it waits for. */
-  readonly pulse?: boolean;
-  /** Whether something outside the ring is awaited (a handler's fetch, a timer): only the event loop advances it. */
-  readonly awaiting?: () => boolean;
-}
 
 /** The longest a serving thread goes without a real turn of its event loop, and the shortest idleness that makes it sleep there. */
 const TURN_MS = 50;
@@ -297,7 +286,7 @@ export class Driver {
   #stretch(): boolean {
     const raw = this.#raw;
     let handled = 0;
-    raw.eventfdEnabled = false;
+    this.#listens(false);
     try {
       this.#tick?.arm();
       for (;;) {
@@ -310,8 +299,18 @@ export class Driver {
         } else if (leave !== STAY) return leave === COME_BACK;
       }
     } finally {
-      if (!raw.closed) raw.eventfdEnabled = true;
+      if (!raw.closed && !this.#stopped) this.#listens(true);
     }
+  }
+
+  // Nobody needs to be woken while this blocks. An eventfd that is switched off costs every CQE a look at it: a thread that serves for long
+  // does without.
+  #listens(on: boolean): void {
+    const raw = this.#raw;
+    raw.eventfdEnabled = on;
+    if (!this.#policy.synchronous) return;
+    if (on) raw.register.eventfd(this.eventfd);
+    else raw.register.unregisterEventfd();
   }
 
   // Everything that can end a stretch, and what must run between two batches.

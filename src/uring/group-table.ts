@@ -41,7 +41,7 @@ export class GroupTable {
   }
 
   #freeId(): number {
-    let id = 0;
+    let id = 1; // 0 is for who works on the raw layer below
     while (this.#groups.has(id)) id++;
     return id;
   }

@@ -125,7 +125,7 @@ export class SubmissionQueue {
 
   /** SQEs queued since the ring was opened, modulo 2^32: tells whether it has stood still. */
   get queuedInAll(): number {
-    return this.sqTail;
+    return this.counts[SQ_TAIL]!;
   }
 
   /** Of those, how many the kernel has taken, by what the latest enter has told (modulo 2^32; not with SQPOLL). */

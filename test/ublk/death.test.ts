@@ -93,8 +93,15 @@ longTest(
   "a handler that spins for ever: stop gives it up, terminates its Worker and removes the device",
   async () => {
     const end = await underLoad("spin", "stop");
-    expect(end).toMatchObject({ ...NOTHING_LEFT, status: 1 });
     expect(end.stderr).toMatch(/ETIMEDOUT .*stuck in a handler/);
+    if (end.signal === null) {
+      expect(end).toMatchObject({ ...NOTHING_LEFT, status: 1 });
+      return;
+    }
+    // On a busy machine it may outlive the process's patience: then the process ends, and the kernel takes all of it back.
+    expect(end).toMatchObject({ fio: "failed", stuck: [], signal: "SIGKILL" });
+    expect(end.stderr).toMatch(/ending this process, so that the kernel fails the requests that clients wait for/);
+    await until(() => devices().length === 0, "free of devices", 10_000); // a child deletes what is left
   },
   LIMIT,
 );

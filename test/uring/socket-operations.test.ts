@@ -385,7 +385,7 @@ describe("a buffer group", () => {
     for (let i = 0; i < 100; i++) {
       using group = ring.bufferGroup({ buffers: 2, size: 16 });
       using other = ring.bufferGroup({ buffers: 2, size: 16 });
-      expect([group.id, other.id]).toEqual([0, 1]);
+      expect([group.id, other.id]).toEqual([1, 2]);
     }
   });
 

@@ -45,7 +45,7 @@ describe("the trace", () => {
       "cqe 0.10 CLOSE res=0",
       "sqe 0.12 SEND fd=FD addr=ADDRESS len=5 msg_flags=0x4000",
       "cqe 0.12 SEND res=5",
-      "sqe 0.14 RECV fd=FD addr=0 len=0 ioprio=MULTISHOT group=0 sqe_flags=BUFFER_SELECT",
+      "sqe 0.14 RECV fd=FD addr=0 len=0 ioprio=MULTISHOT group=1 sqe_flags=BUFFER_SELECT",
       "cqe 0.14 RECV res=5 flags=BUFFER|MORE buf=0",
       "sqe 1.4 ASYNC_CANCEL of=0.14",
       "cqe 1.4 ASYNC_CANCEL res=0",

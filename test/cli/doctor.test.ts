@@ -241,8 +241,10 @@ describe("the doctor", () => {
     expect(checks.map(({ check, level }) => [check, level])).toEqual([
       ["kernel-known", "warning"],
       ["kernel-known", "note"],
+      ["kernel-known", "note"],
     ]);
     expect(await found({ release: "6.18.15+deb13-cloud-amd64" })).toMatchObject([
+      { check: "kernel-known", level: "note", message: expect.stringContaining("dies while it recovers a disk") },
       { check: "kernel-known", level: "warning", message: expect.stringContaining("another size while it is being stopped") },
     ]);
     expect((await examine(machine())).filter(({ check }) => check === "kernel-known")).toEqual([]);

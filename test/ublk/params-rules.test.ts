@@ -181,12 +181,14 @@ function isKnown({ segments, dmaAlignmentMask, integrity: metadata, ...params }:
   // Linux 6.12 takes any of these; where that ended has not been looked for.
   if (!kernelAtLeast("7.2") && Math.max(params.physicalBlockSize, params.ioMin, params.ioOpt) > 2 ** 28) return false;
   // 6.12 and 7.2 refuse these; 6.18 does not.
-  if (kernelAtLeast("6.13") && !kernelAtLeast("7.2") && params.maxIoBytes < 4096) return false;
+  const oddZones = params.zoned !== undefined && (params.chunkBytes & (params.chunkBytes - 1)) !== 0;
+  if (kernelAtLeast("6.13") && !kernelAtLeast("7.2") && (params.maxIoBytes < 4096 || oddZones)) return false;
   if (!kernelAtLeast("6.16") && (segments !== undefined || dmaAlignmentMask > 0)) return false;
   return metadata === undefined || kernelAtLeast("7.0");
 }
 
 test("what is refused, by field and rule, the kernel refuses when it is sent all the same", async () => {
+  const taken: [Kind, object][] = [];
   await withDevices(async (control, made) => {
     for (const [kind, more, message] of REFUSED) {
       const params = paramsOf(kind, more);
@@ -196,12 +198,11 @@ test("what is refused, by field and rule, the kernel refuses when it is sent all
       expect(() => checkParams(params, info)).toThrow(message);
       await expect(control.setParams(info.id, params)).rejects.toThrow(message);
       if (ruleOf(params, info)?.by !== "kernel" || !isKnown(params)) continue;
-      expect({ more, errno: await controlCommand(abi.UBLK_U_CMD_SET_PARAMS, info.id, encodeParams(params)) }).toEqual({
-        more,
-        errno: EINVAL,
-      });
+      const errno = await controlCommand(abi.UBLK_U_CMD_SET_PARAMS, info.id, encodeParams(params));
+      if (errno !== EINVAL) taken.push([kind, more]);
     }
   });
+  expect(taken).toEqual([]);
 });
 
 test("what is taken the kernel takes, and gives back", async () => {

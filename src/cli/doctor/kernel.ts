@@ -20,9 +20,16 @@ const KNOWN: readonly Known[] = [
   },
   {
     from: "6.5",
+    before: "7.0",
+    level: "note",
+    message: "a server that dies while it recovers a disk may leave that disk beyond recovery and deletion (seen on 6.12 and 6.18)",
+    remedy: "Linux 7.2 or newer",
+  },
+  {
+    from: "6.5",
     before: "6.16",
     level: "note",
-    message: "a server that dies while it recovers a disk may leave that disk beyond recovery; disks cannot be resized or handed over",
+    message: "disks cannot be resized or handed over",
     remedy: "Linux 6.16 or newer",
   },
   {

@@ -181,7 +181,8 @@ function isKnown({ segments, dmaAlignmentMask, integrity: metadata, ...params }:
   // Linux 6.12 takes any of these; where that ended has not been looked for.
   if (!kernelAtLeast("7.2") && Math.max(params.physicalBlockSize, params.ioMin, params.ioOpt) > 2 ** 28) return false;
   // 6.12 and 7.2 refuse these; 6.18 does not.
-  const oddZones = params.zoned !== undefined && (params.chunkBytes & (params.chunkBytes - 1)) !== 0;
+  const { chunkBytes = 0, zoned: zones } = params;
+  const oddZones = zones !== undefined && (chunkBytes & (chunkBytes - 1)) !== 0;
   if (kernelAtLeast("6.13") && !kernelAtLeast("7.2") && (params.maxIoBytes < 4096 || oddZones)) return false;
   if (!kernelAtLeast("6.16") && (segments !== undefined || dmaAlignmentMask > 0)) return false;
   return metadata === undefined || kernelAtLeast("7.0");

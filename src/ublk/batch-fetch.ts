@@ -53,7 +53,7 @@ export class BatchFetch {
     this.buffers = raw.bufferRing({ group: GROUP, buffers, size: this.perBuffer * TAG_BYTES });
     const { buffer, byteOffset } = this.buffers.data.bytes();
     this.tags = new Uint16Array(buffer, byteOffset, buffers * this.perBuffer);
-    this.#slot = raw.allocate((result, flags) => this.fetched(result, flags), "many");
+    this.#slot = raw.allocate(this.fetched, "many");
   }
 
   /** Asks for requests. */
@@ -93,12 +93,14 @@ export class BatchFetch {
     this.buffers.free();
   }
 
-  private fetched(result: number, flags: number): void {
+  // Closures, so that the JIT takes for constants what never changes.
+
+  private readonly fetched = (result: number, flags: number): void => {
     if ((flags & uring.IORING_CQE_F_BUFFER) !== 0) this.deliver(result >> 1, flags >>> uring.IORING_CQE_BUFFER_SHIFT);
     if ((flags & uring.IORING_CQE_F_MORE) === 0 && !this.raw.closed) this.#ended(result);
-  }
+  };
 
-  // What one request's handler throws must not keep the others from theirs. A closure, so that the JIT takes for constants what never changes.
+  // What one request's handler throws must not keep the others from theirs.
   private readonly deliver = (count: number, buffer: number): void => {
     const end = buffer * this.perBuffer + count;
     this.refusals = 0;

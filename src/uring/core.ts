@@ -46,6 +46,16 @@ export class RingCore extends CompletionQueue implements Disposable {
   /** The system calls this ring uses. */
   readonly syscalls: RingSyscalls;
   /**
+   * Submits what is queued and waits (`io_uring_enter(2)`).
+   *
+   * @param minComplete CQEs to wait for; 0 does not wait.
+   * @param timeoutNs the longest wait in nanoseconds (needs EXT_ARG, 5.11); negative for ever.
+   * @returns how many SQEs were submitted, or -ETIME / -EINTR when the wait ended without a CQE, or -EAGAIN / -EBUSY when the kernel
+   * took none for the moment: reap, and enter again.
+   * @throws UringError when enter fails for a reason that will not go away.
+   */
+  readonly enter: (minComplete: number, timeoutNs?: number) => number;
+  /**
    * Submits, waits and runs handlers until something asks for `attention`, or nothing is in flight: the loop of a
    * thread that exists to serve a ring. Answers how many CQEs there were.
    */
@@ -84,6 +94,7 @@ export class RingCore extends CompletionQueue implements Disposable {
     this.enterFlags = IORING_ENTER_GETEVENTS | (registered >= 0 ? IORING_ENTER_REGISTERED_RING : 0);
     this.#polling = (record.flags & IORING_SETUP_IOPOLL) !== 0;
     this.#wait = new WaitArgument();
+    this.enter = this.#makeEnter();
     this.serve = this.#makeServe();
     if (registeredWaits) this.#registerWaits(shape.disabled !== true);
     this.trace = tracing() ? new RingTrace(this) : undefined;
@@ -119,21 +130,14 @@ export class RingCore extends CompletionQueue implements Disposable {
     this.extend(payload);
   }
 
-  /**
-   * Submits what is queued and waits (`io_uring_enter(2)`).
-   *
-   * @param minComplete CQEs to wait for; 0 does not wait.
-   * @param timeoutNs the longest wait in nanoseconds (needs EXT_ARG, 5.11); negative for ever.
-   * @returns how many SQEs were submitted, or -ETIME / -EINTR when the wait ended without a CQE, or -EAGAIN / -EBUSY when the kernel
-   * took none for the moment: reap, and enter again.
-   * @throws UringError when enter fails for a reason that will not go away.
-   */
-  enter(minComplete: number, timeoutNs = -1): number {
-    if (timeoutNs >= 0 || !this.plain) return this.enterWithCare(minComplete, timeoutNs);
-    const result = this.syscalls.enter(this.enterFd, this.publish(), minComplete, this.enterFlags, 0, 0);
-    if (result < 0) return this.refused(result);
-    this.taken(result);
-    return result;
+  #makeEnter(): RingCore["enter"] {
+    return (minComplete, timeoutNs = -1) => {
+      if (timeoutNs >= 0 || !this.plain) return this.enterWithCare(minComplete, timeoutNs);
+      const result = this.syscalls.enter(this.enterFd, this.publish(), minComplete, this.enterFlags, 0, 0);
+      if (result < 0) return this.refused(result);
+      this.taken(result);
+      return result;
+    };
   }
 
   #makeServe(): () => number {

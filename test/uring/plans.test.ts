@@ -331,7 +331,7 @@ describe("a chain through links of the kernel", () => {
     const enters: number[] = [];
     const { raw } = ring;
     const { enter } = raw;
-    raw.enter = (min: number, timeoutNs?: number) => {
+    (raw as { enter: typeof enter }).enter = (min, timeoutNs) => {
       if (raw.queued > 0) enters.push(raw.queued);
       return enter.call(raw, min, timeoutNs);
     };
@@ -472,7 +472,7 @@ describe("a group", () => {
     const enters: number[] = [];
     const { raw } = ring;
     const { enter } = raw;
-    raw.enter = (min: number, timeoutNs?: number) => {
+    (raw as { enter: typeof enter }).enter = (min, timeoutNs) => {
       if (raw.queued > 0) enters.push(raw.queued);
       return enter.call(raw, min, timeoutNs);
     };

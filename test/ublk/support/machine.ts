@@ -34,11 +34,24 @@ export function holdings(): { fds: number; maps: number; threads: number } {
 /** How long the threads of Workers that have ended may take to go, with what they hold, on a busy emulated machine. */
 const LEAVING_MS = 20_000;
 
+/** What this process holds when that has stayed the same for a second. */
+async function settled(): Promise<ReturnType<typeof holdings>> {
+  const end = performance.now() + LEAVING_MS;
+  let seen = holdings();
+  for (let same = 0; same < 10 && performance.now() < end; ) {
+    await Bun.sleep(100);
+    const now = holdings();
+    same = now.fds === seen.fds && now.threads === seen.threads ? same + 1 : 0;
+    seen = now;
+  }
+  return seen;
+}
+
 /** What this process holds before and after so many cycles, once a few have been gone through. */
 export async function aroundCycles(cycle: () => Promise<void>, cycles: number, warmUp: number) {
   for (let i = 0; i < warmUp; i++) await cycle();
   Bun.gc(true);
-  const before = holdings();
+  const before = await settled();
   for (let i = 0; i < cycles; i++) await cycle();
   Bun.gc(true);
   await Bun.sleep(200);

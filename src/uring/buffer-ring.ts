@@ -31,7 +31,7 @@ export function checkBufferRing(what: string, shape: BufferRingShape): void {
 
 /** Options of {@link RawRing.bufferRing}. */
 export interface BufferRingOptions {
-  /** The group number, 0 to 65535: `buf_group` in SQEs. One that the ring does not have yet. */
+  /** The group number, 0 to 65535: `buf_group` in SQEs. One that the ring does not have yet; that of a batched ublk queue has 0. */
   group: number;
   /** How many buffers; a power of two up to 32768. */
   buffers: number;

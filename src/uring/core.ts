@@ -130,6 +130,7 @@ export class RingCore extends CompletionQueue implements Disposable {
     this.extend(payload);
   }
 
+  // A closure for the same reason as reap.
   #makeEnter(): RingCore["enter"] {
     return (minComplete, timeoutNs = -1) => {
       if (timeoutNs >= 0 || !this.plain) return this.enterWithCare(minComplete, timeoutNs);
